@@ -1,0 +1,71 @@
+// options.hpp - How a segment is opened, and what is said when it cannot be.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+
+namespace forklore {
+
+/// A time to live. Zero or less is "already expired": the entry is not kept.
+using Ttl = std::chrono::milliseconds;
+inline constexpr Ttl kForever = Ttl::max();      ///< the entry never expires
+inline constexpr Ttl kDefaultTtl = Ttl::min();   ///< what Options::default_ttl says
+
+inline constexpr std::size_t kMaxKeyBytes = 1024;              ///< keys are 1 to this many bytes
+inline constexpr std::size_t kMinCapacityBytes = 128 * 1024;   ///< the smallest segment
+inline constexpr std::size_t kDefaultCapacityBytes = 32 << 20; ///< half of Docker's 64 MiB /dev/shm
+inline constexpr std::size_t kMaxCapacityBytes = std::size_t{16} << 30;
+
+/// Where a segment's memory lies.
+enum class Place : std::uint8_t {
+  shm,        ///< POSIX shared memory, by name; outlives its processes, not a reboot
+  file,       ///< the file Options::path; survives an orderly reboot, is emptied after any other
+  anonymous,  ///< no name outside this process and what it forks after opening
+};
+
+/// What a write does when there is no room left.
+enum class WhenFull : std::uint8_t {
+  evict,   ///< a cache: the entries least worth keeping leave
+  reject,  ///< shared state: live entries never leave, the write answers Code::full
+};
+
+struct Options {
+  // Behaviour.
+  /// 1 to 128 characters of A-Z a-z 0-9 . _ -, not starting with a dot. One name is one segment for one owner.
+  std::string name;
+  Place place = Place::shm;
+  std::filesystem::path path;  ///< of the file, for Place::file alone
+  /// The size of the whole segment, index and headers included; kMinCapacityBytes to kMaxCapacityBytes.
+  /// 0 takes what is there, else kDefaultCapacityBytes. Another size than the one that is there (or another
+  /// when_full, stripes or max_value_bytes, if given) makes an empty successor, to which all processes move.
+  std::size_t capacity_bytes = 0;
+  Ttl default_ttl = kForever;
+  WhenFull when_full = WhenFull::evict;  ///< belongs to the segment: looked at when capacity_bytes is given or none is there
+  ::mode_t mode = 0600;                  ///< of a new segment, set explicitly whatever the umask
+  std::optional<::uid_t> owner;          ///< whose segment it is; none: the effective user's own
+  bool read_only = false;                ///< maps without write access; every write answers Code::read_only
+
+  // Speed.
+  /// The largest value wanted; larger ones cost stripes, since a value must fit a quarter of one (a sixteenth
+  /// under WhenFull::reject). 0: 1 MiB, or what a small capacity allows.
+  std::size_t max_value_bytes = 0;
+  /// Independent parts, each with its own lock: a power of two, 1 to 64. 0: by capacity.
+  unsigned stripes = 0;
+  /// How long a call waits for a lock that a living process holds, before a write answers busy and a read a miss.
+  std::chrono::milliseconds lock_timeout{1000};
+};
+
+/// Why a segment could not be opened. what() names the option, the bound or path, and the remedy.
+class OpenError : public std::system_error {
+ public:
+  using std::system_error::system_error;
+};
+
+}  // namespace forklore

@@ -1,0 +1,53 @@
+// process.hpp - Who this thread is, whether another still lives, and which others its kernel ids mean something to.
+#pragma once
+
+#include <linux/futex.h>
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace forklore::base {
+
+/// What a thread keeps about itself. Made anew at first use after fork, also where no atfork handler runs.
+struct Self {
+  std::uint32_t epoch = 0;  ///< of the process that filled this in; differs from the process's own after fork
+  std::uint32_t tid = 0;
+  robust_list_head* robust = nullptr;  ///< this thread's list, as the kernel knows it
+};
+
+/// This thread's Self, valid for this process. One load and one branch when it is. The returned epoch differs
+/// between any process and its parent, so whoever keys a per-thread cache by it is safe across fork.
+const Self& self() noexcept;
+
+/// Whether the thread exists and is more than a zombie waiting to be reaped.
+bool thread_alive(std::uint32_t tid) noexcept;
+
+/// Whether thread tid exists at all, a zombie included: one system call, no file read. For statistics, not for locks.
+bool thread_exists(std::uint32_t tid) noexcept;
+
+/// The set of processes to whom a thread id means the same thread: one boot of one host, one pid namespace, one
+/// time namespace. Locks may be shared only inside it.
+struct LockDomain {
+  std::array<std::uint8_t, 16> boot_id{};  ///< of the running kernel
+  std::uint64_t pid_namespace_device = 0;
+  std::uint64_t pid_namespace_inode = 0;
+  std::uint64_t time_namespace_inode = 0;
+  friend bool operator==(const LockDomain&, const LockDomain&) = default;
+};
+static_assert(sizeof(LockDomain) == 40);
+
+/// This process's domain; known is false where /proc is missing or belongs to another namespace.
+struct DomainLookup {
+  bool known = false;
+  LockDomain domain;
+};
+DomainLookup lock_domain() noexcept;
+
+/// 8 unpredictable bytes from the kernel.
+std::uint64_t random_word() noexcept;
+
+}  // namespace forklore::base
