@@ -7,23 +7,38 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <memory>
-#include <string>
 
 namespace forklore::base {
 
 /// What a thread keeps about itself. Made anew at first use after fork, also where no atfork handler runs.
 struct Self {
-  std::uint32_t epoch = 0;  ///< of the process that filled this in; differs from the process's own after fork
+  std::uint32_t epoch = 0;  ///< of the process that filled this in, never 0 then; 0 in a thread that never asked
   std::uint32_t tid = 0;
-  robust_list_head* robust = nullptr;  ///< this thread's list, as the kernel knows it
+  robust_list_head* robust = nullptr;  ///< this thread's list, as the kernel knows it; never null once filled in
 };
 
-/// This thread's Self, valid for this process. One load and one branch when it is. The returned epoch differs
-/// between any process and its parent, so whoever keys a per-thread cache by it is safe across fork.
-const Self& self() noexcept;
+/// What self() is made of; nobody else looks here.
+namespace inside {
+/// In the static block of thread-local storage, so that a shared library reaches it without a call.
+extern constinit thread_local Self mine [[gnu::tls_model("initial-exec")]];
+/// Points to the process's epoch: a word that the kernel zeroes in the child of every fork (MADV_WIPEONFORK), 0 until
+/// some thread asks. Acquire; partner: the release in renew(), which makes the mapped word visible.
+extern constinit std::atomic<std::atomic<std::uint32_t>*> process_epoch;
+const Self& renew() noexcept;
+}  // namespace inside
 
-/// Whether the thread exists and is more than a zombie waiting to be reaped.
+/// This thread's Self, valid for this process. Two loads and a branch when it is. The returned epoch differs between
+/// any process and all its ancestors, so whoever keys a per-thread cache by it is safe across fork. It means nothing
+/// to other processes.
+inline const Self& self() noexcept {
+  const std::uint32_t now = inside::process_epoch.load(std::memory_order_acquire)->load(std::memory_order_relaxed);
+  if (now != 0 && inside::mine.epoch == now) [[likely]]
+    return inside::mine;
+  return inside::renew();
+}
+
+/// Whether the thread exists and is more than a zombie waiting to be reaped. In doubt (no /proc, or one that hides
+/// other users' processes) a thread that exists is alive.
 bool thread_alive(std::uint32_t tid) noexcept;
 
 /// Whether thread tid exists at all, a zombie included: one system call, no file read. For statistics, not for locks.

@@ -1,0 +1,164 @@
+#include "base/process.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+#include <string_view>
+
+#include "base/hash.hpp"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+namespace forklore::base {
+namespace {
+
+constinit std::atomic<std::uint32_t> plain_epoch{0};  // the process's epoch where no page can be wiped by fork
+constinit std::atomic<bool> use_plain_epoch{false};
+constinit std::atomic<std::uint32_t> last_epoch{0};        // the highest of this process and all its ancestors
+constinit thread_local robust_list_head no_robust_list{};  // where the kernel keeps none: written, read by nobody
+
+// The word that holds the process's epoch, sought once. Where the kernel wipes no pages a fork handler does, which
+// misses children of the bare system call.
+std::atomic<std::uint32_t>& epoch_word() noexcept {
+  std::atomic<std::uint32_t>* word = inside::process_epoch.load(std::memory_order_acquire);
+  if (word != &plain_epoch || use_plain_epoch.load(std::memory_order_relaxed)) return *word;
+  const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page != MAP_FAILED && ::madvise(page, size, MADV_WIPEONFORK) == 0) {
+    auto* wiped = static_cast<std::atomic<std::uint32_t>*>(page);
+    // Release; partner: the load in self(). Acquire; partner: another thread's release here.
+    if (inside::process_epoch.compare_exchange_strong(word, wiped, std::memory_order_acq_rel)) return *wiped;
+    ::munmap(page, size);
+    return *word;
+  }
+  if (page != MAP_FAILED) ::munmap(page, size);
+  ::pthread_atfork(nullptr, nullptr, [] { plain_epoch.store(0, std::memory_order_relaxed); });
+  use_plain_epoch.store(true, std::memory_order_relaxed);
+  return plain_epoch;
+}
+
+// Reads up to size bytes of a small file of /proc; -1 on failure.
+ssize_t read_small(const char* path, char* to, std::size_t size) noexcept {
+  const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return -1;
+  ssize_t got = 0;
+  do got = ::read(descriptor, to, size);
+  while (got < 0 && errno == EINTR);
+  ::close(descriptor);
+  return got;
+}
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+bool read_boot_id(std::array<std::uint8_t, 16>& id) noexcept {
+  std::array<char, 64> text{};
+  const ssize_t got = read_small("/proc/sys/kernel/random/boot_id", text.data(), text.size());
+  std::size_t digits = 0;
+  for (ssize_t i = 0; i < got && digits < 32; ++i) {
+    const int value = hex_digit(text[static_cast<std::size_t>(i)]);
+    if (value < 0) continue;
+    id[digits / 2] = static_cast<std::uint8_t>(id[digits / 2] << 4 | value);
+    ++digits;
+  }
+  return digits == 32;
+}
+
+bool proc_is_ours() noexcept {
+  std::array<char, 32> text{};
+  const ssize_t length = ::readlink("/proc/self", text.data(), text.size());
+  if (length <= 0) return false;
+  ::pid_t pid = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + length, pid);
+  return error == std::errc{} && end == text.data() + length && pid == ::getpid();
+}
+
+}  // namespace
+
+namespace inside {
+
+constinit thread_local Self mine{};
+constinit std::atomic<std::atomic<std::uint32_t>*> process_epoch{&plain_epoch};
+
+// A signal handler may run this in the middle of itself: the epoch, which makes the rest valid, is stored last.
+const Self& renew() noexcept {
+  std::atomic<std::uint32_t>& word = epoch_word();
+  std::uint32_t epoch = word.load(std::memory_order_relaxed);
+  while (epoch == 0) {
+    const std::uint32_t fresh = last_epoch.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (word.compare_exchange_strong(epoch, fresh, std::memory_order_relaxed)) epoch = fresh;
+  }
+  robust_list_head* robust = nullptr;
+  std::size_t length = 0;
+  if (::syscall(SYS_get_robust_list, 0, &robust, &length) != 0 || robust == nullptr) robust = &no_robust_list;
+  // A fork inside a lock copies the pending slot; the lock is the parent's.
+  if (mine.epoch != 0) std::atomic_ref(robust->list_op_pending).store(nullptr, std::memory_order_relaxed);
+  mine.tid = static_cast<std::uint32_t>(::syscall(SYS_gettid));
+  mine.robust = robust;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  mine.epoch = epoch;
+  return mine;
+}
+
+}  // namespace inside
+
+bool thread_exists(std::uint32_t tid) noexcept {
+  if (tid == 0 || tid > INT32_MAX) return false;
+  return ::syscall(SYS_tkill, static_cast<::pid_t>(tid), 0) == 0 || errno != ESRCH;
+}
+
+bool thread_alive(std::uint32_t tid) noexcept {
+  if (!thread_exists(tid)) return false;
+  std::array<char, 32> path{"/proc/"};
+  char* end = std::to_chars(path.data() + std::strlen(path.data()), path.data() + path.size(), tid).ptr;
+  std::memcpy(end, "/stat", 6);
+  // "tid (name) state ...": the name is at most 64 bytes and may hold any character.
+  std::array<char, 256> stat{};
+  const ssize_t got = read_small(path.data(), stat.data(), stat.size());
+  if (got <= 0) return thread_exists(tid);
+  const std::string_view text(stat.data(), static_cast<std::size_t>(got));
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return true;
+  const char state = text[name_end + 2];
+  return state != 'Z' && state != 'X' && state != 'x';
+}
+
+DomainLookup lock_domain() noexcept {
+  DomainLookup lookup;
+  struct stat space {};
+  if (!proc_is_ours() || !read_boot_id(lookup.domain.boot_id) || ::stat("/proc/self/ns/pid", &space) != 0)
+    return lookup;
+  lookup.domain.pid_namespace_device = space.st_dev;
+  lookup.domain.pid_namespace_inode = space.st_ino;
+  if (::stat("/proc/self/ns/time", &space) == 0) lookup.domain.time_namespace_inode = space.st_ino;
+  lookup.known = true;
+  return lookup;
+}
+
+std::uint64_t random_word() noexcept {
+  std::uint64_t word = 0;
+  ssize_t got = 0;
+  do got = ::getrandom(&word, sizeof word, 0);
+  while (got < 0 && errno == EINTR);
+  if (got == sizeof word) return word;
+  // No such call here (a strict seccomp filter): unlike in any other thread, at any other time.
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return mix(mix(static_cast<std::uint64_t>(now.tv_sec * 1'000'000'000 + now.tv_nsec)) + self().tid);
+}
+
+}  // namespace forklore::base

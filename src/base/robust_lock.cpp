@@ -1,0 +1,126 @@
+#include "base/robust_lock.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace forklore::base {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kSlice{50};
+constexpr int kSpins = 100;
+
+// Relaxed: they are set before there is anybody to wait.
+constinit std::atomic<void (*)()> before_wait{nullptr};
+constinit std::atomic<void (*)()> after_wait{nullptr};
+
+std::uint32_t owner_of(std::uint32_t value) noexcept { return value & FUTEX_TID_MASK; }
+bool is_free(std::uint32_t value) noexcept { return owner_of(value) == 0 || (value & FUTEX_OWNER_DIED) != 0; }
+
+void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+std::uint32_t spin(const std::atomic<std::uint32_t>& word) noexcept {
+  std::uint32_t value = word.load(std::memory_order_relaxed);
+  for (int i = 0; i < kSpins && !is_free(value); ++i) {
+    pause();
+    value = word.load(std::memory_order_relaxed);
+  }
+  return value;
+}
+
+void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::duration at_most) noexcept {
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(at_most).count();
+  timespec timeout{};
+  timeout.tv_sec = ns / 1'000'000'000;
+  timeout.tv_nsec = ns % 1'000'000'000;
+  ::syscall(SYS_futex, &word, FUTEX_WAIT, seen, &timeout, nullptr, 0);
+}
+
+// Does for a dead owner what the kernel would have done. Relaxed: who acquires the word next orders what it guards.
+void mark_dead(std::atomic<std::uint32_t>& word, std::uint32_t seen) noexcept {
+  word.compare_exchange_strong(seen, (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED, std::memory_order_relaxed);
+}
+
+// Sleeps until word is no longer what was seen. The owner is looked at every 50 ms, and at the deadline.
+void wait_while(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::time_point deadline) noexcept {
+  Clock::time_point now = Clock::now();
+  Clock::time_point look = std::min(now + kSlice, deadline);
+  for (;;) {
+    if (now < look) futex_wait(word, seen, look - now);
+    if (word.load(std::memory_order_relaxed) != seen) return;
+    now = Clock::now();
+    if (now < look) continue;  // a signal, or a wake meant for an earlier owner's word
+    if (!thread_alive(owner_of(seen))) return mark_dead(word, seen);
+    if (now >= deadline) return;
+    look = std::min(now + kSlice, deadline);
+  }
+}
+
+}  // namespace
+
+namespace inside {
+
+// Entered with pending set. Once this thread has waited it acquires with FUTEX_WAITERS, as there may be others.
+Acquired acquire_contended(std::atomic<std::uint32_t>& word, std::chrono::milliseconds timeout) noexcept {
+  const bool once = timeout <= std::chrono::milliseconds::zero();
+  const auto deadline = Clock::now() + std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24 * 365));
+  std::uint32_t value = once ? word.load(std::memory_order_relaxed) : spin(word);
+  std::uint32_t waited = 0;
+  for (;;) {
+    const Self& me = self();  // anew each time: a signal handler may have forked
+    set_pending(me, word);
+    while (is_free(value)) {
+      const std::uint32_t mine = me.tid | waited | (value & FUTEX_WAITERS);
+      if (word.compare_exchange_weak(value, mine, std::memory_order_acquire, std::memory_order_relaxed)) {
+        return (value & FUTEX_OWNER_DIED) != 0 ? Acquired::owner_died : Acquired::ok;
+      }
+    }
+    const std::uint32_t owner = owner_of(value);
+    if (owner == me.tid || once || Clock::now() >= deadline) {
+      if (owner != me.tid && !thread_exists(owner)) {
+        mark_dead(word, value);
+        value = word.load(std::memory_order_relaxed);
+        continue;
+      }
+      clear_pending(me);
+      return Acquired::busy;
+    }
+    const std::uint32_t marked = value | FUTEX_WAITERS;
+    if (value != marked && !word.compare_exchange_strong(value, marked, std::memory_order_relaxed)) continue;
+    clear_pending(me);
+    void (*const before)() = before_wait.load(std::memory_order_relaxed);
+    void (*const after)() = after_wait.load(std::memory_order_relaxed);
+    if (before != nullptr) before();
+    wait_while(word, marked, deadline);
+    if (after != nullptr) after();
+    waited = FUTEX_WAITERS;
+    value = word.load(std::memory_order_relaxed);
+  }
+}
+
+// The word has FUTEX_WAITERS, or is not this thread's. Pending stays set over the wake: if the thread dies between
+// the two, the kernel wakes in its place.
+void release_contended(std::atomic<std::uint32_t>& word, std::uint32_t tid) noexcept {
+  if (owner_of(word.load(std::memory_order_relaxed)) != tid) return;
+  word.exchange(0, std::memory_order_release);
+  ::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace inside
+
+void set_wait_hooks(WaitHooks hooks) noexcept {
+  before_wait.store(hooks.before, std::memory_order_relaxed);
+  after_wait.store(hooks.after, std::memory_order_relaxed);
+}
+
+}  // namespace forklore::base
