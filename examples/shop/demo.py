@@ -1,0 +1,358 @@
+#!/usr/bin/env python3
+"""Plays a shop's requests at a Django project under gunicorn and shows what each worker found: in a module-level dict,
+and in Forklore. One worker is killed inside a request. Exit 0 only if every check holds."""
+
+import argparse
+import csv
+import http.client
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+WAYS = ("dict", "forklore")
+
+
+class Server:
+    """gunicorn with its workers, on a free port of the loopback."""
+
+    def __init__(self, workers: int, segment: str, directory: Path):
+        self.segment, self.directory, self.workers = segment, directory, workers
+        self.log = directory / "gunicorn.log"
+
+    def __enter__(self) -> "Server":
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:  # handed over: nobody can take the port
+            self.port = listener.getsockname()[1]
+            fd = listener.fileno()
+            os.environ.update(SHOP_SEGMENT=self.segment, SHOP_DEMO_DIRECTORY=str(self.directory))
+            command = [sys.executable, "-m", "gunicorn", "--workers", str(self.workers), "--bind", f"fd://{fd}"]
+            self.process = subprocess.Popen(
+                [*command, "--error-logfile", str(self.log), "shop.wsgi"],
+                cwd=HERE, pass_fds=[fd], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # its workers see that and leave
+            self.process.wait()
+
+    def get(self, path: str, **headers: str) -> dict:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path, headers={"Connection": "close", **headers})
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise http.client.HTTPException(f"{path} answered {response.status}")
+        return json.loads(body)
+
+    def wait_until_ready(self) -> None:
+        """Until every worker has answered: from then on they share the load."""
+        seen, lock, end = set(), threading.Lock(), time.monotonic() + 60
+
+        def ask() -> None:
+            while len(seen) < self.workers and time.monotonic() < end and self.process.poll() is None:
+                try:
+                    pid = self.get("/ready")["pid"]
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.1)
+                else:
+                    with lock:
+                        seen.add(pid)
+
+        run_threads(2 * self.workers, ask)
+        if len(seen) < self.workers:
+            raise SystemExit(f"gunicorn did not start {self.workers} workers; its log says:\n{self.tail()}")
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text().splitlines()[-25:]) if self.log.exists() else "(nothing)"
+
+    def is_worker(self, pid: int) -> bool:
+        status = Path(f"/proc/{pid}/stat").read_text()
+        return int(status.rpartition(")")[2].split()[1]) == self.process.pid
+
+
+class Run:
+    """The requests, played by a few clients at once, and what came back."""
+
+    def __init__(self, server: Server, requests: list[int]):
+        self.server, self.requests = server, requests
+        self.answers: list[dict] = []  # in the order in which they came
+        self.failures: list[str] = []
+        self.doomed: dict | None = None  # what the killed request had come to
+        self.killed: int | None = None
+        self.lock = threading.Lock()
+
+    def play(self) -> None:
+        numbered, progress = iter(enumerate(self.requests)), Progress(len(self.requests))
+
+        def client() -> None:
+            while not stopping.is_set():
+                with self.lock:
+                    index, number = next(numbered, (None, None))
+                if index is None:
+                    return
+                if index == len(self.requests) // 2:
+                    self.play_doomed(number)
+                else:
+                    self.play_one(number)
+                progress.show(len(self.answers) + len(self.failures))
+
+        run_threads(2 * self.server.workers, client)
+        progress.end()
+
+    def play_one(self, number: int) -> None:
+        try:
+            answer = self.server.get(f"/product/{number}")
+        except (OSError, http.client.HTTPException) as error:
+            with self.lock:
+                self.failures.append(f"product {number}: {error!r}")
+        else:
+            with self.lock:
+                self.answers.append(answer)
+
+    def play_doomed(self, number: int) -> None:
+        killer = threading.Thread(target=self.kill_announced)
+        killer.start()
+        try:
+            self.server.get(f"/product/{number}", **{"X-Demo-Doomed": "yes"})
+        except (OSError, http.client.HTTPException):
+            pass  # as it should: its worker is dead
+        else:
+            self.failures.append("the doomed request was answered")
+        killer.join()
+
+    def kill_announced(self) -> None:
+        """The worker has said what its request came to and now stores on and on: kill it amid that."""
+        announcement, end = self.server.directory / "doomed.json", time.monotonic() + 20
+        while not announcement.exists():
+            if time.monotonic() > end or stopping.is_set():
+                self.failures.append("the doomed request did not announce itself")
+                return
+            time.sleep(0.005)
+        self.doomed = json.loads(announcement.read_text())
+        time.sleep(0.05)
+        if self.server.is_worker(self.doomed["pid"]):
+            os.kill(self.doomed["pid"], signal.SIGKILL)
+            self.killed = self.doomed["pid"]
+
+    def told(self) -> list[dict]:
+        """What every request came to, the killed one too."""
+        return self.answers + ([self.doomed] if self.doomed else [])
+
+
+class Progress:
+    """One line that is rewritten on a terminal, a line each tenth elsewhere."""
+
+    def __init__(self, total: int):
+        self.total, self.shown, self.lock = total, 0, threading.Lock()
+
+    def show(self, done: int) -> None:
+        with self.lock:
+            part = done * (50 if sys.stdout.isatty() else 10) // self.total
+            if part <= self.shown:
+                return
+            self.shown = part
+            if sys.stdout.isatty():
+                print(f"\r  [{'#' * part:<50}] {done} requests", end="", flush=True)
+            elif done < self.total:
+                print(f"  {done} of {self.total} requests", flush=True)
+
+    def end(self) -> None:
+        print("\r\033[K" if sys.stdout.isatty() else "", end="", flush=True)
+
+
+stopping = threading.Event()
+
+
+def run_threads(count: int, work) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stopping.set()
+        raise
+
+
+def print_table(run: Run) -> None:
+    served, rows = Counter(answer["pid"] for answer in run.told()), []
+    for pid in served:
+        row = [str(pid), str(served[pid])]
+        for way in WAYS:
+            found = [answer[way] for answer in run.told() if answer["pid"] == pid and answer[way]["found"]]
+            row += [str(len(found)), str(sum(entry["made_by"] != pid for entry in found))]
+        rows.append([*row, remark(run, pid)])
+    distinct = len(set(run.requests))
+    totals = [str(sum(int(row[column]) for row in rows)) for column in range(1, 6)]
+    rows.append(["all", *totals, f"of {len(run.requests) - distinct} that could be found"])
+
+    titles = ["worker", "served", "found", "of another's", "found", "of another's", ""]
+    widths = [max(len(line[column]) for line in [titles, *rows]) for column in range(6)]
+    dict_width, forklore_width = sum(widths[2:4]) + 2, sum(widths[4:6]) + 2
+    print(" " * (sum(widths[:2]) + 6), f"{'module-level dict':^{dict_width}}   {'Forklore':^{forklore_width}}")
+    for line in [titles, *rows]:
+        cells = [cell.rjust(width) for cell, width in zip(line, widths)]
+        print(f"  {cells[0]}  {cells[1]} | {cells[2]}  {cells[3]} | {cells[4]}  {cells[5]}   {line[6]}".rstrip())
+
+    product, visits = Counter(run.requests).most_common(1)[0]
+    last = {way: {} for way in WAYS}
+    for answer in run.told():
+        if answer["product"] == product:
+            for way in WAYS:
+                last[way][answer["pid"]] = max(answer[way]["visit"], last[way].get(answer["pid"], 0))
+    counted = ", ".join(str(count) for count in sorted(last["dict"].values()))
+    print(f"\n  product {product} was visited {visits} times: the dict says {counted}, depending on who is asked;"
+          f" Forklore says {max(last['forklore'].values(), default=0)}\n")  # fmt: skip
+
+
+def remark(run: Run, pid: int) -> str:
+    if pid == run.killed:
+        return "killed inside a request"
+    return "its successor" if run.killed and pid == successor(run) else ""
+
+
+def successor(run: Run) -> int | None:
+    """The worker that was first heard of after the kill."""
+    first = {}
+    for index, answer in enumerate(run.answers):
+        first.setdefault(answer["pid"], index)
+    others = [pid for pid in first if pid != run.killed]
+    return max(others, key=first.__getitem__) if len(others) == run.server.workers else None
+
+
+def check_all(run: Run) -> bool:
+    import forklore
+
+    told, expected = run.told(), Counter(run.requests)
+    repeats, verdicts = len(run.requests) - len(expected), []
+
+    def check(holds: bool, text: str) -> None:
+        verdicts.append(bool(holds))
+        print(f"  {'✓' if holds else '✗'} {text}")
+
+    check(not run.failures and len(run.answers) == len(run.requests) - 1 and run.killed,
+          f"{len(run.answers)} requests answered, one killed with its worker")  # fmt: skip
+    for failure in run.failures[:5]:
+        print("     ", failure)
+
+    served, heir = Counter(answer["pid"] for answer in told), successor(run)
+    places = {pid: count for pid, count in served.items() if pid not in (run.killed, heir)}
+    places["killed"] = served[run.killed] + served[heir]
+    least, floor = min(places.values()), 0.4 / run.server.workers
+    check(heir and len(places) == run.server.workers and least >= floor * len(run.requests),
+          f"each of {run.server.workers} workers (the killed one with its successor) served at least {floor:.0%} of the"
+          f" requests; the least was {least / len(run.requests):.0%}")  # fmt: skip
+
+    found = {way: sum(answer[way]["found"] for answer in told) for way in WAYS}
+    marks, visits = defaultdict(set), defaultdict(list)
+    for answer in told:
+        marks[answer["product"]].add(answer["forklore"]["mark"])
+        visits[answer["product"]].append(answer["forklore"]["visit"])
+    check(found["forklore"] == repeats and all(len(each) == 1 for each in marks.values()),
+          f"Forklore: a page is made once and then found, {found['forklore']} of {repeats} times")  # fmt: skip
+    check(all(answer["forklore"]["whole"] for answer in told), "Forklore: every page is a whole ProductPage")
+    others = Counter(answer["pid"] for answer in told
+                     if answer["forklore"]["found"] and answer["forklore"]["made_by"] != answer["pid"])  # fmt: skip
+    check(run.server.workers == 1 or all(others[pid] for pid in served),
+          "Forklore: each worker found pages that another had made")  # fmt: skip
+    check(all(sorted(visits[number]) == list(range(1, count + 1)) for number, count in expected.items()),
+          "Forklore: each visit got its own number, none is missing and none came twice")  # fmt: skip
+
+    stored = stored_counters(expected)
+    check(stored == expected, f"Forklore: a process that is no worker reads {sum(stored.values())} visits of"
+          f" {sum(expected.values())}")  # fmt: skip
+    with forklore.Cache.attach(run.server.segment) as cache:
+        faults = cache.verify()
+    check(not faults, "Forklore: the segment is sound after the kill (verify)")
+    for fault in faults[:5]:
+        print("     ", fault)
+
+    if run.server.workers > 1:
+        best: Counter[int] = Counter()
+        for answer in told:
+            best[answer["product"]] = max(best[answer["product"]], answer["dict"]["visit"])
+        wrong = sum(best[number] < count for number, count in expected.items())
+        shared = sum(answer["dict"]["made_by"] != answer["pid"] for answer in told)
+        check(shared == 0 and found["dict"] < 0.75 * repeats,
+              f"the dict loses what another worker made: {shared} of those {sum(others.values())} finds,"
+              f" and {found['dict']} of {repeats} in all")  # fmt: skip
+        several = sum(count > 1 for count in expected.values())
+        check(wrong > 0, f"the dict counts wrong: no worker knows the visits of {wrong} of {several} products that"
+              " were visited more than once")  # fmt: skip
+    return all(verdicts)
+
+
+def stored_counters(expected: Counter) -> Counter:
+    """Every product's counter, read through Django by this process."""
+    import django
+    from django.core.cache import cache
+
+    sys.path.insert(0, str(HERE))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+    django.setup()
+    counters = cache.get_many(f"visits:{number}" for number in expected)
+    return Counter({int(key.partition(":")[2]): visits for key, visits in counters.items()})
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=4000, help="how many to play, 400 to 10000 (default 4000)")
+    parser.add_argument("--workers", type=int, default=4, help="of gunicorn, 1 to 16 (default 4)")
+    arguments = parser.parse_args()
+    if not 400 <= arguments.requests <= 10000:
+        parser.error(f"--requests must be 400 to 10000, not {arguments.requests}")
+    if not 1 <= arguments.workers <= 16:
+        parser.error(f"--workers must be 1 to 16, not {arguments.workers}")
+    return arguments
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    import forklore
+
+    with open(HERE / "web12_cut.csv", newline="") as file:
+        requests = [int(row["product"]) for row in itertools.islice(csv.DictReader(file), arguments.requests)]
+    segment = f"shop-demo-{os.getpid()}"
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
+    try:
+        with tempfile.TemporaryDirectory(prefix="shop-demo-") as directory:
+            with Server(arguments.workers, segment, Path(directory)) as server:
+                print(f"gunicorn with {arguments.workers} workers on 127.0.0.1:{server.port}, segment {segment}")
+                server.wait_until_ready()
+                print(f"playing {len(requests)} requests of a shop (web12), {len(set(requests))} products", flush=True)
+                run, start = Run(server, requests), time.monotonic()
+                run.play()
+                print(f"  played in {time.monotonic() - start:.1f} s\n")
+                print_table(run)
+                good = check_all(run)
+                if not good:
+                    print(f"\nThe end of gunicorn's log:\n{server.tail()}")
+        return 0 if good else 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        stopping.set()
+        forklore.remove(segment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

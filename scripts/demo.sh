@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# usage: scripts/demo.sh [--requests N] [--workers N] [--cpp-only]
+#
+# The main job on real input. Sets everything up, then plays a shop's requests at a Django project under gunicorn
+# and shows what each worker sees through a module-level dict and through Forklore; one worker is killed meanwhile.
+# Then the same in C++: processes that fork, one of which is killed. Exit 0 only if every check holds.
+#
+#   --requests N   how many requests of the shop to play (default 4000)
+#   --workers N    gunicorn's workers, and the processes of the C++ demo (default 4)
+#   --cpp-only     the C++ demo alone; needs no Python
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+requests=4000 workers=4 python=yes
+while [ $# -gt 0 ]; do
+  case $1 in
+    --requests) requests=${2:?--requests wants a number}; shift ;;
+    --requests=*) requests=${1#*=} ;;
+    --workers) workers=${2:?--workers wants a number}; shift ;;
+    --workers=*) workers=${1#*=} ;;
+    --cpp-only) python=no ;;
+    -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) fail "unknown option $1; --help lists them" ;;
+  esac
+  shift
+done
+
+# Installs the package and the demo's requirements into .venv, unless nothing has changed since.
+install_package() {
+  local stamp=$ROOT/.venv/forklore.stamp now
+  now=$(cd "$ROOT" && find CMakeLists.txt pyproject.toml include src bindings examples/shop/requirements.txt \
+    -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+  [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return 0
+  say "building the Python package (a minute or two)"
+  quietly pip-install "$ROOT/.venv/bin/pip" install "$ROOT" -r "$ROOT/examples/shop/requirements.txt" || return 1
+  echo "$now" >"$stamp"
+}
+
+say "setting up (logs: build/logs)"
+if [ $python = yes ]; then
+  setup
+  install_package || exit 1
+else
+  need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp libxxhash-dev=xxhash.h
+fi
+
+say "building the C++ demo"
+quietly demo-configure cmake -S "$ROOT" -B "$ROOT/build/demo" -G Ninja -DFORKLORE_TESTS=OFF -DFORKLORE_BENCH=OFF || exit 1
+quietly demo-build cmake --build "$ROOT/build/demo" --target prefork_demo || exit 1
+
+status=0
+if [ $python = yes ]; then
+  echo
+  "$ROOT/.venv/bin/python" "$ROOT/examples/shop/demo.py" --requests "$requests" --workers "$workers" || status=$?
+  [ $status -lt 128 ] || exit $status
+fi
+echo
+"$ROOT/build/demo/examples/prefork_demo" --workers "$workers" || status=$?
+
+cat <<'NEXT'
+
+Where to look next
+  examples/shop/shop/views.py   the view that was asked, with both ways of keeping state
+  examples/prefork_demo.cpp     the same in C++
+  README.md                     how to use it, and how to size it
+  ./scripts/test.sh             all tests
+NEXT
+exit $status

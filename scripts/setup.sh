@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the build needs, those alone that are missing, and makes the virtual
+# environment .venv. Run it, or let demo.sh and test.sh do so: they source it for its functions.
+
+[ -n "${BASH_VERSION:-}" ] || { echo "run this with bash" >&2; exit 1; }
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LOGS=${LOGS:-$ROOT/build/logs}
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONUTF8=1
+
+say() { printf '==> %s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# quietly NAME COMMAND...: runs it with its output in a log; on failure shows the log's tail.
+quietly() {
+  local name=$1 status=0
+  shift
+  mkdir -p "$LOGS"
+  "$@" >"$LOGS/$name.log" 2>&1 </dev/null || status=$?
+  if [ $status -ne 0 ]; then
+    printf -- '--- the end of %s\n' "$LOGS/$name.log" >&2
+    tail -n 40 "$LOGS/$name.log" >&2
+    printf -- '--- %s failed (exit %d)\n' "$name" "$status" >&2
+  fi
+  return $status
+}
+
+# install_packages NAME...: through apt-get, as root or with sudo.
+install_packages() {
+  local sudo=()
+  command -v apt-get >/dev/null || fail "there is no apt-get here; please install what these Debian packages hold: $*"
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "these Debian packages are missing, and this is neither root nor is there a sudo: $*"
+    say "sudo is used to install Debian packages"
+    sudo -v || fail "sudo was refused; please have these Debian packages installed: $*"
+    sudo=(sudo)
+  fi
+  say "installing Debian packages: $*"
+  quietly apt-update "${sudo[@]}" apt-get update || return 1
+  quietly apt-install "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --no-install-recommends "$@"
+}
+
+# need PACKAGE=PROBE...: a probe is a command, or a file below an include directory; installs what has none.
+need() {
+  local missing=() pair probe
+  for pair in "$@"; do
+    probe=${pair#*=}
+    command -v "$probe" >/dev/null || [ -e "/usr/include/$probe" ] || [ -e "/usr/local/include/$probe" ] ||
+      missing+=("${pair%%=*}")
+  done
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || exit 1
+}
+
+# usable_python COMMAND: whether it is Python 3.10 or newer and can make environments and compile against itself.
+usable_python() {
+  "$1" -c 'import os, sys, sysconfig, venv, ensurepip
+sys.exit(sys.version_info < (3, 10) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))
+' 2>/dev/null
+}
+
+# find_python [VERSION]: prints the path of a usable one, of that version if given, on PATH or built by pyenv.
+find_python() {
+  local candidate
+  local candidates=(python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.10)
+  [ $# -eq 0 ] || candidates=("python$1" "/usr/bin/python$1" \
+    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/"python$1")
+  for candidate in "${candidates[@]}"; do
+    command -v "$candidate" >/dev/null && usable_python "$candidate" || continue
+    "$candidate" -c 'import sys; print(sys.executable)'
+    return 0
+  done
+  return 1
+}
+
+# make_venv DIRECTORY PYTHON: unless a working one of that Python is there.
+make_venv() {
+  local wanted
+  wanted=$("$2" -c 'import sys; print(sys.version_info[:2], sys.base_prefix)')
+  [ "$("$1/bin/python" -c 'import sys; print(sys.version_info[:2], sys.base_prefix)' 2>/dev/null)" = "$wanted" ] &&
+    "$1/bin/python" -c 'import pip' 2>/dev/null && return 0
+  rm -rf "$1"
+  quietly "venv-$(basename "$1")" "$2" -m venv "$1"
+}
+
+setup() {
+  need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp \
+    libxxhash-dev=xxhash.h doctest-dev=doctest/doctest.h
+  find_python >/dev/null || install_packages python3 python3-venv python3-dev || exit 1
+  local python
+  python=$(find_python) || fail "no Python of 3.10 or newer with venv and its headers was found (python3-venv, python3-dev)"
+  make_venv "$ROOT/.venv" "$python" || exit 1
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  set -euo pipefail
+  case ${1:-} in
+    "") setup && say "ready: the build's packages are there, and .venv is $("$ROOT/.venv/bin/python" --version)" ;;
+    *) sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}"; [ "$1" = --help ] || [ "$1" = -h ] ;;
+  esac
+fi
