@@ -177,7 +177,8 @@ void add_cgroups(Tightest& tightest, const fs::path& root, const Hierarchy& hier
   for (const Mount& mount : mounts_of(root, hierarchy)) {
     for (fs::path way = below(mount.root, *own);; way = way.parent_path()) {
       const auto left = left_in(mount.point / way, hierarchy);
-      if (left) tightest.add(*left, "the memory cgroup " + (fs::path(mount.root) / way).string(), hierarchy.remedy);
+      const fs::path name = way.empty() ? fs::path(mount.root) : mount.root / way;
+      if (left) tightest.add(*left, "the memory cgroup " + name.string(), hierarchy.remedy);
       if (way.empty()) break;
     }
   }

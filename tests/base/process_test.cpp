@@ -1,0 +1,147 @@
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "base/process.hpp"
+
+#include <doctest/doctest.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "base/child.hpp"
+
+using namespace forklore::base;
+using forklore::tests::Child;
+
+namespace {
+
+std::uint32_t gettid_now() { return static_cast<std::uint32_t>(::syscall(SYS_gettid)); }
+
+bool self_is_right() {
+  robust_list_head* head = nullptr;
+  std::size_t length = 0;
+  ::syscall(SYS_get_robust_list, 0, &head, &length);
+  return self().tid == gettid_now() && self().robust == head && self().epoch != 0;
+}
+
+}  // namespace
+
+TEST_CASE("self knows the thread, and the same in all threads is the epoch") {
+  CHECK(self_is_right());
+  const Self mine = self();
+  std::thread([&] {
+    CHECK(self_is_right());
+    CHECK(self().tid != mine.tid);
+    CHECK(self().epoch == mine.epoch);
+  }).join();
+  CHECK(self().tid == mine.tid);
+}
+
+TEST_CASE("a child is somebody else, and so is its child") {
+  const Self parent = self();
+  Child child([parent] {
+    if (!self_is_right() || self().epoch == parent.epoch || self().tid == parent.tid) return 1;
+    const Self mine = self();
+    return Child([parent, mine] {
+             return self_is_right() && self().epoch != parent.epoch && self().epoch != mine.epoch ? 0 : 1;
+           })
+        .join();
+  });
+  CHECK(child.join() == 0);
+  CHECK(self().epoch == parent.epoch);
+}
+
+TEST_CASE("a child is somebody else if its parent never asked") {
+  const std::uint32_t grandparent = self().epoch;
+  Child child([grandparent] {
+    return Child([grandparent] { return self_is_right() && self().epoch != grandparent ? 0 : 1; }).join();
+  });
+  CHECK(child.join() == 0);
+}
+
+TEST_CASE("a child made by the bare system call, where no fork handler runs, is somebody else") {
+  const Self parent = self();
+  const long pid = ::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (pid == 0) ::_exit(self().tid == gettid_now() && self().epoch != parent.epoch ? 0 : 1);
+  REQUIRE(pid > 0);
+  int status = -1;
+  ::waitpid(static_cast<::pid_t>(pid), &status, 0);
+  CHECK(status == 0);
+}
+
+TEST_CASE("a fork forgets what its parent had pending") {
+  robust_list entry{};
+  self().robust->list_op_pending = &entry;
+  Child child([] { return self().robust->list_op_pending == nullptr ? 0 : 1; });
+  CHECK(child.join() == 0);
+  CHECK(self().robust->list_op_pending == &entry);
+  self().robust->list_op_pending = nullptr;
+}
+
+TEST_CASE("threads live, zombies exist, and who was reaped does neither") {
+  CHECK(thread_alive(self().tid));
+  CHECK(thread_exists(self().tid));
+
+  std::atomic<std::uint32_t> tid{0};
+  std::atomic<bool> end{false};
+  std::thread other([&] {
+    tid = self().tid;
+    while (!end) std::this_thread::yield();
+  });
+  while (tid == 0) std::this_thread::yield();
+  CHECK(thread_alive(tid));
+  end = true;
+  other.join();
+  // join() waits for the thread's own word; the kernel takes the thread away a moment later.
+  for (int i = 0; i < 1000 && thread_exists(tid); ++i) ::usleep(1000);
+  CHECK_FALSE(thread_alive(tid));
+  CHECK_FALSE(thread_exists(tid));
+
+  Child child([] { return 0; });
+  const auto pid = static_cast<std::uint32_t>(child.pid());
+  child.wait_for_end();
+  CHECK(thread_exists(pid));
+  CHECK_FALSE(thread_alive(pid));
+  child.join();
+  CHECK_FALSE(thread_exists(pid));
+  CHECK_FALSE(thread_alive(pid));
+}
+
+TEST_CASE("a stopped process lives, and one with a misleading name as well") {
+  Child child([] {
+    ::prctl(PR_SET_NAME, "a) Z (b) X");
+    ::raise(SIGSTOP);
+    return 0;
+  });
+  int status = 0;
+  ::waitpid(child.pid(), &status, WUNTRACED);
+  CHECK(thread_alive(static_cast<std::uint32_t>(child.pid())));
+}
+
+TEST_CASE("no thread has these ids") {
+  for (const std::uint32_t tid : {0u, 0x3fffffffu, 0x7fffffffu, 0x80000000u, 0xffffffffu}) {
+    CHECK_FALSE(thread_exists(tid));
+    CHECK_FALSE(thread_alive(tid));
+  }
+}
+
+TEST_CASE("the lock domain is the same in a child, and not in another pid namespace") {
+  const DomainLookup mine = lock_domain();
+  REQUIRE(mine.known);
+  CHECK(mine.domain.pid_namespace_inode != 0);
+  CHECK(mine.domain.boot_id != std::array<std::uint8_t, 16>{});
+  Child same([&] { return lock_domain().known && lock_domain().domain == mine.domain ? 0 : 1; });
+  CHECK(same.join() == 0);
+
+  Child other([&] {
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) return 2;
+    return Child([&] { return lock_domain().known ? 1 : 0; }).join();  // the old namespace's /proc is mounted
+  });
+  const int result = other.join();
+  if (result == 2) MESSAGE("no pid namespace can be made here");
+  CHECK(result != 1);
+}
+
+TEST_CASE("random words differ") { CHECK(random_word() != random_word()); }
