@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# usage: scripts/test.sh [--quick]
+#
+# Sets up and runs every test: the C++ units, the demos, the include directions, projects that use the library, the
+# Python package and the Django backend on each Python and Django that is here, clang's warnings and clang-tidy.
+# Prints what each part took; the log of each is in build/test-logs. Exit 0 only if all passed.
+#
+#   --quick   g++ and one Python alone: no clang, no clang-tidy, no second Python
+#
+# A Python that is not here is named and left out; where CI=true it counts as failed.
+set -uo pipefail
+SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+LOGS=${SCRIPTS%/scripts}/build/test-logs
+source "$SCRIPTS/setup.sh"
+cd "$ROOT" || exit 1
+
+quick=no
+case ${1:-} in
+  "") ;;
+  --quick) quick=yes ;;
+  -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
+  *) fail "unknown option $1; --help lists them" ;;
+esac
+
+BUILD=$ROOT/build/test
+CLANG=$ROOT/build/test-clang
+names=() times=() verdicts=()
+
+note() { names+=("$1"); times+=("$2"); verdicts+=("$3"); }
+
+# part NAME SECONDS COMMAND...: runs it with a time limit; every part runs, whatever came of those before.
+part() {
+  local name=$1 limit=$2 start=$SECONDS status=0
+  shift 2
+  printf '==> %-44s' "$name"
+  run_limited "$limit" "$@" >"$LOGS/${name//[^A-Za-z0-9.]/-}.log" 2>&1 </dev/null &
+  running=$!
+  wait $running || status=$?
+  running=
+  printf '%5d s  %s\n' $((SECONDS - start)) "$([ $status -eq 0 ] && echo passed || echo "FAILED (exit $status)")"
+  if [ $status -eq 0 ]; then
+    note "$name" $((SECONDS - start)) passed
+  else
+    note "$name" $((SECONDS - start)) FAILED
+    printf -- '--- the end of %s\n' "$LOGS/${name//[^A-Za-z0-9.]/-}.log"
+    tail -n 60 "$LOGS/${name//[^A-Za-z0-9.]/-}.log"
+    printf -- '---\n'
+  fi
+  return $status
+}
+
+running=
+trap 'trap - INT TERM; [ -z "$running" ] || { kill -TERM $running; wait $running; }; echo; exit 130' INT TERM
+
+# run_limited SECONDS COMMAND...: in a subshell of its own. COMMAND may be a function of this script.
+run_limited() {
+  local limit=$1
+  shift
+  if [ "$(type -t "$1")" = function ]; then
+    export -f "$1"
+    exec timeout --kill-after=20 "$limit" bash -euo pipefail -c '"$@"' part "$@"
+  else
+    exec timeout --kill-after=20 "$limit" "$@"
+  fi
+}
+export ROOT BUILD CLANG
+
+segments() { (cd /dev/shm 2>/dev/null && find . -maxdepth 1 -name 'forklore*' | sort); }
+
+configure_and_build() {
+  cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON
+  cmake --build "$BUILD"
+}
+
+units() { ctest --test-dir "$BUILD" --output-on-failure --no-tests=error; }
+
+# The README's C++ is what the consumers are built from, so it is known to work.
+readme_cpp() {
+  sed -n '/^```cpp$/,/^```$/p' README.md | sed '/^```/d' | diff - tests/consumer/main.cpp
+}
+
+consumer_installed() {
+  rm -rf "$ROOT/build/consumer-installed" "$ROOT/build/prefix"
+  cmake --install "$BUILD" --prefix "$ROOT/build/prefix"
+  cmake -S tests/consumer -B "$ROOT/build/consumer-installed" -G Ninja -DCMAKE_PREFIX_PATH="$ROOT/build/prefix"
+  run_consumer "$ROOT/build/consumer-installed"
+}
+
+consumer_embedded() {
+  rm -rf "$ROOT/build/consumer-embedded"
+  cmake -S tests/consumer -B "$ROOT/build/consumer-embedded" -G Ninja -DFORKLORE_SOURCE="$ROOT"
+  run_consumer "$ROOT/build/consumer-embedded"
+}
+
+run_consumer() {
+  cmake --build "$1"
+  "$1/consumer" >"$1/output"
+  "$1/remove_readme"
+  [ "$(cat "$1/output")" = hello ]
+}
+export -f run_consumer
+
+wheel() {  # PYTHON TAG
+  rm -rf "$ROOT/build/wheels/$2"
+  "$1" -m pip wheel --no-deps --wheel-dir "$ROOT/build/wheels/$2" "$ROOT"
+}
+
+package_tests() {  # VENV TAG DJANGO
+  "$1/bin/python" -m pip install --force-reinstall --no-deps "$ROOT/build/wheels/$2"/forklore-*.whl
+  "$1/bin/python" -m pip install -r tests/python/requirements.txt "$3"
+  "$1/bin/python" -c 'import sys, django; print("Python", sys.version.split()[0], "Django", django.__version__)'
+  "$1/bin/python" -m pytest -p no:cacheprovider tests/python
+}
+
+# Python VERSION DJANGO...: the wheel, and its tests with each Django.
+python_parts() {
+  local version=$1 python venv django
+  shift
+  if ! python=$(find_python "$version"); then
+    printf '==> %-44s %s\n' "Python $version" "not here (with venv and headers): left out"
+    if [ "${CI:-}" = true ]; then note "Python $version" 0 FAILED; else note "Python $version" 0 "not here"; fi
+    return 0
+  fi
+  mkdir -p "$ROOT/build/venvs"
+  make_venv "$ROOT/build/venvs/$version-build" "$python" || { note "venv of Python $version" 0 FAILED; return 0; }
+  part "wheel for Python $version" 600 wheel "$ROOT/build/venvs/$version-build/bin/python" "$version" || return 0
+  for django in "$@"; do
+    venv=$ROOT/build/venvs/$version-$django
+    make_venv "$venv" "$python" || { note "venv of Python $version" 0 FAILED; continue; }
+    part "Python $version, Django $django" 300 package_tests "$venv" "$version" "Django==$django.*"
+  done
+}
+
+stubs() {
+  "$1/bin/python" -m pip install mypy
+  "$1/bin/python" -m mypy.stubtest forklore
+}
+
+readme_python() {
+  "$1/bin/python" -c 'import forklore; forklore.remove("readme")'
+  "$1/bin/python" -m doctest README.md
+  "$1/bin/python" -c 'import forklore; forklore.remove("readme")'
+}
+
+shop_demo() {
+  "$1/bin/python" -m pip install -r examples/shop/requirements.txt "Django==5.2.*"
+  "$1/bin/python" examples/shop/demo.py --requests 1500
+}
+
+clang_build() {
+  cmake -S "$ROOT" -B "$CLANG" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON \
+    -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+  cmake --build "$CLANG"
+}
+
+tidy() {
+  find src include -name '*.cpp' -print0 |
+    xargs -0 -n 1 -P "$CMAKE_BUILD_PARALLEL_LEVEL" clang-tidy-14 --quiet -p "$CLANG"
+}
+
+no_segments_left() {
+  diff "$LOGS/segments-before" <(segments) >&2
+}
+export -f segments
+export LOGS
+
+mkdir -p "$LOGS"
+rm -f "$LOGS"/*
+segments >"$LOGS/segments-before"
+say "testing on $(nproc) cores; logs in build/test-logs"
+begin=$SECONDS
+(set -e; setup) || fail "the set-up failed"
+[ $quick = yes ] || (need clang-14=clang++-14 clang-tidy-14=clang-tidy-14) || exit 1
+note "set-up" $((SECONDS - begin)) passed
+
+part "include directions and file sizes" 30 .venv/bin/python tests/layering_test.py
+if part "C++ build with g++, warnings are errors" 900 configure_and_build; then
+  part "C++ tests" 600 units
+  part "the README's C++ lines" 10 readme_cpp
+  part "a project that finds it installed" 300 consumer_installed
+fi
+part "a project that embeds it" 600 consumer_embedded
+python_parts 3.11 5.2
+VENV=$ROOT/build/venvs/3.11-5.2
+[ -x "$VENV/bin/python" ] || VENV=
+if [ -z "$VENV" ]; then  # no 3.11 here: what .venv has will do for these
+  python_parts "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" 5.2
+  VENV=$(find "$ROOT/build/venvs" -maxdepth 1 -name '*-5.2' | head -n 1)
+fi
+if [ -n "$VENV" ] && "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
+  part "type stubs (stubtest)" 300 stubs "$VENV"
+  part "the README's Python lines" 30 readme_python "$VENV"
+  part "the shop under gunicorn" 180 shop_demo "$VENV"
+fi
+if [ $quick = no ]; then
+  python_parts 3.13 5.2 6
+  part "C++ build with clang, warnings are errors" 900 clang_build && part "clang-tidy" 900 tidy
+fi
+part "no segment is left behind" 10 no_segments_left
+
+printf '\n%-46s %8s\n' "part" "seconds"
+passed=0 failed=0
+for i in "${!names[@]}"; do
+  printf '%-46s %8d  %s\n' "${names[$i]}" "${times[$i]}" "${verdicts[$i]}"
+  case ${verdicts[$i]} in passed) passed=$((passed + 1)) ;; FAILED) failed=$((failed + 1)) ;; esac
+done
+printf '%-46s %8d\n\n' "all" $((SECONDS - begin))
+printf '%d passed, %d failed\n' $passed $failed
+[ $failed -eq 0 ]

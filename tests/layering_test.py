@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Folders are floors, and includes go down one way. Reads the #include lines and fails on any other arrow, and on a
+file in src/ of more than 500 lines. The words in include/forklore are below everything; those that are plain values
+may be spoken inside the store."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = {"cache": {"cache", "store", "base"}, "store": {"store", "base"}, "base": {"base"}, "cli": {"cli"}}
+WORDS = {"cache": {"*"}, "store": {"code", "found", "options", "stats"}, "base": set(), "cli": {"*"}}
+STORE = {"layout": 0, "geometry": 1, "index": 1, "log": 1, "ghost": 1, "leases": 1, "counters": 1,
+         "stripe": 2, "segment": 3}  # fmt: skip
+ALONE = {"boost": "base/mapping", "xxhash.h": "base/hash"}  # who may include what is not ours
+MOST_LINES = 500
+
+
+def noun(file: str) -> str:
+    """store/stripe_read.cpp is of the noun stripe."""
+    return re.split(r"[_.]", file.rpartition("/")[2])[0]
+
+
+def fault(file: str, included: str) -> str | None:
+    """file and included as they are written below src/; of what is not ours, included is any header."""
+    floor, top = file.split("/")[0], included.split("/")[0]
+    if top == "forklore":
+        allowed = WORDS[floor]
+        return None if "*" in allowed or noun(included) in allowed else f"{floor} may not speak of it"
+    if top in FLOORS and top not in FLOORS[floor]:
+        return f"{floor} is below {top}, or beside it"
+    if top in ALONE and not file.startswith(ALONE[top]):
+        return f"{ALONE[top]} alone may include it"
+    if floor == top == "store":
+        mine, other = noun(file), noun(included)
+        if mine not in STORE or other not in STORE:
+            return "a noun without a place: give it one in STORE"
+        if mine != other and STORE[mine] <= STORE[other]:
+            return f"{mine} is not above {other}"
+    return None
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.[ch]pp"))
+
+
+def main() -> int:
+    faults, files = [], sources("src")
+    for path in files:
+        name, lines = path.relative_to(ROOT / "src").as_posix(), len(path.read_text().splitlines())
+        faults += [f"src/{name} includes {inc}: {why}" for inc in includes(path) if (why := fault(name, inc))]
+        if lines > MOST_LINES:
+            faults.append(f"src/{name} has {lines} lines; {MOST_LINES} is the limit")
+    for path in sources("include"):
+        for inc in includes(path):
+            if "." in inc and not inc.startswith("forklore/") and inc != "sys/types.h":
+                faults.append(f"{path.relative_to(ROOT)} includes {inc}: the public words need the standard library alone")
+    for path in sources("bindings", "bench", "examples", "src/cli"):
+        faults += [f"{path.relative_to(ROOT)} includes {inc}: a client sees the public headers alone"
+                   for inc in includes(path) if inc.split("/")[0] in ("base", "store", "cache")]  # fmt: skip
+    for line in faults:
+        print(line)
+    print(f"{len(files)} files in src/, {len(faults)} faults")
+    return 1 if faults or not files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
