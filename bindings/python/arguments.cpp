@@ -1,0 +1,142 @@
+#include "arguments.hpp"
+
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include "errors.hpp"
+
+namespace forklore::python {
+
+PyObject* default_object = nullptr;
+
+bool Key::encode(PyObject* key) {
+  if (!PyUnicode_Check(key)) {
+    PyErr_Format(PyExc_TypeError, "a key is str or bytes, not %.200s", Py_TYPE(key)->tp_name);
+    return false;
+  }
+  if (PyUnicode_READY(key) < 0) return false;
+  encoded_ = Reference(PyUnicode_AsEncodedString(key, "utf-8", "surrogateescape"));
+  if (!encoded_) return false;
+  view_ = {PyBytes_AS_STRING(encoded_.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(encoded_.get()))};
+  return true;
+}
+
+bool Key::take_prefix(PyObject* key) {
+  if (!PyBytes_Check(key)) return encode(key);
+  view_ = {PyBytes_AS_STRING(key), static_cast<std::size_t>(PyBytes_GET_SIZE(key))};
+  return true;
+}
+
+bool Key::out_of_bounds() const {
+  PyErr_Format(PyExc_ValueError, "a key is 1 to %zu bytes long; this one has %zu", kMaxKeyBytes, view_.size());
+  return false;
+}
+
+namespace {
+
+bool from_seconds(double seconds, Ttl& ttl) {
+  if (std::isnan(seconds)) {
+    PyErr_SetString(PyExc_ValueError, "ttl must be a number of seconds, not nan");
+    return false;
+  }
+  if (seconds <= 0) {
+    ttl = Ttl{-1};
+  } else if (seconds >= 9.2e15) {
+    ttl = kForever;
+  } else {
+    ttl = Ttl{static_cast<Ttl::rep>(std::ceil(seconds * 1000))};
+  }
+  return true;
+}
+
+}  // namespace
+
+bool parse_ttl(PyObject* object, Ttl& ttl) {
+  if (object == nullptr || object == default_object) {
+    ttl = kDefaultTtl;
+    return true;
+  }
+  if (object == Py_None) {
+    ttl = kForever;
+    return true;
+  }
+  if (PyLong_Check(object)) {
+    int beyond = 0;
+    const std::int64_t seconds = PyLong_AsLongLongAndOverflow(object, &beyond);
+    constexpr std::int64_t kMost = 9'200'000'000'000'000;
+    ttl = beyond < 0 || (beyond == 0 && seconds <= 0) ? Ttl{-1}
+          : beyond > 0 || seconds >= kMost            ? kForever
+                                                      : Ttl{seconds * 1000};
+    return true;
+  }
+  if (PyFloat_Check(object)) return from_seconds(PyFloat_AS_DOUBLE(object), ttl);
+  Reference seconds(PyObject_HasAttrString(object, "total_seconds") != 0
+                        ? PyObject_CallMethod(object, "total_seconds", nullptr)
+                    : PyUnicode_Check(object) || PyBytes_Check(object) ? nullptr
+                                                                       : PyNumber_Float(object));
+  if (seconds && PyFloat_Check(seconds.get())) return from_seconds(PyFloat_AS_DOUBLE(seconds.get()), ttl);
+  PyErr_Format(PyExc_TypeError, "ttl is seconds (int, float, timedelta), None or DEFAULT, not %.200s",
+               Py_TYPE(object)->tp_name);
+  return false;
+}
+
+PyObject* to_seconds(Ttl ttl) {
+  if (ttl == kForever) Py_RETURN_NONE;
+  return PyFloat_FromDouble(static_cast<double>(ttl.count()) / 1000);
+}
+
+bool parse_size(const char* option, PyObject* object, std::size_t& size) {
+  if (PyLong_Check(object) && !PyBool_Check(object)) {
+    size = PyLong_AsSize_t(object);
+    if (size == static_cast<std::size_t>(-1) && PyErr_Occurred() != nullptr) {
+      PyErr_Clear();
+      set_option_error("%s must be a number of bytes from 0 to %zu, not %R", option, kMaxCapacityBytes, object);
+      return false;
+    }
+    return true;
+  }
+  const char* text = PyUnicode_Check(object) ? PyUnicode_AsUTF8(object) : nullptr;
+  if (text == nullptr) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "%s is an int of bytes or a str such as \"64MB\", not %.200s", option,
+                 Py_TYPE(object)->tp_name);
+    return false;
+  }
+  const std::string whole(text);
+  const std::size_t digits = whole.find_first_not_of("0123456789.");
+  const std::string number = whole.substr(0, digits);
+  std::string unit;
+  for (std::size_t i = digits; i < whole.size(); ++i) {
+    if (whole[i] != ' ') unit += static_cast<char>(whole[i] >= 'a' && whole[i] <= 'z' ? whole[i] - 32 : whole[i]);
+  }
+  if (unit.size() > 1 && unit.back() == 'B') unit.pop_back();
+  if (unit.size() > 1 && unit.back() == 'I') unit.pop_back();
+  constexpr std::string_view kUnits = "BKMGT";
+  const std::size_t power = unit.empty() ? 0 : unit.size() == 1 ? kUnits.find(unit[0]) : std::string_view::npos;
+  char* end = nullptr;
+  const double value = number.empty() ? -1 : std::strtod(number.c_str(), &end);
+  if (value < 0 || *end != '\0' || power == std::string_view::npos || std::ldexp(value, static_cast<int>(power) * 10) > 1e18) {
+    set_option_error("%s must be a size such as 67108864, \"64MB\" or \"1.5GB\" (powers of 1024), not %R", option,
+                     object);
+    return false;
+  }
+  size = static_cast<std::size_t>(std::ldexp(value, static_cast<int>(power) * 10));
+  return true;
+}
+
+bool parse_integer(PyObject* object, std::int64_t& integer) {
+  if (!PyIndex_Check(object)) {
+    PyErr_Format(PyExc_TypeError, "an int is wanted, not %.200s", Py_TYPE(object)->tp_name);
+    return false;
+  }
+  Reference index(PyNumber_Index(object));
+  if (!index) return false;
+  int beyond = 0;
+  integer = PyLong_AsLongLongAndOverflow(index.get(), &beyond);
+  if (beyond == 0) return integer != -1 || PyErr_Occurred() == nullptr;
+  PyErr_SetString(PyExc_OverflowError, "an integer here is from -2**63 to 2**63 - 1");
+  return false;
+}
+
+}  // namespace forklore::python

@@ -1,0 +1,81 @@
+// The reading methods of one key.
+#include "cache_type.hpp"
+#include "errors.hpp"
+
+namespace forklore::python {
+namespace {
+
+char* room_for_one(void* context, std::size_t, const Found& found) {
+  return static_cast<Decoded*>(context)->room(found.size, found.format);
+}
+
+// Reads key into decoded. -1: an exception is set; 0: absent; 1: found.
+int look_up(const Call& call, PyObject* key, Decoded& decoded, Found& found) {
+  Key bytes;
+  if (!bytes.take(key)) return -1;
+  const Code code = guarded([&] { return call.cache().get_to(bytes.view(), {&decoded, room_for_one}, found); },
+                            Code::buffer_too_small);
+  if (code == Code::ok) return 1;
+  if (code == Code::not_found) {
+    PyErr_Clear();  // of a room that a later attempt no longer needed
+    return 0;
+  }
+  if (PyErr_Occurred() == nullptr) raise_code(code, call, key);
+  return -1;
+}
+
+}  // namespace
+
+PyObject* cache_get(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<2> kParameters{"get", 1, 2, {"key", "default"}};
+  std::array<PyObject*, 2> values{nullptr, Py_None};
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
+  const Call call(self);
+  if (!call) return nullptr;
+  Decoded decoded;
+  Found found;
+  const int answer = look_up(call, values[0], decoded, found);
+  if (answer < 0) return nullptr;
+  return answer == 0 ? Py_NewRef(values[1]) : decoded.decode(call.serializer());
+}
+
+PyObject* cache_gets(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<2> kParameters{"gets", 1, 2, {"key", "default"}};
+  std::array<PyObject*, 2> values{nullptr, Py_None};
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
+  const Call call(self);
+  if (!call) return nullptr;
+  Decoded decoded;
+  Found found;
+  const int answer = look_up(call, values[0], decoded, found);
+  if (answer < 0) return nullptr;
+  if (answer == 0) return PyTuple_Pack(2, values[1], Py_None);
+  Reference value(decoded.decode(call.serializer()));
+  Reference version(value ? PyLong_FromUnsignedLongLong(found.version.word) : nullptr);
+  return version ? PyTuple_Pack(2, value.get(), version.get()) : nullptr;
+}
+
+PyObject* cache_ttl(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<1> kParameters{"ttl", 1, 1, {"key"}};
+  std::array<PyObject*, 1> values{};
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
+  const Call call(self);
+  Key key;
+  if (!call || !key.take(values[0])) return nullptr;
+  Ttl left{};
+  const Code code = call.cache().ttl(key.view(), left);
+  return code == Code::ok ? to_seconds(left) : raise_code(code, call, values[0]);
+}
+
+int cache_contains(PyObject* self, PyObject* key) {
+  const Call call(self);
+  Key bytes;
+  if (!call || !bytes.take(key)) return -1;
+  const Code code = call.cache().contains(bytes.view());
+  if (code == Code::ok) return 1;
+  if (code == Code::not_found) return 0;
+  raise_code(code, call, key);
+  return -1;
+}
+
+}  // namespace forklore::python

@@ -1,0 +1,145 @@
+// The methods of many keys.
+#include <memory>
+#include <vector>
+
+#include "cache_type.hpp"
+#include "errors.hpp"
+
+namespace forklore::python {
+namespace {
+
+// The keys that a caller gave in any iterable: their objects, kept alive, and their bytes.
+class Keys {
+ public:
+  bool take(PyObject* iterable) {
+    if (PyUnicode_Check(iterable) || PyBytes_Check(iterable)) {
+      PyErr_SetString(PyExc_TypeError, "an iterable of keys is wanted, not one key");
+      return false;
+    }
+    objects_ = Reference(PySequence_Tuple(iterable));
+    return objects_ && take_all();
+  }
+
+  [[nodiscard]] std::size_t size() const { return views_.size(); }
+  [[nodiscard]] PyObject* object(std::size_t i) const {
+    return PyTuple_GET_ITEM(objects_.get(), static_cast<Py_ssize_t>(i));
+  }
+  [[nodiscard]] const std::vector<std::string_view>& views() const { return views_; }
+
+ private:
+  bool take_all() {
+    const auto count = static_cast<std::size_t>(PyTuple_GET_SIZE(objects_.get()));
+    keys_ = std::make_unique<Key[]>(count);
+    views_.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!keys_[i].take(object(i))) return false;
+      views_[i] = keys_[i].view();
+    }
+    return true;
+  }
+
+  Reference objects_;
+  std::unique_ptr<Key[]> keys_;
+  std::vector<std::string_view> views_;
+};
+
+char* room_for_each(void* context, std::size_t index, const Found& found) {
+  return (*static_cast<std::vector<Decoded>*>(context))[index].room(found.size, found.format);
+}
+
+// The first of these codes that says more than "no" to one key: raised for that key. False if none does.
+bool raise_any(const std::vector<Code>& codes, const Call& call, const Keys& keys) {
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    if (codes[i] == Code::ok || codes[i] == Code::not_found) continue;
+    if (PyErr_Occurred() == nullptr) raise_code(codes[i], call, keys.object(i));
+    return true;
+  }
+  return false;
+}
+
+PyObject* get_many(PyObject* self, PyObject* iterable) {
+  Keys keys;
+  if (!keys.take(iterable)) return nullptr;
+  const Call call(self);
+  if (!call) return nullptr;
+  std::vector<Decoded> decoded(keys.size());
+  std::vector<Found> found(keys.size());
+  std::vector<Code> codes(keys.size(), Code::not_found);
+  call.cache().get_many_to(keys.views(), {&decoded, room_for_each}, found, codes);
+  if (raise_any(codes, call, keys)) return nullptr;
+  PyErr_Clear();  // of a room that a later attempt no longer needed
+  Reference values(PyDict_New());
+  if (!values) return nullptr;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (codes[i] != Code::ok) continue;
+    Reference value(decoded[i].decode(call.serializer()));
+    if (!value || PyDict_SetItem(values.get(), keys.object(i), value.get()) < 0) return nullptr;
+  }
+  return values.release();
+}
+
+PyObject* set_many(PyObject* self, PyObject* mapping, Ttl ttl) {
+  Reference names(PyMapping_Keys(mapping));
+  Reference objects(names ? PyMapping_Values(mapping) : nullptr);
+  Keys keys;
+  if (!objects || !keys.take(names.get())) return nullptr;
+  const Call call(self);
+  if (!call) return nullptr;
+  const std::size_t count = keys.size();
+  if (static_cast<std::size_t>(PyList_GET_SIZE(objects.get())) != count) {
+    PyErr_SetString(PyExc_RuntimeError, "the mapping changed while it was read");
+    return nullptr;
+  }
+  const auto encoded = std::make_unique<Encoded[]>(count);
+  std::vector<std::string_view> views(count);
+  std::vector<std::uint16_t> formats(count);
+  std::vector<Code> codes(count, Code::busy);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!encoded[i].take(PyList_GET_ITEM(objects.get(), static_cast<Py_ssize_t>(i)), call.serializer())) return nullptr;
+    views[i] = encoded[i].view();
+    formats[i] = encoded[i].format();
+  }
+  call.cache().set_many(keys.views(), views, ttl, formats, codes);
+  Reference failed(PyList_New(0));
+  for (std::size_t i = 0; failed && i < count; ++i) {
+    if (codes[i] == Code::read_only) return raise_code(codes[i], call, keys.object(i));
+    if (codes[i] != Code::ok && PyList_Append(failed.get(), keys.object(i)) < 0) return nullptr;
+  }
+  return failed.release();
+}
+
+PyObject* delete_many(PyObject* self, PyObject* iterable) {
+  Keys keys;
+  if (!keys.take(iterable)) return nullptr;
+  const Call call(self);
+  if (!call) return nullptr;
+  std::vector<Code> codes(keys.size(), Code::busy);
+  const std::size_t erased = call.cache().erase_many(keys.views(), codes);
+  return raise_any(codes, call, keys) ? nullptr : PyLong_FromSize_t(erased);
+}
+
+}  // namespace
+
+PyObject* cache_get_many(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<1> kParameters{"get_many", 1, 1, {"keys"}};
+  std::array<PyObject*, 1> values{};
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
+  return guarded([&] { return get_many(self, values[0]); }, static_cast<PyObject*>(nullptr));
+}
+
+PyObject* cache_set_many(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<2> kParameters{"set_many", 1, 2, {"mapping", "ttl"}};
+  std::array<PyObject*, 2> values{};
+  Ttl ttl{};
+  if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[1], ttl)) return nullptr;
+  return guarded([&] { return set_many(self, values[0], ttl); }, static_cast<PyObject*>(nullptr));
+}
+
+PyObject* cache_delete_many(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<1> kParameters{"delete_many", 1, 1, {"keys"}};
+  std::array<PyObject*, 1> values{};
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
+  return guarded([&] { return delete_many(self, values[0]); }, static_cast<PyObject*>(nullptr));
+}
+
+}  // namespace forklore::python

@@ -1,0 +1,265 @@
+// Opening, attaching and pickling: Python's arguments as forklore::Options and back.
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "cache_type.hpp"
+#include "errors.hpp"
+#include "hooks.hpp"
+
+namespace forklore::python {
+namespace {
+
+// The arguments that are given as Python objects, borrowed.
+struct Given {
+  PyObject* name = nullptr;
+  PyObject* capacity = nullptr;
+  PyObject* place = nullptr;
+  PyObject* path = nullptr;
+  PyObject* max_value = nullptr;
+  PyObject* stripes = nullptr;
+  PyObject* default_ttl = nullptr;
+  PyObject* when_full = nullptr;
+  PyObject* lock_timeout = nullptr;
+  PyObject* mode = nullptr;
+  PyObject* owner = nullptr;
+  PyObject* serializer = nullptr;
+  int read_only = 0;
+};
+
+bool absent(PyObject* object) { return object == nullptr || object == Py_None; }
+
+const char* to_string(Place place) {
+  return place == Place::shm ? "shm" : place == Place::file ? "file" : "anonymous";
+}
+
+bool parse_when_full(PyObject* object, WhenFull& when_full) {
+  if (object == nullptr || (PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, "evict") == 0)) {
+    when_full = WhenFull::evict;
+    return true;
+  }
+  if (PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, "reject") == 0) {
+    when_full = WhenFull::reject;
+    return true;
+  }
+  set_option_error("when_full must be \"evict\" or \"reject\", not %R", object);
+  return false;
+}
+
+bool parse_name(PyObject* object, std::string& name) {
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_Check(object) ? PyUnicode_AsUTF8AndSize(object, &size) : nullptr;
+  if (text == nullptr) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "name is a str, not %.200s", Py_TYPE(object)->tp_name);
+    return false;
+  }
+  name.assign(text, static_cast<std::size_t>(size));
+  return true;
+}
+
+bool parse_path(PyObject* object, std::filesystem::path& path) {
+  if (absent(object)) return true;
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(object, &bytes) == 0) return false;
+  Reference held(bytes);
+  path = std::string(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes)));
+  return true;
+}
+
+// An int option within its bounds.
+bool parse_bounded(const char* option, PyObject* object, long least, long most, long& value) {
+  if (!PyLong_Check(object) || PyBool_Check(object)) {
+    PyErr_Format(PyExc_TypeError, "%s is an int, not %.200s", option, Py_TYPE(object)->tp_name);
+    return false;
+  }
+  int beyond = 0;
+  value = PyLong_AsLongAndOverflow(object, &beyond);
+  if (beyond == 0 && least <= value && value <= most) return true;
+  set_option_error("%s must be %ld to %ld, not %R", option, least, most, object);
+  return false;
+}
+
+bool parse_owner(PyObject* object, std::optional<::uid_t>& owner) {
+  if (absent(object)) return true;
+  long number = 0;
+  if (PyUnicode_Check(object)) {
+    Reference pwd(PyImport_ImportModule("pwd"));
+    Reference entry(pwd ? PyObject_CallMethod(pwd.get(), "getpwnam", "O", object) : nullptr);
+    if (!entry) {
+      PyErr_Clear();
+      set_option_error("owner must be a user of this host or a user id; there is no user %R", object);
+      return false;
+    }
+    Reference uid(PyObject_GetAttrString(entry.get(), "pw_uid"));
+    if (!uid || (number = PyLong_AsLong(uid.get())) < 0) return false;
+  } else if (!parse_bounded("owner", object, 0, 0xFFFFFFFEL, number)) {
+    return false;
+  }
+  owner = static_cast<::uid_t>(number);
+  return true;
+}
+
+bool parse_lock_timeout(PyObject* object, std::chrono::milliseconds& timeout) {
+  if (object == nullptr) return true;
+  Ttl parsed{};
+  if (!parse_ttl(object, parsed)) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "lock_timeout is seconds (int, float, timedelta), not %R", object);
+    return false;
+  }
+  if (parsed == kDefaultTtl) return true;
+  if (parsed > std::chrono::hours{1}) {
+    set_option_error("lock_timeout must be 0 to 3600 seconds, not %R", object);
+    return false;
+  }
+  timeout = std::max(parsed, Ttl{0});
+  return true;
+}
+
+bool parse_options(const Given& given, Options& options) {
+  long number = 0;
+  if (!parse_name(given.name, options.name) || !parse_path(given.path, options.path) ||
+      !parse_owner(given.owner, options.owner) || !parse_when_full(given.when_full, options.when_full) ||
+      !parse_lock_timeout(given.lock_timeout, options.lock_timeout)) {
+    return false;
+  }
+  if (given.place != nullptr && !parse_place(given.place, options.place)) return false;
+  if (!absent(given.capacity)) {
+    if (!parse_size("capacity", given.capacity, options.capacity_bytes)) return false;
+    if (options.capacity_bytes == 0) {
+      set_option_error("capacity must be %zu bytes to %zu, not %R; None takes what is there", kMinCapacityBytes,
+                       kMaxCapacityBytes, given.capacity);
+      return false;
+    }
+  }
+  if (!absent(given.max_value) && !parse_size("max_value", given.max_value, options.max_value_bytes)) return false;
+  if (!absent(given.stripes)) {
+    if (!parse_bounded("stripes", given.stripes, 0, 64, number)) return false;
+    options.stripes = static_cast<unsigned>(number);
+  }
+  if (!absent(given.mode)) {
+    if (!parse_bounded("mode", given.mode, 0, 0777, number)) return false;
+    options.mode = static_cast<::mode_t>(number);
+  }
+  if (!absent(given.default_ttl) && !parse_ttl(given.default_ttl, options.default_ttl)) return false;
+  if (options.default_ttl == kDefaultTtl) options.default_ttl = kForever;
+  options.read_only = given.read_only != 0;
+  return true;
+}
+
+// Attaches with all of a handle's options. A segment of another owner is opened without asking first.
+Cache attach(const Options& options) {
+  if (options.owner && *options.owner != ::geteuid()) return Cache::open(options);
+  const Cache there =
+      Cache::attach(options.place == Place::file ? std::string_view(options.path.native()) : options.name, options.place);
+  return Cache::open(options);
+}
+
+// Opens the object for the first time. attach_only: a segment that is not there is an error.
+bool open_object(PyObject* self, const Given& given, bool attach_only) {
+  auto* object = reinterpret_cast<CacheObject*>(self);
+  if (object->handle != nullptr || object->closed) {
+    PyErr_SetString(errors.error, "a Cache is opened once");
+    return false;
+  }
+  Options options;
+  Serializer serializer = Serializer::pickle;
+  PyObject* wanted = given.serializer;
+  Reference usual(wanted == nullptr ? PyUnicode_FromString("pickle") : nullptr);
+  if (wanted == nullptr) wanted = usual.get();
+  if (wanted == nullptr || !parse_options(given, options) || !parse_serializer(wanted, serializer)) return false;
+  if (attach_only && options.place == Place::file && options.path.empty()) options.path = options.name;
+  Handle* handle = guarded(
+      [&] {
+        const Unlocked unlocked;
+        return new Handle{attach_only ? attach(options) : Cache::open(options), options};
+      },
+      static_cast<Handle*>(nullptr));
+  if (handle == nullptr) return false;
+  if (object->handle != nullptr) {  // another thread was opening the same object
+    delete_handle(handle);
+    PyErr_SetString(errors.error, "a Cache is opened once");
+    return false;
+  }
+  object->serializer = serializer;
+  object->handle = handle;
+  return true;
+}
+
+}  // namespace
+
+bool parse_place(PyObject* object, Place& place) {
+  if (PyUnicode_Check(object)) {
+    for (const Place one : {Place::shm, Place::file, Place::anonymous}) {
+      if (PyUnicode_CompareWithASCIIString(object, to_string(one)) != 0) continue;
+      place = one;
+      return true;
+    }
+  }
+  set_option_error("place must be \"shm\", \"file\" or \"anonymous\", not %R", object);
+  return false;
+}
+
+int cache_init(PyObject* self, PyObject* positional, PyObject* keywords) {
+  static const char* names[] = {"name",        "capacity",  "place",        "path", "max_value", "stripes",
+                                "default_ttl", "when_full", "lock_timeout", "mode", "owner",     "serializer",
+                                "read_only",   nullptr};
+  Given given;
+  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|O$OOOOOOOOOOp:Cache", const_cast<char**>(names), &given.name,
+                                  &given.capacity, &given.place, &given.path, &given.max_value, &given.stripes,
+                                  &given.default_ttl, &given.when_full, &given.lock_timeout, &given.mode, &given.owner,
+                                  &given.serializer, &given.read_only) == 0) {
+    return -1;
+  }
+  return open_object(self, given, false) ? 0 : -1;
+}
+
+PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords) {
+  static const char* names[] = {"name",  "place",      "path",      "default_ttl", "lock_timeout",
+                                "owner", "serializer", "read_only", nullptr};
+  Given given;
+  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|$OOOOOOp:attach", const_cast<char**>(names), &given.name,
+                                  &given.place, &given.path, &given.default_ttl, &given.lock_timeout, &given.owner,
+                                  &given.serializer, &given.read_only) == 0) {
+    return nullptr;
+  }
+  auto* made = reinterpret_cast<PyTypeObject*>(type);
+  Reference self(made->tp_alloc(made, 0));
+  return self && open_object(self.get(), given, true) ? self.release() : nullptr;
+}
+
+PyObject* cache_reduce(PyObject* self, PyObject*) {
+  const Call call(self);
+  if (!call) return nullptr;
+  const Options& options = call.options();
+  if (options.place == Place::anonymous) {
+    PyErr_SetString(errors.error,
+                    "a Cache in anonymous memory is shared by fork alone and cannot be pickled; place=\"shm\" can");
+    return nullptr;
+  }
+  Reference module(PyImport_ImportModule("forklore._core"));
+  Reference function(module ? PyObject_GetAttrString(module.get(), "_reopen") : nullptr);
+  Reference path(PyUnicode_DecodeFSDefault(options.path.c_str()));
+  Reference ttl(to_seconds(options.default_ttl));
+  if (!function || !path || !ttl) return nullptr;
+  Reference owner(options.owner ? PyLong_FromUnsignedLong(*options.owner) : Py_NewRef(Py_None));
+  return Py_BuildValue("O(Os{sssOsOsdsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
+                       to_string(options.place), "path", options.path.empty() ? Py_None : path.get(), "default_ttl",
+                       ttl.get(), "lock_timeout", static_cast<double>(options.lock_timeout.count()) / 1000, "owner",
+                       owner.get(), "serializer", to_string(call.serializer()), "read_only",
+                       options.read_only ? Py_True : Py_False);
+}
+
+PyObject* reopen(PyObject*, PyObject* const* given, Py_ssize_t count) {
+  if (count != 3 || !PyType_Check(given[0]) || !PyDict_Check(given[2]) ||
+      PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(given[0]), cache_type) == 0) {
+    PyErr_SetString(PyExc_TypeError, "_reopen(type, name, options) is for pickle alone");
+    return nullptr;
+  }
+  Reference positional(PyTuple_Pack(1, given[1]));
+  return positional ? cache_attach(given[0], positional.get(), given[2]) : nullptr;
+}
+
+}  // namespace forklore::python

@@ -1,0 +1,134 @@
+// The writing methods of one key. Values are serialized before the call, so no lock is held meanwhile.
+#include <limits>
+
+#include "cache_type.hpp"
+#include "errors.hpp"
+
+namespace forklore::python {
+namespace {
+
+enum class Store { set, add, replace };
+
+// (key, value, ttl) of the three methods; the answer is left to the caller. buffer_too_small: an exception is set.
+template <Store kStore>
+Code store(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr const char* kNames[] = {"set", "add", "replace"};
+  static constexpr Parameters<3> kParameters{kNames[static_cast<int>(kStore)], 2, 3, {"key", "value", "ttl"}};
+  std::array<PyObject*, 3> values{};
+  Ttl ttl{};
+  if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[2], ttl)) return Code::buffer_too_small;
+  const Call call(self);
+  Key key;
+  Encoded value;
+  if (!call || !key.take(values[0]) || !value.take(values[1], call.serializer())) return Code::buffer_too_small;
+  Cache& cache = call.cache();
+  Code code;
+  if constexpr (kStore == Store::set) code = cache.set(key.view(), value.view(), ttl, value.format());
+  if constexpr (kStore == Store::add) code = cache.add(key.view(), value.view(), ttl, value.format());
+  if constexpr (kStore == Store::replace) code = cache.replace(key.view(), value.view(), ttl, value.format());
+  constexpr Code kNo = kStore == Store::add ? Code::exists : kStore == Store::replace ? Code::not_found : Code::ok;
+  if (code == Code::ok || code == kNo) return code;
+  raise_code(code, call, values[0], value.view().size());
+  return Code::buffer_too_small;
+}
+
+PyObject* truth(Code code) {
+  return code == Code::buffer_too_small ? nullptr : Py_NewRef(code == Code::ok ? Py_True : Py_False);
+}
+
+PyObject* overflow() {
+  PyErr_SetString(PyExc_OverflowError, "a counter is from -2**63 to 2**63 - 1; this one has not changed");
+  return nullptr;
+}
+
+template <bool kUp>
+PyObject* count(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObject* keywords) {
+  static constexpr Parameters<4> kParameters{kUp ? "incr" : "decr", 1, 2, {"key", "delta", "initial", "ttl"}};
+  std::array<PyObject*, 4> values{};
+  Ttl ttl{};
+  if (!kParameters.bind(given, number, keywords, values) || !parse_ttl(values[3], ttl)) return nullptr;
+  std::int64_t delta = 1;
+  if (values[1] != nullptr && !parse_integer(values[1], delta)) return nullptr;
+  if constexpr (!kUp) {
+    if (delta == std::numeric_limits<std::int64_t>::min()) return overflow();
+    delta = -delta;
+  }
+  std::optional<std::int64_t> initial;
+  if (values[2] != nullptr && values[2] != Py_None && !parse_integer(values[2], initial.emplace())) return nullptr;
+  const Call call(self);
+  Key key;
+  if (!call || !key.take(values[0])) return nullptr;
+  std::int64_t now = 0;
+  const Code code = call.cache().increment(key.view(), delta, now, initial, ttl);
+  if (code == Code::ok) return PyLong_FromLongLong(now);
+  return code == Code::overflow ? overflow() : raise_code(code, call, values[0]);
+}
+
+}  // namespace
+
+PyObject* cache_set(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  if (store<Store::set>(self, given, count, keywords) == Code::buffer_too_small) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* cache_add(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  return truth(store<Store::add>(self, given, count, keywords));
+}
+
+PyObject* cache_replace(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  return truth(store<Store::replace>(self, given, count, keywords));
+}
+
+PyObject* cache_touch(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<2> kParameters{"touch", 1, 2, {"key", "ttl"}};
+  std::array<PyObject*, 2> values{};
+  Ttl ttl{};
+  if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[1], ttl)) return nullptr;
+  const Call call(self);
+  Key key;
+  if (!call || !key.take(values[0])) return nullptr;
+  const Code code = call.cache().touch(key.view(), ttl);
+  return code == Code::ok || code == Code::not_found ? truth(code) : raise_code(code, call, values[0]);
+}
+
+PyObject* cache_cas(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<4> kParameters{"cas", 3, 4, {"key", "value", "version", "ttl"}};
+  std::array<PyObject*, 4> values{};
+  Ttl ttl{};
+  if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[3], ttl)) return nullptr;
+  if (!PyLong_Check(values[2])) {
+    PyErr_Format(PyExc_TypeError, "version is the int that gets() gave, not %.200s", Py_TYPE(values[2])->tp_name);
+    return nullptr;
+  }
+  const Version version{PyLong_AsUnsignedLongLong(values[2])};
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  const Call call(self);
+  Key key;
+  Encoded value;
+  if (!call || !key.take(values[0]) || !value.take(values[1], call.serializer())) return nullptr;
+  const Code code = call.cache().compare_and_set(key.view(), version, value.view(), ttl, value.format());
+  if (code == Code::not_found) Py_RETURN_NONE;
+  if (code == Code::ok || code == Code::changed) return truth(code);
+  return raise_code(code, call, values[0], value.view().size());
+}
+
+PyObject* cache_incr(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObject* keywords) {
+  return count<true>(self, given, number, keywords);
+}
+
+PyObject* cache_decr(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObject* keywords) {
+  return count<false>(self, given, number, keywords);
+}
+
+PyObject* cache_delete(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObject* keywords) {
+  static constexpr Parameters<1> kParameters{"delete", 1, 1, {"key"}};
+  std::array<PyObject*, 1> values{};
+  if (!kParameters.bind(given, number, keywords, values)) return nullptr;
+  const Call call(self);
+  Key key;
+  if (!call || !key.take(values[0])) return nullptr;
+  const Code code = call.cache().erase(key.view());
+  return code == Code::ok || code == Code::not_found ? truth(code) : raise_code(code, call, values[0]);
+}
+
+}  // namespace forklore::python

@@ -1,0 +1,184 @@
+#include "cache_type.hpp"
+
+#include <structmember.h>
+
+#include <cstddef>
+
+#include "errors.hpp"
+#include "hooks.hpp"
+
+namespace forklore::python {
+
+PyTypeObject* cache_type = nullptr;
+
+void delete_handle(Handle* handle) {
+  const Unlocked unlocked;
+  delete handle;
+}
+
+void Call::refuse() {
+  PyErr_SetString(errors.error, self_->closed ? "this Cache is closed" : "this Cache has not been opened");
+  self_ = nullptr;
+}
+
+void Call::finish() { delete_handle(std::exchange(self_->handle, nullptr)); }
+
+PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t size) {
+  switch (code) {
+    case Code::not_found: PyErr_SetObject(PyExc_KeyError, key); break;
+    case Code::too_large: {
+      const std::size_t most = guarded([&] { return call.cache().stats().max_value_bytes; }, std::size_t{0});
+      PyErr_Clear();
+      PyErr_Format(errors.too_large, "%zu bytes under %R: this segment takes values of up to %zu; max_value raises it",
+                   size, key, most);
+      break;
+    }
+    case Code::invalid_key: PyErr_Format(PyExc_ValueError, "a key is 1 to %zu bytes long", kMaxKeyBytes); break;
+    case Code::not_a_number:
+      PyErr_Format(PyExc_TypeError, "the value under %R is not an int of 64 bits", key);
+      break;
+    case Code::full:
+      PyErr_SetString(errors.full, "no room left, and when_full=\"reject\" keeps what is there; raise the capacity");
+      break;
+    case Code::busy:
+      PyErr_Format(errors.busy, "another process held the lock for all of lock_timeout (%d ms)",
+                   static_cast<int>(call.options().lock_timeout.count()));
+      break;
+    case Code::read_only: PyErr_SetString(errors.error, "this Cache was opened with read_only=True"); break;
+    default: PyErr_Format(errors.error, "unexpected answer: %s", to_string(code).data()); break;
+  }
+  return nullptr;
+}
+
+namespace {
+
+PyObject* cache_close(PyObject* self, PyObject*) {
+  auto* object = reinterpret_cast<CacheObject*>(self);
+  object->closed = true;
+  if (object->calls == 0 && object->handle != nullptr) delete_handle(std::exchange(object->handle, nullptr));
+  Py_RETURN_NONE;
+}
+
+PyObject* cache_enter(PyObject* self, PyObject*) { return Py_NewRef(self); }
+PyObject* cache_exit(PyObject* self, PyObject* const*, Py_ssize_t) { return cache_close(self, nullptr); }
+
+PyObject* cache_name(PyObject* self, void*) {
+  const Call call(self);
+  return call ? PyUnicode_FromString(call.options().name.c_str()) : nullptr;
+}
+
+PyObject* cache_path(PyObject* self, void*) {
+  const Call call(self);
+  if (!call) return nullptr;
+  return guarded([&] { return PyUnicode_DecodeFSDefault(call.cache().path().c_str()); }, static_cast<PyObject*>(nullptr));
+}
+
+PyObject* cache_serializer(PyObject* self, void*) {
+  return PyUnicode_FromString(to_string(reinterpret_cast<CacheObject*>(self)->serializer));
+}
+
+PyObject* cache_closed(PyObject* self, void*) {
+  return PyBool_FromLong(reinterpret_cast<CacheObject*>(self)->closed ? 1 : 0);
+}
+
+PyObject* cache_repr(PyObject* self) {
+  const auto* object = reinterpret_cast<CacheObject*>(self);
+  if (object->handle == nullptr || object->closed) return PyUnicode_FromString("<forklore.Cache, closed>");
+  Reference path(cache_path(self, nullptr));
+  return path ? PyUnicode_FromFormat("<forklore.Cache %S>", path.get()) : nullptr;
+}
+
+void cache_dealloc(PyObject* self) {
+  auto* object = reinterpret_cast<CacheObject*>(self);
+  PyTypeObject* type = Py_TYPE(self);
+  if (object->weak_references != nullptr) PyObject_ClearWeakRefs(self);
+  if (object->handle != nullptr) delete_handle(std::exchange(object->handle, nullptr));
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+template <class Function>
+PyCFunction as_method(Function* function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
+
+// The signatures are for inspect and help(); what each call does stands in _core.pyi.
+PyMethodDef methods[] = {
+    {"attach", as_method(cache_attach), METH_VARARGS | METH_KEYWORDS | METH_CLASS,
+     "attach($type, /, name, *, place='shm', path=None, default_ttl=None, lock_timeout=1.0, owner=None,\n"
+     "       serializer='pickle', read_only=False)\n--\n\nA handle to a segment that exists; OpenError if none does."},
+    {"get", as_method(cache_get), kFast, "get($self, /, key, default=None)\n--\n\nThe value, or default."},
+    {"set", as_method(cache_set), kFast, "set($self, /, key, value, ttl=...)\n--\n\nStores value, whatever was there."},
+    {"add", as_method(cache_add), kFast,
+     "add($self, /, key, value, ttl=...)\n--\n\nStores value if key is absent; whether it was."},
+    {"replace", as_method(cache_replace), kFast,
+     "replace($self, /, key, value, ttl=...)\n--\n\nStores value if key is present; whether it was."},
+    {"touch", as_method(cache_touch), kFast,
+     "touch($self, /, key, ttl=...)\n--\n\nGives the entry a new time to live; whether there was one."},
+    {"delete", as_method(cache_delete), kFast, "delete($self, /, key)\n--\n\nRemoves the entry; whether there was one."},
+    {"incr", as_method(cache_incr), kFast,
+     "incr($self, /, key, delta=1, *, initial=None, ttl=...)\n--\n\nAdds delta to an integer; the sum."},
+    {"decr", as_method(cache_decr), kFast,
+     "decr($self, /, key, delta=1, *, initial=None, ttl=...)\n--\n\nTakes delta from an integer; the difference."},
+    {"ttl", as_method(cache_ttl), kFast, "ttl($self, /, key)\n--\n\nThe seconds the entry has left, None if it never expires."},
+    {"gets", as_method(cache_gets), kFast,
+     "gets($self, /, key, default=None)\n--\n\n(value, version) for cas(), or (default, None)."},
+    {"cas", as_method(cache_cas), kFast,
+     "cas($self, /, key, value, version, ttl=...)\n--\n\nStores value if the entry is still that version."},
+    {"get_many", as_method(cache_get_many), kFast, "get_many($self, /, keys)\n--\n\nA dict of those that are there."},
+    {"set_many", as_method(cache_set_many), kFast,
+     "set_many($self, /, mapping, ttl=...)\n--\n\nStores all; a list of the keys that failed."},
+    {"delete_many", as_method(cache_delete_many), kFast, "delete_many($self, /, keys)\n--\n\nHow many were there."},
+    {"keys", as_method(cache_keys), kFast, "keys($self, /, prefix='')\n--\n\nAn iterator over the keys."},
+    {"scan", as_method(cache_scan), kFast,
+     "scan($self, /, cursor=0, prefix='', count=1000)\n--\n\n(cursor, keys): one step over the keys."},
+    {"clear", cache_clear, METH_NOARGS, "clear($self, /)\n--\n\nRemoves every entry."},
+    {"stats", cache_stats, METH_NOARGS, "stats($self, /)\n--\n\nWhat the segment holds and what happened in it."},
+    {"verify", cache_verify, METH_NOARGS, "verify($self, /)\n--\n\nA list of faults; empty if it is sound."},
+    {"close", cache_close, METH_NOARGS, "close($self, /)\n--\n\nGives the handle back. The segment stays."},
+    {"__enter__", cache_enter, METH_NOARGS, "__enter__($self, /)\n--\n\n"},
+    {"__exit__", as_method(cache_exit), METH_FASTCALL, "__exit__($self, /, *exc_info)\n--\n\nCloses the handle."},
+    {"__reduce__", cache_reduce, METH_NOARGS, "__reduce__($self, /)\n--\n\nPickled by name."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyGetSetDef properties[] = {
+    {"name", cache_name, nullptr, "The segment's name.", nullptr},
+    {"path", cache_path, nullptr, "The file behind the segment.", nullptr},
+    {"serializer", cache_serializer, nullptr, "The name of the serializer.", nullptr},
+    {"closed", cache_closed, nullptr, "Whether close() has been called.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(CacheObject, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+
+constexpr const char* kDoc =
+    "Cache(name, capacity=None, *, place='shm', path=None, max_value=None, stripes=0, default_ttl=None,\n"
+    "      when_full='evict', lock_timeout=1.0, mode=0o600, owner=None, serializer='pickle', read_only=False)\n--\n\n"
+    "A cache that all processes of this host share under a name.";
+
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(kDoc)},
+                       {Py_tp_new, reinterpret_cast<void*>(PyType_GenericNew)},
+                       {Py_tp_init, reinterpret_cast<void*>(cache_init)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(cache_dealloc)},
+                       {Py_tp_repr, reinterpret_cast<void*>(cache_repr)},
+                       {Py_tp_methods, methods},
+                       {Py_tp_getset, properties},
+                       {Py_tp_members, members},
+                       {Py_sq_contains, reinterpret_cast<void*>(cache_contains)},
+                       {0, nullptr}};
+
+PyType_Spec spec{"forklore.Cache", sizeof(CacheObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+
+}  // namespace
+
+bool make_cache_type(PyObject* module) {
+  PyObject* made = PyType_FromSpec(&spec);
+  if (made == nullptr || PyModule_AddObjectRef(module, "Cache", made) < 0) return false;
+  cache_type = reinterpret_cast<PyTypeObject*>(made);
+  return make_keys_type();
+}
+
+}  // namespace forklore::python

@@ -1,0 +1,185 @@
+// The methods that look at the whole segment. They give up the GIL while they work.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cache_type.hpp"
+#include "errors.hpp"
+#include "hooks.hpp"
+#include "records.hpp"
+
+namespace forklore::python {
+namespace {
+
+PyObject* decode_key(const std::string& key) {
+  return PyUnicode_DecodeUTF8(key.data(), static_cast<Py_ssize_t>(key.size()), "surrogateescape");
+}
+
+// One step of a scan. False with an exception set.
+bool scan(const Call& call, Cursor& cursor, std::size_t limit, const std::string& prefix,
+          std::vector<std::string>& keys) {
+  const Code code = guarded(
+      [&] {
+        const Unlocked unlocked;
+        return call.cache().scan(cursor, limit, prefix, keys);
+      },
+      Code::buffer_too_small);
+  if (code != Code::ok && PyErr_Occurred() == nullptr) raise_code(code, call, nullptr);
+  return code == Code::ok;
+}
+
+bool parse_prefix(PyObject* object, std::string& prefix) {
+  if (object == nullptr) return true;
+  Key key;
+  if (!key.take_prefix(object)) return false;
+  prefix = key.view();
+  return true;
+}
+
+// What keys() answers: fetches a batch at a time.
+struct KeyIterator {
+  PyObject_HEAD
+  PyObject* cache;
+  std::string* prefix;
+  std::vector<std::string>* batch;
+  std::size_t next;
+  Cursor cursor;
+};
+
+constexpr std::size_t kBatch = 1000;
+PyTypeObject* key_iterator_type = nullptr;
+
+PyObject* key_iterator_next(PyObject* self) {
+  auto* iterator = reinterpret_cast<KeyIterator*>(self);
+  while (iterator->next == iterator->batch->size()) {
+    if (iterator->cursor.finished()) return nullptr;
+    const Call call(iterator->cache);
+    if (!call) return nullptr;
+    // Scanned into locals: another thread may use the iterator while the GIL is given up.
+    Cursor cursor = iterator->cursor;
+    std::vector<std::string> keys;
+    if (!scan(call, cursor, kBatch, *iterator->prefix, keys)) return nullptr;
+    *iterator->batch = std::move(keys);
+    iterator->cursor = cursor;
+    iterator->next = 0;
+  }
+  return decode_key((*iterator->batch)[iterator->next++]);
+}
+
+void key_iterator_dealloc(PyObject* self) {
+  auto* iterator = reinterpret_cast<KeyIterator*>(self);
+  PyTypeObject* type = Py_TYPE(self);
+  Py_XDECREF(iterator->cache);
+  delete iterator->prefix;
+  delete iterator->batch;
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+}  // namespace
+
+bool make_keys_type() {
+  static PyType_Slot slots[] = {{Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+                                {Py_tp_iternext, reinterpret_cast<void*>(key_iterator_next)},
+                                {Py_tp_dealloc, reinterpret_cast<void*>(key_iterator_dealloc)},
+                                {0, nullptr}};
+  static PyType_Spec spec{"forklore._core.KeyIterator", sizeof(KeyIterator), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+  key_iterator_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return key_iterator_type != nullptr;
+}
+
+PyObject* cache_keys(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<1> kParameters{"keys", 0, 1, {"prefix"}};
+  std::array<PyObject*, 1> values{};
+  std::string prefix;
+  if (!kParameters.bind(given, count, keywords, values) || !parse_prefix(values[0], prefix)) return nullptr;
+  const Call call(self);
+  if (!call) return nullptr;
+  Reference made(key_iterator_type->tp_alloc(key_iterator_type, 0));
+  if (!made) return nullptr;
+  auto* iterator = reinterpret_cast<KeyIterator*>(made.get());
+  iterator->cache = Py_NewRef(self);
+  iterator->prefix = new std::string(std::move(prefix));
+  iterator->batch = new std::vector<std::string>;
+  return made.release();
+}
+
+PyObject* cache_scan(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObject* keywords) {
+  static constexpr Parameters<3> kParameters{"scan", 0, 3, {"cursor", "prefix", "count"}};
+  std::array<PyObject*, 3> values{};
+  std::string prefix;
+  if (!kParameters.bind(given, number, keywords, values) || !parse_prefix(values[1], prefix)) return nullptr;
+  Cursor cursor;
+  if (values[0] != nullptr) {
+    cursor.position = PyLong_AsUnsignedLongLong(values[0]);
+    if (PyErr_Occurred() != nullptr) return nullptr;
+  }
+  std::int64_t limit = static_cast<std::int64_t>(kBatch);
+  if (values[2] != nullptr && !parse_integer(values[2], limit)) return nullptr;
+  if (limit < 1) {
+    PyErr_SetString(PyExc_ValueError, "count must be at least 1");
+    return nullptr;
+  }
+  const Call call(self);
+  std::vector<std::string> keys;
+  if (!call || !scan(call, cursor, static_cast<std::size_t>(limit), prefix, keys)) return nullptr;
+  Reference list(PyList_New(static_cast<Py_ssize_t>(keys.size())));
+  for (std::size_t i = 0; list && i < keys.size(); ++i) {
+    PyObject* key = decode_key(keys[i]);
+    if (key == nullptr) return nullptr;
+    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), key);
+  }
+  Reference position(PyLong_FromUnsignedLongLong(cursor.finished() ? 0 : cursor.position));
+  return list && position ? PyTuple_Pack(2, position.get(), list.get()) : nullptr;
+}
+
+PyObject* cache_clear(PyObject* self, PyObject*) {
+  const Call call(self);
+  if (!call) return nullptr;
+  const Code code = [&] {
+    const Unlocked unlocked;
+    return call.cache().clear();
+  }();
+  if (code != Code::ok) return raise_code(code, call, nullptr);
+  Py_RETURN_NONE;
+}
+
+PyObject* cache_stats(PyObject* self, PyObject*) {
+  const Call call(self);
+  if (!call) return nullptr;
+  try {
+    const Stats stats = [&] {
+      const Unlocked unlocked;
+      return call.cache().stats();
+    }();
+    return to_python(stats).release().ptr();
+  } catch (pybind11::error_already_set& error) {
+    error.restore();
+  } catch (...) {
+    set_current_exception();
+  }
+  return nullptr;
+}
+
+PyObject* cache_verify(PyObject* self, PyObject*) {
+  const Call call(self);
+  if (!call) return nullptr;
+  std::vector<std::string> faults;
+  const bool done = guarded(
+      [&] {
+        const Unlocked unlocked;
+        faults = call.cache().verify();
+        return true;
+      },
+      false);
+  Reference list(done ? PyList_New(0) : nullptr);
+  for (const std::string& fault : faults) {
+    if (!list) break;
+    Reference text(PyUnicode_DecodeUTF8(fault.data(), static_cast<Py_ssize_t>(fault.size()), "replace"));
+    if (!text || PyList_Append(list.get(), text.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
+}  // namespace forklore::python

@@ -1,0 +1,110 @@
+#include "errors.hpp"
+
+#include <cerrno>
+#include <cstdarg>
+#include <new>
+#include <string>
+
+#include "reference.hpp"
+
+namespace forklore::python {
+
+Errors errors;
+
+namespace {
+
+constexpr const char* kErrorDoc = "Whatever Forklore has to say about itself; the base of the other errors.";
+constexpr const char* kOpenErrorDoc =
+    "A segment could not be opened. str() names the option, the bound or the path, and the remedy; errno is set.";
+constexpr const char* kTooLargeDoc =
+    "The value is larger than stats().max_value_bytes. The option max_value raises that. The old value stands.";
+constexpr const char* kFullDoc =
+    "when_full=\"reject\" alone: no room without taking a live entry. The old value stands.";
+constexpr const char* kBusyDoc =
+    "A living process held the lock for all of lock_timeout. Nothing has changed; the call may be made again.";
+constexpr const char* kSerializerErrorDoc =
+    "The serializer cannot write this value, or does not own or cannot read the stored one. __cause__ says why.";
+
+PyObject* make(PyObject* module, const char* name, const char* doc, PyObject* first, PyObject* second = nullptr) {
+  const std::string full = std::string("forklore.") + name;
+  Reference bases(second == nullptr ? PyTuple_Pack(1, first) : PyTuple_Pack(2, first, second));
+  if (!bases) return nullptr;
+  PyObject* made = PyErr_NewExceptionWithDoc(full.c_str(), doc, bases.get(), nullptr);
+  if (made == nullptr || PyModule_AddObjectRef(module, name, made) < 0) return nullptr;
+  return made;
+}
+
+}  // namespace
+
+bool make_errors(PyObject* module) {
+  return (errors.error = make(module, "Error", kErrorDoc, PyExc_Exception)) != nullptr &&
+         (errors.open_error = make(module, "OpenError", kOpenErrorDoc, errors.error, PyExc_OSError)) != nullptr &&
+         (errors.too_large = make(module, "TooLarge", kTooLargeDoc, errors.error, PyExc_ValueError)) != nullptr &&
+         (errors.full = make(module, "Full", kFullDoc, errors.error)) != nullptr &&
+         (errors.busy = make(module, "Busy", kBusyDoc, errors.error, PyExc_TimeoutError)) != nullptr &&
+         (errors.serializer_error =
+              make(module, "SerializerError", kSerializerErrorDoc, errors.error, PyExc_TypeError)) != nullptr;
+}
+
+void set_open_error(int number, const char* message) {
+  Reference arguments(Py_BuildValue("(is)", number, message));
+  if (arguments) PyErr_SetObject(errors.open_error, arguments.get());
+}
+
+void set_option_error(const char* format, ...) {
+  va_list list;
+  va_start(list, format);
+  Reference message(PyUnicode_FromFormatV(format, list));
+  va_end(list);
+  if (!message) return;
+  Reference arguments(Py_BuildValue("(iO)", EINVAL, message.get()));
+  if (arguments) PyErr_SetObject(errors.open_error, arguments.get());
+}
+
+namespace {
+
+// The library's message in Python's words: its options end in _bytes, ours do not.
+std::string in_python_words(std::string message) {
+  for (const std::string name : {"capacity", "max_value"}) {
+    const std::string wordy = name + "_bytes";
+    for (std::size_t at; (at = message.find(wordy)) != std::string::npos;) message.replace(at, wordy.size(), name);
+  }
+  return message;
+}
+
+}  // namespace
+
+void set_current_exception() {
+  try {
+    throw;
+  } catch (const OpenError& error) {
+    set_open_error(error.code().value(), in_python_words(error.what()).c_str());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(errors.error, error.what());
+  }
+}
+
+void set_serializer_error(const char* message) {
+  PyObject *type, *cause, *traceback;
+  PyErr_Fetch(&type, &cause, &traceback);
+  if (type != nullptr) {
+    PyErr_NormalizeException(&type, &cause, &traceback);
+    if (traceback != nullptr) PyException_SetTraceback(cause, traceback);
+  }
+  PyErr_Format(errors.serializer_error, cause == nullptr ? "%s" : "%s: %S", message, cause);
+  if (cause != nullptr) {
+    PyObject *outer_type, *outer, *outer_traceback;
+    PyErr_Fetch(&outer_type, &outer, &outer_traceback);
+    PyErr_NormalizeException(&outer_type, &outer, &outer_traceback);
+    PyException_SetCause(outer, Py_NewRef(cause));
+    PyException_SetContext(outer, Py_NewRef(cause));
+    PyErr_Restore(outer_type, outer, outer_traceback);
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(cause);
+  Py_XDECREF(traceback);
+}
+
+}  // namespace forklore::python

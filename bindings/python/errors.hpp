@@ -1,0 +1,46 @@
+// errors.hpp - Forklore's exceptions, and which of them a Code is.
+#pragma once
+
+#include <Python.h>
+
+#include <exception>
+#include <forklore/code.hpp>
+#include <forklore/options.hpp>
+
+namespace forklore::python {
+
+/// The exception classes, borrowed for the life of the process. Set by make_errors.
+struct Errors {
+  PyObject* error = nullptr;             // Error(Exception)
+  PyObject* open_error = nullptr;        // OpenError(Error, OSError)
+  PyObject* too_large = nullptr;         // TooLarge(Error, ValueError)
+  PyObject* full = nullptr;              // Full(Error)
+  PyObject* busy = nullptr;              // Busy(Error, TimeoutError)
+  PyObject* serializer_error = nullptr;  // SerializerError(Error, TypeError)
+};
+extern Errors errors;
+
+/// Makes the classes and adds them to the module. False with an exception set if Python fails.
+bool make_errors(PyObject* module);
+
+/// Sets OpenError with an errno and the message.
+void set_open_error(int number, const char* message);
+/// Sets OpenError(EINVAL) about an option whose value is wrong; a PyErr_Format format.
+void set_option_error(const char* format, ...);
+/// Sets the exception for the C++ exception in flight. Call it in a catch block.
+void set_current_exception();
+/// Sets SerializerError with the message, chained from the exception that is set now.
+void set_serializer_error(const char* message);
+
+/// Runs what may throw; answers failure with a Python exception set if it does.
+template <class Call, class Answer>
+Answer guarded(Call&& call, Answer failure) {
+  try {
+    return call();
+  } catch (...) {
+    set_current_exception();
+    return failure;
+  }
+}
+
+}  // namespace forklore::python

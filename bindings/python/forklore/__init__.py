@@ -1,0 +1,42 @@
+"""A cache that all processes of one host share under a name, with no server between them.
+
+>>> import forklore
+>>> cache = forklore.Cache("site", "64MB")
+>>> cache.set("greeting", "hello", ttl=60)
+>>> cache.get("greeting")
+'hello'
+
+Linux with glibc, one host. Entries leave when the segment is full and when they expire: every read may miss.
+A process may die at any instruction; the others go on, and what was stored stays.
+"""
+
+from ._core import (
+    DEFAULT,
+    Busy,
+    Cache,
+    Error,
+    Full,
+    OpenError,
+    SerializerError,
+    TooLarge,
+    __version__,
+    remove,
+    segments,
+)
+from .stats import SegmentInfo, Stats
+
+__all__ = [
+    "DEFAULT",
+    "Busy",
+    "Cache",
+    "Error",
+    "Full",
+    "OpenError",
+    "SegmentInfo",
+    "SerializerError",
+    "Stats",
+    "TooLarge",
+    "__version__",
+    "remove",
+    "segments",
+]

@@ -1,0 +1,247 @@
+"""The native module behind `forklore`.
+
+Values of *exactly* these types are stored as they are, without the serializer: bytes, str, int (of any size), float,
+bool and None. Anything else, a subclass such as SafeString or IntEnum among it, goes through the handle's serializer.
+Bytes and ints of 64 bits are those of the C++ library, so both sides share them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from os import PathLike
+from types import TracebackType
+from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypeVar, final, overload
+
+from typing_extensions import Self
+
+from .stats import SegmentInfo, Stats
+
+_Key: TypeAlias = str | bytes
+_K = TypeVar("_K", bound=_Key)
+_D = TypeVar("_D")
+_Seconds: TypeAlias = SupportsFloat | timedelta
+_Ttl: TypeAlias = SupportsFloat | timedelta | DefaultTtl | None
+_Size: TypeAlias = int | str
+_Place: TypeAlias = Literal["shm", "file", "anonymous"]
+_Serializer: TypeAlias = Literal["pickle", "json", "msgpack", "none"]
+
+__version__: Final[str]
+
+@final
+class DefaultTtl:
+    """The type of DEFAULT."""
+
+    def __reduce__(self) -> str: ...
+
+DEFAULT: Final[DefaultTtl]
+"""As a ttl: the default_ttl that the handle was opened with."""
+
+class Error(Exception):
+    """Whatever Forklore has to say about itself; the base of the other errors. Raised as such by calls on a closed
+    handle, writes through a read-only one, and pickling of an anonymous one."""
+
+class OpenError(Error, OSError):
+    """A segment could not be opened. str() names the option, the bound or the path, and the remedy; errno is set."""
+
+class TooLarge(Error, ValueError):
+    """The value is larger than stats().max_value_bytes. The option max_value raises that. The old value stands."""
+
+class Full(Error):
+    """when_full="reject" alone: no room without taking a live entry. The old value stands."""
+
+class Busy(Error, TimeoutError):
+    """A living process held the lock for all of lock_timeout. Nothing has changed; the call may be made again."""
+
+class SerializerError(Error, TypeError):
+    """The serializer cannot write this value, or does not own or cannot read the stored one. __cause__ says why."""
+
+class Cache:
+    """A handle to one segment: a cache that all processes of this host share under a name.
+
+    Any thread of any process may call at any time, also through a handle that was opened before a fork. Handles of
+    one process to one segment share a mapping, so opening another is cheap. The GIL is given up while a call waits
+    for a lock and while clear, scan, keys, stats and verify work; no Python code runs under a lock.
+
+    Keys are str or bytes of 1 to 1024 bytes; str are taken as UTF-8, so "a" and b"a" are the same key. A key of
+    another length raises ValueError, of another type TypeError.
+
+    ttl is in seconds (int, float, timedelta; kept to the millisecond): None never expires, DEFAULT takes the handle's
+    default_ttl, zero or less is "already expired", so that nothing is kept.
+
+    All calls may raise Error after close(). Writes may raise Busy, and Error if the handle is read-only.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        capacity: _Size | None = None,
+        *,
+        place: _Place = "shm",
+        path: str | PathLike[str] | None = None,
+        max_value: _Size | None = None,
+        stripes: int = 0,
+        default_ttl: _Seconds | None = None,
+        when_full: Literal["evict", "reject"] = "evict",
+        lock_timeout: _Seconds = 1.0,
+        mode: int = 0o600,
+        owner: int | str | None = None,
+        serializer: _Serializer = "pickle",
+        read_only: bool = False,
+    ) -> None:
+        """Creates the segment or attaches to it. Sizes are ints of bytes or str such as "64MB", in powers of 1024.
+
+        Behaviour:
+        name: 1 to 128 characters of A-Z a-z 0-9 . _ -, not starting with a dot. One name is one segment of one owner.
+        capacity: of the whole segment, index included, 128 KB to 16 GB. None takes what is there, else 32 MB. Another
+            size than the one that is there makes an empty successor, to which all processes move.
+        place: "shm" is memory by name, which outlives its processes, not a reboot; "file" is the file `path`;
+            "anonymous" is shared by fork after opening alone.
+        default_ttl: of entries stored without a ttl; None: they never expire.
+        when_full: "evict" lets the entries least worth keeping leave; "reject" keeps all and raises Full.
+        mode, owner: of a new segment. A segment of another owner (user id or name) is refused unless named here.
+        serializer: for values of other types. A pickle is loaded by pickle handles alone: whoever may write the
+            segment may run code in those who load pickles from it. "none" raises SerializerError.
+        read_only: maps without write access.
+
+        Speed:
+        max_value: the largest value wanted; None: 1 MB, or what a small capacity allows. It costs stripes.
+        stripes: independent parts, a power of two up to 64; 0: by capacity.
+        lock_timeout: seconds that a call waits for a lock that a living process holds, before a write raises Busy and
+            a read misses.
+
+        Raises OpenError, which names the option, the bound and the remedy.
+        """
+
+    @classmethod
+    def attach(
+        cls,
+        name: str,
+        *,
+        place: _Place = "shm",
+        path: str | PathLike[str] | None = None,
+        default_ttl: _Seconds | None = None,
+        lock_timeout: _Seconds = 1.0,
+        owner: int | str | None = None,
+        serializer: _Serializer = "pickle",
+        read_only: bool = False,
+    ) -> Self:
+        """A handle to a segment that exists. Options are those of a handle, as in Cache(). For place="file" the path
+        may be given as the name. Raises OpenError (errno ENOENT) if there is none."""
+
+    @property
+    def name(self) -> str:
+        """The segment's name."""
+
+    @property
+    def path(self) -> str:
+        """The file behind the segment; "anonymous:NAME" for place="anonymous"."""
+
+    @property
+    def serializer(self) -> str:
+        """The name of the serializer."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() has been called."""
+
+    @overload
+    def get(self, key: _Key, default: None = None) -> Any: ...
+    @overload
+    def get(self, key: _Key, default: _D) -> Any | _D:
+        """The value, or default if there is none. A stored None is a value. Takes no lock and never raises Busy.
+        Raises SerializerError if the value belongs to another serializer or cannot be read."""
+
+    def set(self, key: _Key, value: Any, ttl: _Ttl = ...) -> None:
+        """Stores value, whatever was there. Raises TooLarge, Full or SerializerError; the old value then stands."""
+
+    def add(self, key: _Key, value: Any, ttl: _Ttl = ...) -> bool:
+        """Stores value if key is absent; an expired entry counts as absent. True: stored. False: there was one.
+        One of any number of processes that add the same key gets True. Raises as set does."""
+
+    def replace(self, key: _Key, value: Any, ttl: _Ttl = ...) -> bool:
+        """Stores value if key is present. True: stored. False: there was none. Raises as set does."""
+
+    def touch(self, key: _Key, ttl: _Ttl = ...) -> bool:
+        """Gives the entry a new time to live; zero or less removes it. False: there was none."""
+
+    def delete(self, key: _Key) -> bool:
+        """Removes the entry. False: there was none."""
+
+    def incr(
+        self, key: _Key, delta: SupportsIndex = 1, *, initial: SupportsIndex | None = None, ttl: _Ttl = ...
+    ) -> int:
+        """Adds delta to an int of 64 bits, in place and keeping its time to live; the sum. An absent key is stored
+        as initial + delta with ttl, or raises KeyError if initial is None. Raises TypeError if the value is anything
+        else, OverflowError past 64 bits, Full; the value then stands."""
+
+    def decr(
+        self, key: _Key, delta: SupportsIndex = 1, *, initial: SupportsIndex | None = None, ttl: _Ttl = ...
+    ) -> int:
+        """incr by -delta: an absent key is stored as initial - delta."""
+
+    def ttl(self, key: _Key) -> float | None:
+        """The seconds the entry has left, None if it never expires. Raises KeyError if there is none."""
+
+    @overload
+    def gets(self, key: _Key, default: None = None) -> tuple[Any, int | None]: ...
+    @overload
+    def gets(self, key: _Key, default: _D) -> tuple[Any | _D, int | None]:
+        """(value, version), the version for cas(); (default, None) if there is none. Raises as get does."""
+
+    def cas(self, key: _Key, value: Any, version: SupportsIndex, ttl: _Ttl = ...) -> bool | None:
+        """Stores value if the entry is still the one that gets() gave the version of. True: stored. False: it has
+        changed, or the cache has moved it: get it again. None: there is none. Raises as set does."""
+
+    def get_many(self, keys: Iterable[_K]) -> dict[_K, Any]:
+        """The values of those keys that are there, under the keys given. Memory accesses overlap, so it is faster
+        than as many gets. Raises as get does."""
+
+    def set_many(self, mapping: Mapping[_K, Any], ttl: _Ttl = ...) -> list[_K]:
+        """Stores each value by itself, as set does; the list of the keys that failed (too large, full, busy), whose
+        old values stand. All are serialized before the first is stored: SerializerError has changed nothing."""
+
+    def delete_many(self, keys: Iterable[_Key]) -> int:
+        """Removes each entry; how many there were."""
+
+    def keys(self, prefix: _Key = "") -> Iterator[str]:
+        """All keys that begin with prefix, fetched in batches; bytes that are no UTF-8 come as lone surrogates
+        ("surrogateescape"), which every method takes back. A key that is present throughout comes at least once;
+        one that comes and goes, perhaps. Raises Busy."""
+
+    def scan(self, cursor: SupportsIndex = 0, prefix: _Key = "", count: SupportsIndex = 1000) -> tuple[int, list[str]]:
+        """One step of keys(): (cursor for the next step, about count keys). Begin with 0; a cursor of 0 is the end.
+        Raises Busy."""
+
+    def clear(self) -> None:
+        """Removes every entry; what is stored meanwhile may stay or go. Raises Busy."""
+
+    def stats(self) -> Stats:
+        """What the segment holds and what has happened in it."""
+
+    def verify(self) -> list[str]:
+        """Checks every invariant of the stored structures; a list of faults, empty if it is sound. Locks one stripe
+        at a time."""
+
+    def close(self) -> None:
+        """Gives the handle back; a call that another thread is in finishes first. The segment and its entries stay.
+        Calling it again does nothing."""
+
+    def __contains__(self, key: _Key, /) -> bool:
+        """Whether there is an entry."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        """Closes the handle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name: the copy attaches to the same segment with the same options of a handle. Raises Error if
+        the place is anonymous."""
+
+def remove(name: str, *, place: _Place = "shm") -> bool:
+    """Takes the name away; False if there was no such segment. Processes that are attached move to a new segment
+    within a second of their next call; the memory goes when the last has moved. For place="file", name is the path.
+    Raises OpenError if it is not the caller's to remove."""
+
+def segments() -> list[SegmentInfo]:
+    """The shared-memory segments of this host that the caller may see, by name."""

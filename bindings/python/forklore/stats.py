@@ -1,0 +1,94 @@
+"""What a segment holds and what has happened in it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What `Cache.stats()` answers. Counts are those of all processes since the segment was made, and never go back."""
+
+    # The segment.
+    capacity_bytes: int
+    """Size of the whole segment, index and headers included."""
+    max_value_bytes: int
+    """The largest value that it takes."""
+    stripes: int
+    """Independent parts, each with its own lock."""
+    chunk_bytes: int
+    """Size of one chunk."""
+    chunks: int
+    """Chunks in all stripes."""
+    free_chunks: int
+    """Chunks that hold nothing."""
+    when_full: str
+    """"evict" or "reject"."""
+    age_seconds: int
+    """Since the segment was made."""
+
+    # What lies in it, at the moment of asking.
+    entries: int
+    """Entries, with those that have expired and are not yet collected."""
+    slots: int
+    """Entries that the index has room for."""
+    live_bytes: int
+    """Bytes of entries, headers included."""
+    index_bytes: int
+    """Bytes of buckets, ghosts, chunk tables and headers."""
+
+    # Calls.
+    hits: int
+    """Reads that found their entry."""
+    misses: int
+    """Reads that did not."""
+    writes: int
+    """Calls that changed something: set, add, replace, incr, touch, cas."""
+    erases: int
+    """Calls that removed an entry."""
+    refused: int
+    """Calls that failed as too large, full, overflow or not a number."""
+    busy: int
+    """Calls that gave up waiting for a lock."""
+    rereads: int
+    """Reads begun again because a writer came between."""
+
+    # Work of the cache itself.
+    evictions: int
+    """Live entries that left for lack of room."""
+    bucket_evictions: int
+    """Of these, those that left because the index had no slot near enough."""
+    expirations: int
+    """Expired entries collected."""
+    moves: int
+    """Entries copied to save them from a reclaimed chunk."""
+    reclaims: int
+    """Chunks made free."""
+    recoveries: int
+    """Stripes taken over from a dead process."""
+    resets: int
+    """Stripes emptied because they were damaged."""
+    reattachments: int
+    """Times that this process moved to a successor of its segment."""
+    processes: tuple[int, ...]
+    """The process ids that have called it and still live."""
+
+    @property
+    def hit_ratio(self) -> float:
+        """Hits among all reads, 0.0 to 1.0; 0.0 before the first read."""
+        reads = self.hits + self.misses
+        return self.hits / reads if reads else 0.0
+
+
+@dataclass(frozen=True)
+class SegmentInfo:
+    """A segment that exists on this host, as `segments()` answers it."""
+
+    name: str
+    """What `Cache.attach` and `remove` take."""
+    path: str
+    """The file behind it."""
+    owner: int
+    """User id of whom it belongs to."""
+    capacity_bytes: int
+    """Its size; 0 if it is not yet, or no longer, a sound segment."""
+    attached: bool
+    """Whether some process has it mapped."""

@@ -1,0 +1,73 @@
+// module.cpp - forklore._core: everything of the Python package that is not Django.
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "arguments.hpp"
+#include "cache_type.hpp"
+#include "errors.hpp"
+#include "hooks.hpp"
+#include "records.hpp"
+
+namespace forklore::python {
+namespace {
+
+namespace py = pybind11;
+
+// The type of DEFAULT. It has one instance, also after a copy or a pickle.
+struct DefaultTtl {};
+
+Place place_of(const py::object& name) {
+  Place place{};
+  if (!parse_place(name.ptr(), place)) throw py::error_already_set();
+  return place;
+}
+
+template <class Call>
+auto without_gil(Call&& call) {
+  try {
+    const Unlocked unlocked;
+    return call();
+  } catch (...) {
+    // Unlocked has taken the GIL back.
+    set_current_exception();
+  }
+  throw py::error_already_set();
+}
+
+bool remove(const std::string& name, const py::object& place_name) {
+  const Place place = place_of(place_name);
+  return without_gil([&] { return remove_segment(name, place); });
+}
+
+py::list list_segments() {
+  py::list list;
+  for (const SegmentInfo& info : without_gil([] { return segments(); })) list.append(to_python(info));
+  return list;
+}
+
+PyMethodDef reopen_method{"_reopen", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(reopen)), METH_FASTCALL,
+                          "For pickle alone."};
+
+void fill(py::module_& module) {
+  install_hooks();
+  py::class_<DefaultTtl>(module, "DefaultTtl", "The type of DEFAULT.")
+      .def("__repr__", [](const DefaultTtl&) { return "forklore.DEFAULT"; })
+      .def("__reduce__", [](const DefaultTtl&) { return "DEFAULT"; });
+  py::object chosen = py::cast(DefaultTtl{});
+  module.attr("DEFAULT") = chosen;
+  default_object = chosen.release().ptr();
+  module.attr("__version__") = FORKLORE_VERSION;
+  if (!make_errors(module.ptr()) || !make_cache_type(module.ptr())) throw py::error_already_set();
+  module.def("remove", &remove, py::arg("name"), py::kw_only(), py::arg("place") = "shm",
+             "Takes a segment's name away; whether there was one.");
+  module.def("segments", &list_segments, "The shared-memory segments of this host that the caller may see.");
+  PyObject* function = PyCFunction_NewEx(&reopen_method, nullptr, py::str("forklore._core").release().ptr());
+  if (function == nullptr) throw py::error_already_set();
+  module.add_object("_reopen", py::reinterpret_steal<py::object>(function));
+}
+
+}  // namespace
+}  // namespace forklore::python
+
+PYBIND11_MODULE(_core, module) { forklore::python::fill(module); }

@@ -1,0 +1,273 @@
+#include "value.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include "errors.hpp"
+
+namespace forklore::python {
+namespace {
+
+// The two callables of a serializer, borrowed for the life of the process; set once its first handle is opened.
+struct Calls {
+  PyObject* dump = nullptr;
+  PyObject* load = nullptr;
+};
+Calls pickle_calls, json_calls, msgpack_calls;
+
+Calls* calls_of(Serializer serializer) {
+  switch (serializer) {
+    case Serializer::pickle: return &pickle_calls;
+    case Serializer::json: return &json_calls;
+    case Serializer::msgpack: return &msgpack_calls;
+    case Serializer::none: break;
+  }
+  return nullptr;
+}
+
+// The arguments beside the value are bound with functools.partial, so that writing is one call of one argument.
+PyObject* bind(const char* module_name, const char* function, const char* keywords) {
+  Reference module(PyImport_ImportModule(module_name));
+  Reference called(module ? PyObject_GetAttrString(module.get(), function) : nullptr);
+  if (!called || keywords == nullptr) return called.release();
+  Reference functools(PyImport_ImportModule("functools"));
+  Reference partial(functools ? PyObject_GetAttrString(functools.get(), "partial") : nullptr);
+  Reference globals(PyDict_New());
+  Reference bound(partial && globals ? PyRun_String(keywords, Py_eval_input, globals.get(), globals.get()) : nullptr);
+  Reference arguments(PyTuple_Pack(1, called.get()));
+  return bound && arguments ? PyObject_Call(partial.get(), arguments.get(), bound.get()) : nullptr;
+}
+
+bool load_calls(Serializer serializer) {
+  Calls* calls = calls_of(serializer);
+  if (calls == nullptr || calls->load != nullptr) return true;
+  Reference dump, load;
+  switch (serializer) {
+    case Serializer::pickle:
+      dump = Reference(bind("pickle", "dumps", "{'protocol': -1}"));
+      load = Reference(dump ? bind("pickle", "loads", nullptr) : nullptr);
+      break;
+    case Serializer::json:
+      dump = Reference(bind("json", "dumps", "{'separators': (',', ':')}"));
+      load = Reference(dump ? bind("json", "loads", nullptr) : nullptr);
+      break;
+    default:
+      dump = Reference(bind("msgpack", "packb", nullptr));
+      load = Reference(dump ? bind("msgpack", "unpackb", "{'strict_map_key': False}") : nullptr);
+  }
+  if (!load) return false;
+  calls->dump = dump.release();
+  calls->load = load.release();
+  return true;
+}
+
+bool is_ascii(const char* data, std::size_t size) {
+  std::uint64_t high = 0;
+  for (; size >= 8; size -= 8, data += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, data, 8);
+    high |= word;
+  }
+  for (; size > 0; --size, ++data) high |= static_cast<unsigned char>(*data);
+  return (high & 0x8080808080808080U) == 0;
+}
+
+PyObject* damaged(std::uint16_t format, std::size_t size) {
+  PyErr_Format(errors.serializer_error, "the stored value is damaged: format %d with %zu bytes", int{format}, size);
+  return nullptr;
+}
+
+}  // namespace
+
+const char* to_string(Serializer serializer) {
+  switch (serializer) {
+    case Serializer::pickle: return "pickle";
+    case Serializer::json: return "json";
+    case Serializer::msgpack: return "msgpack";
+    case Serializer::none: break;
+  }
+  return "none";
+}
+
+bool parse_serializer(PyObject* name, Serializer& serializer) {
+  if (PyUnicode_Check(name)) {
+    for (const Serializer one : {Serializer::pickle, Serializer::json, Serializer::msgpack, Serializer::none}) {
+      if (PyUnicode_CompareWithASCIIString(name, to_string(one)) == 0) {
+        serializer = one;
+        return load_calls(one);
+      }
+    }
+  }
+  set_option_error("serializer must be \"pickle\", \"json\", \"msgpack\" or \"none\", not %R", name);
+  return false;
+}
+
+// Encoded
+
+bool Encoded::take(PyObject* value, Serializer serializer) {
+  if (PyUnicode_CheckExact(value)) return take_text(value);
+  if (PyBytes_CheckExact(value)) {
+    data_ = PyBytes_AS_STRING(value);
+    size_ = static_cast<std::size_t>(PyBytes_GET_SIZE(value));
+    return true;
+  }
+  if (PyLong_CheckExact(value)) return take_integer(value);
+  if (PyFloat_CheckExact(value)) {
+    const double real = PyFloat_AS_DOUBLE(value);
+    std::memcpy(number_, &real, 8);
+    data_ = number_;
+    size_ = 8;
+    format_ = kReal;
+    return true;
+  }
+  if (value == Py_None || value == Py_True || value == Py_False) {
+    format_ = value == Py_None ? kNone : value == Py_True ? kTrue : kFalse;
+    return true;
+  }
+  return take_other(value, serializer);
+}
+
+bool Encoded::point_to(Reference bytes) {
+  if (!bytes) return false;
+  data_ = PyBytes_AS_STRING(bytes.get());
+  size_ = static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get()));
+  object_ = std::move(bytes);
+  return true;
+}
+
+bool Encoded::take_integer(PyObject* value) {
+  int beyond = 0;
+  const std::int64_t small = PyLong_AsLongLongAndOverflow(value, &beyond);
+  if (beyond == 0) {
+    std::memcpy(number_, &small, 8);
+    data_ = number_;
+    size_ = 8;
+    format_ = kInteger;
+    return true;
+  }
+  format_ = kBig;
+  Reference bits(PyObject_CallMethod(value, "bit_length", nullptr));
+  if (!bits) return false;
+  Reference method(PyObject_GetAttrString(value, "to_bytes"));
+  Reference positional(Py_BuildValue("(ns)", PyLong_AsSsize_t(bits.get()) / 8 + 1, "little"));
+  Reference keywords(Py_BuildValue("{sO}", "signed", Py_True));
+  if (!method || !positional || !keywords) return false;
+  return point_to(Reference(PyObject_Call(method.get(), positional.get(), keywords.get())));
+}
+
+bool Encoded::take_text(PyObject* value) {
+  if (PyUnicode_READY(value) < 0) return false;
+  if (PyUnicode_IS_COMPACT_ASCII(value)) {
+    data_ = reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(value));
+    size_ = static_cast<std::size_t>(PyUnicode_GET_LENGTH(value));
+    format_ = kAscii;
+    return true;
+  }
+  format_ = kText;
+  return point_to(Reference(PyUnicode_AsEncodedString(value, "utf-8", "surrogatepass")));
+}
+
+bool Encoded::take_other(PyObject* value, Serializer serializer) {
+  format_ = static_cast<std::uint16_t>(serializer);
+  const Calls* calls = calls_of(serializer);
+  if (calls == nullptr) {
+    PyErr_Format(errors.serializer_error,
+                 "serializer=\"none\" stores exactly bytes, str, int, float, bool and None, not %.200s",
+                 Py_TYPE(value)->tp_name);
+    return false;
+  }
+  Reference made(PyObject_CallOneArg(calls->dump, value));
+  if (made && PyUnicode_Check(made.get())) made = Reference(PyUnicode_AsUTF8String(made.get()));
+  if (made && !PyBytes_CheckExact(made.get())) {
+    PyErr_Format(PyExc_TypeError, "%s gave %.200s", to_string(serializer), Py_TYPE(made.get())->tp_name);
+    made = Reference();
+  }
+  if (!made && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    set_serializer_error("the value cannot be serialized");
+  }
+  return point_to(std::move(made));
+}
+
+// Decoded
+
+char* Decoded::room(std::size_t size, std::uint16_t format) {
+  size_ = size;
+  format_ = format;
+  if (size <= 8 && format != kBytes) {  // numbers, and an ASCII str so short that Python may share it
+    object_ = Reference();
+    return data_ = small_;
+  }
+  if (format == kAscii) {
+    object_ = Reference(PyUnicode_New(static_cast<Py_ssize_t>(size), 127));
+    data_ = object_ ? reinterpret_cast<char*>(PyUnicode_1BYTE_DATA(object_.get())) : nullptr;
+  } else {
+    object_ = Reference(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+    data_ = object_ ? PyBytes_AS_STRING(object_.get()) : nullptr;
+  }
+  return data_;
+}
+
+PyObject* Decoded::decode(Serializer serializer) {
+  const auto size = static_cast<Py_ssize_t>(size_);
+  const char* data = object_ ? data_ : small_;
+  switch (format_) {
+    case kBytes: return object_.release();
+    case kAscii:
+      if (!is_ascii(data, size_)) return damaged(format_, size_);
+      return object_ ? object_.release() : PyUnicode_DecodeASCII(data, size, nullptr);
+    case kText: {
+      PyObject* text = PyUnicode_DecodeUTF8(data, size, "surrogatepass");
+      if (text == nullptr) set_serializer_error("the stored value is damaged");
+      return text;
+    }
+    case kInteger:
+    case kReal: return number();
+    case kTrue: return Py_NewRef(Py_True);
+    case kFalse: return Py_NewRef(Py_False);
+    case kNone: return Py_NewRef(Py_None);
+    case kBig: {
+      Reference method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyLong_Type), "from_bytes"));
+      Reference positional(Py_BuildValue("(y#s)", data, size, "little"));
+      Reference keywords(Py_BuildValue("{sO}", "signed", Py_True));
+      if (!method || !positional || !keywords) return nullptr;
+      return PyObject_Call(method.get(), positional.get(), keywords.get());
+    }
+    default: return serialized(serializer);
+  }
+}
+
+PyObject* Decoded::number() const {
+  if (size_ != 8) return damaged(format_, size_);
+  if (format_ == kReal) {
+    double real;
+    std::memcpy(&real, small_, 8);
+    return PyFloat_FromDouble(real);
+  }
+  std::int64_t integer;
+  std::memcpy(&integer, small_, 8);
+  return PyLong_FromLongLong(integer);
+}
+
+PyObject* Decoded::serialized(Serializer serializer) {
+  const auto own = static_cast<Serializer>(format_);
+  const Calls* calls = calls_of(own);
+  if (calls == nullptr) {
+    PyErr_Format(errors.serializer_error, "the stored value has format %d, which this build does not know",
+                 int{format_});
+    return nullptr;
+  }
+  if (own != serializer) {
+    PyErr_Format(errors.serializer_error, "the stored value is a %s; this handle was opened with serializer=\"%s\"",
+                 to_string(own), to_string(serializer));
+    return nullptr;
+  }
+  if (!object_) object_ = Reference(PyBytes_FromStringAndSize(small_, static_cast<Py_ssize_t>(size_)));
+  if (!object_) return nullptr;
+  PyObject* value = PyObject_CallOneArg(calls->load, object_.get());
+  if (value == nullptr && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    set_serializer_error("the stored value cannot be deserialized");
+  }
+  return value;
+}
+
+}  // namespace forklore::python
