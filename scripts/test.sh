@@ -181,19 +181,20 @@ if part "C++ build with g++, warnings are errors" 900 configure_and_build; then
 fi
 part "a project that embeds it" 600 consumer_embedded
 python_parts 3.11 5.2
-VENV=$ROOT/build/venvs/3.11-5.2
-[ -x "$VENV/bin/python" ] || VENV=
-if [ -z "$VENV" ]; then  # no 3.11 here: what .venv has will do for these
-  python_parts "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" 5.2
-  VENV=$(find "$ROOT/build/venvs" -maxdepth 1 -name '*-5.2' | head -n 1)
+# The rest needs one Python, and takes what .venv has where 3.11 is not here.
+version=3.11
+if ! find_python 3.11 >/dev/null; then
+  version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  [ "$version" = 3.13 ] && [ $quick = no ] || python_parts "$version" 5.2
 fi
-if [ -n "$VENV" ] && "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
+[ $quick = yes ] || python_parts 3.13 5.2 6
+VENV=$ROOT/build/venvs/$version-5.2
+if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "type stubs (stubtest)" 300 stubs "$VENV"
   part "the README's Python lines" 30 readme_python "$VENV"
   part "the shop under gunicorn" 180 shop_demo "$VENV"
 fi
 if [ $quick = no ]; then
-  python_parts 3.13 5.2 6
   part "C++ build with clang, warnings are errors" 900 clang_build && part "clang-tidy" 900 tidy
 fi
 part "no segment is left behind" 10 no_segments_left
