@@ -1,0 +1,74 @@
+// attachment.hpp - This process's hold on the segment under a name, shared by all its handles.
+//
+// The file under the name is the truth. Twice a second, at a call, an attachment looks whether it is still the file it
+// has mapped; if not (removed, or replaced by a successor) it maps the one that is, or makes it anew, and puts zero
+// pages in place of the old: a thread that is still in a call there reads a miss and writes nowhere.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/mapping.hpp"
+#include "base/process.hpp"
+#include "forklore/options.hpp"
+#include "store/segment.hpp"
+
+namespace forklore {
+
+/// One segment as it is mapped here. Lives as long as its attachment, also when no longer current.
+struct View {
+  View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file);
+
+  std::uint64_t id;                 // differs between all views of a process's life
+  base::FileIdentity identity;      // zero: memory without a name
+  base::LockDomain domain;
+  base::Mapping mapping;
+  int descriptor = -1;              // kept only where the mapping alone does not keep the flock
+  store::Segment segment;
+  std::atomic<bool> foreign{false}; // forked into another pid namespace: locks may not be touched. Relaxed: set by the
+                                    // thread that looks, before its first lock
+};
+
+class Attachment {
+ public:
+  /// The attachment for these options: the one that the process has, or a new one. Throws OpenError.
+  static std::shared_ptr<Attachment> obtain(const Options& options, bool must_exist);
+
+  /// No call may be in flight. The last process out of a file marks it clean.
+  ~Attachment();
+  Attachment(const Attachment&) = delete;
+  Attachment& operator=(const Attachment&) = delete;
+
+  /// The current view. boottime: now, in ms.
+  View& view(std::uint64_t boottime) noexcept {
+    if (boottime - looked_.load(std::memory_order_relaxed) >= kLookEvery) [[unlikely]] look(boottime);
+    return *current_.load(std::memory_order_acquire);  // partner: the release in look()
+  }
+  [[nodiscard]] View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
+  /// What this thread counts on in a view.
+  static const store::Counter& counter(View& view) noexcept;
+
+  [[nodiscard]] std::string path() const;
+  [[nodiscard]] std::uint64_t reattachments() const noexcept { return reattachments_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr std::uint64_t kLookEvery = 400;  // ms
+
+  explicit Attachment(const Options& options, bool must_exist);
+  void look(std::uint64_t boottime) noexcept;
+  void become(std::unique_ptr<View> next);
+
+  const Options options_;
+  const std::filesystem::path path_;
+  std::atomic<View*> current_{nullptr};
+  std::atomic<std::uint64_t> looked_{0};         // boottime of the last look; whoever moves it on looks
+  std::atomic<std::uint64_t> reattachments_{0};
+  std::vector<std::unique_ptr<View>> views_;     // guarded by the registry's mutex; the last is the current one
+};
+
+}  // namespace forklore

@@ -1,0 +1,364 @@
+#include "forklore/cache.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/hash.hpp"
+#include "cache/attachment.hpp"
+#include "store/segment.hpp"
+
+namespace forklore {
+namespace {
+
+using store::CounterLine;
+using store::Decision;
+using store::Present;
+using Action = store::Decision::Action;
+
+bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
+
+/// What every call begins with: the time, the view, and what this thread counts on.
+class Call {
+ public:
+  explicit Call(Attachment& attachment) noexcept
+      : boottime_(base::boottime_ms()), view_(attachment.view(boottime_)), counter_(Attachment::counter(view_)) {}
+
+  [[nodiscard]] store::Segment& segment() const noexcept { return view_.segment; }
+  [[nodiscard]] std::uint64_t now() const noexcept { return view_.segment.age(boottime_); }
+  [[nodiscard]] bool may_write() const noexcept {
+    return view_.segment.writable() && !view_.foreign.load(std::memory_order_relaxed);
+  }
+  void count(store::Word CounterLine::* word, std::uint64_t n = 1) const noexcept {
+    if (view_.segment.writable()) counter_.add(word, n);
+  }
+  [[nodiscard]] std::uint64_t expiry(Ttl ttl, Ttl default_ttl) const noexcept {
+    if (ttl == kDefaultTtl) ttl = default_ttl;
+    if (ttl == kForever) return store::kNever;
+    if (ttl <= Ttl::zero()) return 0;
+    return std::min(now() + static_cast<std::uint64_t>(std::min<Ttl::rep>(ttl.count(), Ttl::rep{1} << 47)),
+                    store::kNever - 1);
+  }
+
+  Code read(const store::Key& key, const Sink& sink, std::size_t index, store::Reading& reading,
+            std::chrono::milliseconds timeout) const {
+    std::uint64_t rereads = 0;
+    const Code code = segment().stripe_of(key.hash).read(key, now(), sink, index, reading, timeout, rereads);
+    if (rereads != 0) [[unlikely]] count(&CounterLine::rereads, rereads);
+    count(code == Code::ok || code == Code::buffer_too_small ? &CounterLine::hits : &CounterLine::misses);
+    return code;
+  }
+
+  Code write(std::string_view key, std::chrono::milliseconds timeout, store::Decide decide) const noexcept {
+    if (!may_write()) return Code::read_only;
+    const std::uint64_t hash = base::hash(key);
+    const Code code = segment().stripe_of(hash).update({key, hash}, now(), timeout, decide);
+    switch (code) {
+      case Code::ok:
+        count(&CounterLine::writes);
+        break;
+      case Code::busy:
+        count(&CounterLine::busy);
+        break;
+      case Code::full:
+      case Code::overflow:
+      case Code::not_a_number:
+        count(&CounterLine::refused);
+        break;
+      default:
+        break;
+    }
+    return code;
+  }
+
+ private:
+  std::uint64_t boottime_;
+  View& view_;
+  const store::Counter& counter_;
+};
+
+/// Whether the value may be stored at all.
+Code check(const Call& call, std::string_view key, std::string_view value, std::uint16_t format) noexcept {
+  Code code = Code::ok;
+  if (!is_key(key)) return Code::invalid_key;
+  if (value.size() > call.segment().geometry().shape.max_value) code = Code::too_large;
+  if (format == kInteger && value.size() != store::kIntegerBytes) code = Code::not_a_number;
+  if (code != Code::ok) call.count(&CounterLine::refused);
+  return code;
+}
+
+Decision answer(Code code) noexcept { return {.code = code}; }
+
+/// Stores the value, or removes what is there if it would have expired already.
+Decision put(std::string_view value, std::uint16_t format, std::uint64_t expiry) noexcept {
+  if (expiry == 0) return {.action = Action::erase};
+  return {.action = Action::store, .value = value, .format = format, .expiry = expiry};
+}
+
+char* into_string(void* context, std::size_t, const Found& found) {
+  auto& out = *static_cast<std::string*>(context);
+  out.resize(found.size);
+  return out.data();
+}
+
+}  // namespace
+
+Cache::Cache(std::shared_ptr<Attachment> attachment, const Options& options)
+    : attachment_(std::move(attachment)),
+      default_ttl_(options.default_ttl),
+      lock_timeout_(options.lock_timeout),
+      options_(options) {}
+Cache::Cache(Cache&&) noexcept = default;
+Cache& Cache::operator=(Cache&&) noexcept = default;
+Cache::~Cache() = default;
+
+Cache Cache::open(const Options& options) { return Cache(Attachment::obtain(options, false), options); }
+
+Cache Cache::attach(std::string_view name, Place place) {
+  Options options;
+  options.place = place;
+  if (place == Place::file) {
+    options.path = name;
+  } else {
+    options.name = name;
+  }
+  return Cache(Attachment::obtain(options, true), options);
+}
+
+Code Cache::get(std::string_view key, std::string& out, Found* found) {
+  Found ignored;
+  return get_to(key, {&out, into_string}, found != nullptr ? *found : ignored);
+}
+
+std::optional<std::string> Cache::get(std::string_view key) {
+  std::optional<std::string> value(std::in_place);
+  if (get(key, *value) != Code::ok) value.reset();
+  return value;
+}
+
+Code Cache::get_into(std::string_view key, std::span<char> out, Found& found) noexcept {
+  const Sink sink{&out, [](void* context, std::size_t, const Found& is) {
+                    const auto& room = *static_cast<std::span<char>*>(context);
+                    static char none;  // what an empty span has no address for
+                    return is.size > room.size() ? nullptr : is.size == 0 ? &none : room.data();
+                  }};
+  return get_to(key, sink, found);
+}
+
+Code Cache::get_to(std::string_view key, Sink sink, Found& found) {
+  if (!is_key(key)) return Code::invalid_key;
+  const Call call(*attachment_);
+  store::Reading reading;
+  const Code code = call.read({key, base::hash(key)}, sink, 0, reading, lock_timeout_);
+  if (code != Code::not_found) found = reading.found;
+  return code;
+}
+
+Code Cache::contains(std::string_view key) noexcept {
+  Ttl ignored;
+  return ttl(key, ignored);
+}
+
+Code Cache::ttl(std::string_view key, Ttl& left) noexcept {
+  if (!is_key(key)) return Code::invalid_key;
+  const Call call(*attachment_);
+  store::Reading reading;
+  const Code code = call.read({key, base::hash(key)}, {}, 0, reading, lock_timeout_);
+  if (code != Code::ok) return code;
+  left = reading.expiry == store::kNever ? kForever : Ttl(static_cast<Ttl::rep>(reading.expiry - call.now()));
+  return code;
+}
+
+std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink, std::span<Found> found,
+                               std::span<Code> codes) {
+  const Call call(*attachment_);
+  // Three passes over a batch, so that its cache misses overlap: hash and fetch buckets, fetch entries, read.
+  constexpr std::size_t kBatch = 32;
+  std::array<std::uint64_t, kBatch> hashes;
+  std::size_t hits = 0;
+  for (std::size_t begin = 0; begin < keys.size(); begin += kBatch) {
+    const std::size_t n = std::min(kBatch, keys.size() - begin);
+    for (std::size_t i = 0; i < n; ++i) {
+      hashes[i] = base::hash(keys[begin + i]);
+      call.segment().stripe_of(hashes[i]).prefetch(hashes[i]);
+    }
+    for (std::size_t i = 0; i < n; ++i) call.segment().stripe_of(hashes[i]).prefetch_entries(hashes[i]);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t at = begin + i;
+      store::Reading reading;
+      codes[at] = is_key(keys[at]) ? call.read({keys[at], hashes[i]}, sink, at, reading, lock_timeout_)
+                                   : Code::invalid_key;
+      found[at] = reading.found;
+      hits += codes[at] == Code::ok;
+    }
+  }
+  return hits;
+}
+
+std::size_t Cache::get_many(std::span<const std::string_view> keys, std::span<Result> results) {
+  std::vector<Found> found(keys.size());
+  std::vector<Code> codes(keys.size());
+  const Sink sink{results.data(), [](void* context, std::size_t index, const Found& is) {
+                    return into_string(&static_cast<Result*>(context)[index].value, index, is);
+                  }};
+  const std::size_t hits = get_many_to(keys, sink, found, codes);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    results[i].code = codes[i];
+    results[i].found = found[i];
+  }
+  return hits;
+}
+
+Code Cache::set(std::string_view key, std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
+  const Call call(*attachment_);
+  if (const Code code = check(call, key, value, format); code != Code::ok) return code;
+  const Decision decision = put(value, format, call.expiry(ttl, default_ttl_));
+  return call.write(key, lock_timeout_, [&](const Present&) { return decision; });
+}
+
+Code Cache::add(std::string_view key, std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
+  const Call call(*attachment_);
+  if (const Code code = check(call, key, value, format); code != Code::ok) return code;
+  const Decision decision = put(value, format, call.expiry(ttl, default_ttl_));
+  return call.write(key, lock_timeout_,
+                    [&](const Present& present) { return present.found ? answer(Code::exists) : decision; });
+}
+
+Code Cache::replace(std::string_view key, std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
+  const Call call(*attachment_);
+  if (const Code code = check(call, key, value, format); code != Code::ok) return code;
+  const Decision decision = put(value, format, call.expiry(ttl, default_ttl_));
+  return call.write(key, lock_timeout_,
+                    [&](const Present& present) { return present.found ? decision : answer(Code::not_found); });
+}
+
+Code Cache::compare_and_set(std::string_view key, Version version, std::string_view value, Ttl ttl,
+                            std::uint16_t format) noexcept {
+  const Call call(*attachment_);
+  if (const Code code = check(call, key, value, format); code != Code::ok) return code;
+  const Decision decision = put(value, format, call.expiry(ttl, default_ttl_));
+  return call.write(key, lock_timeout_, [&](const Present& present) {
+    if (!present.found) return answer(Code::not_found);
+    return present.version == version.word ? decision : answer(Code::changed);
+  });
+}
+
+Code Cache::erase(std::string_view key) noexcept {
+  if (!is_key(key)) return Code::invalid_key;
+  const Call call(*attachment_);
+  const Code code = call.write(key, lock_timeout_, [](const Present& present) {
+    return present.found ? Decision{.action = Action::erase} : answer(Code::not_found);
+  });
+  if (code == Code::ok) call.count(&CounterLine::erases);
+  return code;
+}
+
+Code Cache::touch(std::string_view key, Ttl ttl) noexcept {
+  if (!is_key(key)) return Code::invalid_key;
+  const Call call(*attachment_);
+  const std::uint64_t expiry = call.expiry(ttl, default_ttl_);
+  return call.write(key, lock_timeout_, [&](const Present& present) {
+    if (!present.found) return answer(Code::not_found);
+    if (expiry == 0) return Decision{.action = Action::erase};
+    return Decision{.action = Action::change_expiry, .expiry = expiry};
+  });
+}
+
+Code Cache::increment(std::string_view key, std::int64_t delta, std::int64_t& now,
+                      std::optional<std::int64_t> initial, Ttl ttl) noexcept {
+  if (!is_key(key)) return Code::invalid_key;
+  const Call call(*attachment_);
+  const std::uint64_t expiry = call.expiry(ttl, default_ttl_);
+  std::int64_t sum = 0;
+  std::array<char, store::kIntegerBytes> bytes{};
+  const Code code = call.write(key, lock_timeout_, [&](const Present& present) {
+    if (present.found && !present.head.is_integer()) return answer(Code::not_a_number);
+    if (!present.found && !initial) return answer(Code::not_found);
+    if (__builtin_add_overflow(present.found ? present.integer : *initial, delta, &sum)) return answer(Code::overflow);
+    if (present.found) return Decision{.action = Action::change_integer, .integer = sum};
+    std::memcpy(bytes.data(), &sum, bytes.size());
+    return put({bytes.data(), bytes.size()}, kInteger, expiry);
+  });
+  if (code == Code::ok) now = sum;
+  return code;
+}
+
+std::size_t Cache::set_many(std::span<const std::string_view> keys, std::span<const std::string_view> values, Ttl ttl,
+                            std::span<const std::uint16_t> formats, std::span<Code> codes) noexcept {
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    codes[i] = set(keys[i], values[i], ttl, formats.empty() ? kBytes : formats[i]);
+    done += codes[i] == Code::ok;
+  }
+  return done;
+}
+
+std::size_t Cache::erase_many(std::span<const std::string_view> keys, std::span<Code> codes) noexcept {
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    codes[i] = erase(keys[i]);
+    done += codes[i] == Code::ok;
+  }
+  return done;
+}
+
+Code Cache::clear() noexcept {
+  const Call call(*attachment_);
+  if (!call.may_write()) return Code::read_only;
+  for (std::uint32_t i = 0; i < call.segment().stripes(); ++i) {
+    if (const Code code = call.segment().stripe(i).clear(lock_timeout_); code != Code::ok) return code;
+  }
+  return Code::ok;
+}
+
+Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys) {
+  const Call call(*attachment_);
+  // A position is a bucket's number over all stripes; a key never changes its bucket while it stands.
+  const std::uint64_t each = call.segment().stripe(0).buckets();
+  const std::uint64_t all = each * call.segment().stripes();
+  const std::size_t enough = keys.size() + limit;
+  while (cursor.position < all && keys.size() < enough) {
+    store::Stripe& stripe = call.segment().stripe(static_cast<std::uint32_t>(cursor.position / each));
+    const Code code = stripe.keys_in(static_cast<std::uint32_t>(cursor.position % each), call.now(), prefix, keys,
+                                     lock_timeout_);
+    if (code != Code::ok) return code;
+    ++cursor.position;
+  }
+  if (cursor.position >= all) cursor.position = ~std::uint64_t{0};
+  return Code::ok;
+}
+
+Stats Cache::stats() const {
+  const Call call(*attachment_);
+  Stats stats;
+  call.segment().sum(stats);
+  stats.reattachments = attachment_->reattachments();
+  return stats;
+}
+
+std::vector<std::string> Cache::verify() const {
+  const Call call(*attachment_);
+  std::vector<std::string> faults;
+  if (!call.may_write()) return {"verify needs the locks: open the segment for writing"};
+  for (std::uint32_t i = 0; i < call.segment().stripes(); ++i) {
+    const std::string where = "stripe " + std::to_string(i);
+    if (call.segment().stripe(i).verify(where, lock_timeout_, faults) != Code::ok) {
+      faults.push_back(where + ": a living process kept its lock for all of lock_timeout");
+    }
+  }
+  return faults;
+}
+
+std::string Cache::path() const { return attachment_->path(); }
+
+Options Cache::options() const {
+  Options options = options_;
+  const store::Shape& shape = attachment_->view().segment.geometry().shape;
+  options.capacity_bytes = shape.capacity;
+  options.stripes = shape.stripes;
+  options.max_value_bytes = shape.max_value;
+  options.when_full = shape.reject ? WhenFull::reject : WhenFull::evict;
+  return options;
+}
+
+}  // namespace forklore

@@ -1,0 +1,116 @@
+#include "cache/naming.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cstdio>
+
+namespace forklore {
+namespace {
+
+const std::string kPrefix = "forklore-";
+const std::string kSuffix = "-v" + std::to_string(store::kFormatVersion);
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw OpenError(std::make_error_code(std::errc::invalid_argument), "forklore: " + what);
+}
+
+bool is_name(std::string_view name) {
+  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= 128 && name.front() != '.' &&
+         name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string in_words(std::uint64_t bytes) {
+  constexpr std::array<const char*, 4> kUnits{"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) return std::to_string(bytes) + " bytes";
+  double amount = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  for (; amount >= 1024 && unit + 1 < kUnits.size(); ++unit) amount /= 1024;
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), amount == static_cast<double>(static_cast<std::uint64_t>(amount)) ? "%.0f" : "%.1f",
+                amount);
+  return std::string(text.data()) + " " + kUnits[unit];
+}
+
+void check_options(const Options& options) {
+  if (options.place == Place::file) {
+    if (options.path.empty()) refuse("path: place = file needs the path of the file");
+    if (!options.path.is_absolute()) refuse("path: " + options.path.string() + " is not absolute");
+  } else {
+    if (!is_name(options.name)) {
+      refuse("name: \"" + options.name + "\" is not 1 to 128 characters of A-Z a-z 0-9 . _ - that begin with no dot");
+    }
+    if (!options.path.empty()) refuse("path: only place = file takes one");
+  }
+  if (options.place > Place::anonymous) refuse("place: no such place");
+  if (options.when_full > WhenFull::reject) refuse("when_full: no such policy");
+  if (options.capacity_bytes != 0 &&
+      (options.capacity_bytes < kMinCapacityBytes || options.capacity_bytes > kMaxCapacityBytes)) {
+    refuse("capacity_bytes: " + in_words(options.capacity_bytes) + " is not between " + in_words(kMinCapacityBytes) +
+           " and " + in_words(kMaxCapacityBytes));
+  }
+  if (options.stripes != 0 && (options.stripes > store::kMaxStripes || !std::has_single_bit(options.stripes))) {
+    refuse("stripes: " + std::to_string(options.stripes) + " is not a power of two from 1 to 64 (0: chosen by capacity)");
+  }
+  if (options.lock_timeout < std::chrono::milliseconds{0} || options.lock_timeout > std::chrono::hours{1}) {
+    refuse("lock_timeout: not between 0 and an hour");
+  }
+  if ((options.mode & 0600) != 0600 || (options.mode & ~::mode_t{0666}) != 0) {
+    refuse("mode: must give the owner read and write (0600), and may give 0066 beside it, nothing else");
+  }
+  if (options.read_only && options.place == Place::anonymous) {
+    refuse("read_only: anonymous memory that nobody can write stays empty");
+  }
+  if (options.default_ttl == kDefaultTtl) refuse("default_ttl: cannot be kDefaultTtl itself");
+}
+
+store::Shape wanted_shape(const Options& options) {
+  return {options.capacity_bytes, options.stripes, options.max_value_bytes, options.when_full == WhenFull::reject};
+}
+
+store::Geometry plan_or_throw(store::Shape shape) {
+  if (shape.capacity == 0) shape.capacity = kDefaultCapacityBytes;
+  if (const std::uint64_t most = store::largest_value(shape.capacity, shape.reject); shape.max_value > most) {
+    refuse("max_value_bytes: " + in_words(shape.max_value) + " does not fit a capacity of " + in_words(shape.capacity) +
+           (shape.reject ? " with when_full = reject" : "") + "; at most " + in_words(most) +
+           " does. Raise capacity_bytes");
+  }
+  const store::Geometry geometry = store::plan(shape);
+  if (geometry.chunks == 0) {
+    refuse("stripes: " + std::to_string(shape.stripes) + " stripes of a capacity of " + in_words(shape.capacity) +
+           " are too small" + (shape.max_value != 0 ? " for values of " + in_words(shape.max_value) : "") +
+           "; ask for fewer, or leave it 0");
+  }
+  return geometry;
+}
+
+std::filesystem::path path_of(const Options& options) {
+  switch (options.place) {
+    case Place::file:
+      return options.path;
+    case Place::anonymous:
+      return {};
+    case Place::shm:
+      break;
+  }
+  const ::uid_t owner = options.owner.value_or(::geteuid());
+  return std::filesystem::path(kShmDirectory) / (kPrefix + std::to_string(owner) + "-" + options.name + kSuffix);
+}
+
+bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name) {
+  if (!file.starts_with(kPrefix) || !file.ends_with(kSuffix)) return false;
+  file.remove_prefix(kPrefix.size());
+  const auto [end, error] = std::from_chars(file.data(), file.data() + file.size(), owner);
+  if (error != std::errc{} || end == file.data() + file.size() || *end != '-') return false;
+  file.remove_prefix(static_cast<std::size_t>(end - file.data()) + 1);
+  if (file.size() <= kSuffix.size()) return false;
+  name = file.substr(0, file.size() - kSuffix.size());
+  return is_name(name);
+}
+
+}  // namespace forklore

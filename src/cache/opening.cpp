@@ -1,0 +1,281 @@
+#include "cache/opening.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "base/room.hpp"
+#include "cache/naming.hpp"
+
+namespace forklore {
+namespace {
+
+using std::filesystem::path;
+
+[[noreturn]] void fail(std::errc code, const std::string& what) {
+  throw OpenError(std::make_error_code(code), "forklore: " + what);
+}
+[[noreturn]] void fail(std::error_code code, const std::string& what) { throw OpenError(code, "forklore: " + what); }
+
+/// A moment for whoever holds the lock; throws when there have been too many.
+class Patience {
+ public:
+  explicit Patience(const path& file) : file_(file) {}
+  void wait() {
+    if (std::chrono::steady_clock::now() > until_) {
+      fail(std::errc::timed_out, file_.string() + ": another process has kept it locked for 10 seconds while making it");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+ private:
+  const path& file_;
+  std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+};
+
+void check_file(const path& file, const base::File& f, const Options& options) {
+  if (!f.is_regular()) fail(std::errc::invalid_argument, file.string() + ": is not a regular file");
+  const ::uid_t owner = options.owner.value_or(::geteuid());
+  if (f.owner() != owner) {
+    fail(std::errc::permission_denied, file.string() + ": belongs to user " + std::to_string(f.owner()) + ", not to " +
+                                           std::to_string(owner) + "; set owner to share another user's segment");
+  }
+  if (((f.mode() & 0066) & ~options.mode) != 0) {
+    fail(std::errc::permission_denied,
+         file.string() + ": others may read or write it, which mode does not allow; set mode, or chmod it");
+  }
+}
+
+struct Header {
+  alignas(store::SegmentHeader) std::byte bytes[sizeof(store::SegmentHeader)];
+  [[nodiscard]] const store::SegmentHeader& get() const {
+    return *reinterpret_cast<const store::SegmentHeader*>(bytes);
+  }
+};
+
+/// The description of a finished segment, none of an unfinished one; throws for a damaged one.
+std::optional<store::Description> describe_file(const path& name, const base::File& f) {
+  Header header;
+  if (!f.read_head(header.bytes, sizeof header.bytes)) return {};
+  std::string fault;
+  auto description = store::describe(header.get(), f.size(), fault);
+  if (!fault.empty()) {
+    fail(std::errc::bad_message, name.string() + ": " + fault + "; remove it to begin anew");
+  }
+  return description;
+}
+
+base::LockDomain own_domain(bool named) {
+  const base::DomainLookup lookup = base::lock_domain();
+  if (!lookup.known && named) {
+    fail(std::errc::not_supported,
+         "/proc is not that of this pid namespace, so it cannot be known with whom locks may be shared; mount it, or use "
+         "place = anonymous");
+  }
+  return lookup.domain;
+}
+
+/// Turns an empty or unfinished file, locked exclusively, into a segment.
+void fill(const path& name, base::File& f, const store::Shape& shape, const Options& options) {
+  const store::Geometry geometry = plan_or_throw(shape);
+  const std::uint64_t bytes = geometry.shape.capacity;
+  const bool in_memory = options.place != Place::file;
+  std::error_code error;
+  f.allocate(0, error);
+  if (!f.promises_allocation()) {
+    fail(std::errc::not_supported,
+         name.string() + ": its file system does not keep what it allocates (SIGBUS is possible); use another");
+  }
+  const path directory = options.place == Place::anonymous ? path{} : name.parent_path();
+  if (const auto shortage = base::find_shortage(directory, bytes, in_memory)) {
+    fail(std::errc::not_enough_memory, name.string() + ": capacity_bytes asks for " + in_words(bytes) + " (" +
+                                           std::to_string(bytes) + "), and " + shortage->limit + " has " +
+                                           in_words(shortage->available) + " (" + std::to_string(shortage->available) +
+                                           ") left; " + shortage->remedy + ", or lower capacity_bytes");
+  }
+  if (options.owner && *options.owner != ::geteuid() &&
+      ::fchown(f.descriptor(), *options.owner, static_cast<::gid_t>(-1)) != 0) {
+    fail(std::error_code(errno, std::generic_category()),
+         name.string() + ": owner: cannot give it to user " + std::to_string(*options.owner));
+  }
+  f.allocate(bytes, error);
+  if (error) fail(error, name.string() + ": cannot take " + in_words(bytes));
+  base::Mapping mapping = base::Mapping::map(f, false, error);
+  if (error) fail(error, name.string() + ": cannot map it");
+  const base::FileIdentity identity = f.identity();
+  store::Segment::create(mapping.data(), geometry, own_domain(options.place != Place::anonymous),
+                         {identity.device, identity.inode});
+}
+
+/// Makes the file under name a segment, unless somebody else is at it or has done it.
+void create(const path& name, const store::Shape& shape, const Options& options) {
+  std::error_code error;
+  base::File f = base::File::open(name, base::File::Access::create, options.mode, error);
+  if (error) fail(error, name.string() + ": cannot make it");
+  if (!f.try_lock(base::FileLock::exclusive) || f.identity() != base::identity_of(name)) return;
+  if (f.size() != 0) {
+    check_file(name, f, options);
+    if (describe_file(name, f)) return;
+  }
+  try {
+    fill(name, f, shape, options);
+  } catch (...) {
+    if (f.identity() == base::identity_of(name)) ::unlink(name.c_str());
+    throw;
+  }
+}
+
+/// Puts a segment of another shape in the place of the one under name.
+void succeed(const path& name, const store::Shape& shape, const Options& options) {
+  static_cast<void>(plan_or_throw(shape));
+  path next = name;
+  next += ".next";
+  std::error_code error;
+  base::File f = base::File::open(next, base::File::Access::create, options.mode, error);
+  if (error) fail(error, next.string() + ": cannot make it");
+  if (!f.try_lock(base::FileLock::exclusive) || f.identity() != base::identity_of(next)) return;
+  check_file(next, f, options);
+  try {
+    base::File old = base::File::open(name, base::File::Access::read, options.mode, error);
+    const auto now = error ? std::nullopt : describe_file(name, old);
+    if (now && now->geometry.shape.satisfies(shape)) {
+      ::unlink(next.c_str());  // somebody else was faster
+      return;
+    }
+    fill(next, f, shape, options);
+  } catch (...) {
+    ::unlink(next.c_str());
+    throw;
+  }
+  if (::rename(next.c_str(), name.c_str()) != 0) {
+    fail(std::error_code(errno, std::generic_category()), name.string() + ": cannot put its successor in its place");
+  }
+}
+
+/// Gives a segment to this process's domain if nobody else is attached to it; throws if somebody is.
+void adopt(const path& name, const base::LockDomain& domain, const Options& options) {
+  std::error_code error;
+  base::File f = base::File::open(name, base::File::Access::read_write, options.mode, error);
+  if (error) return;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+  while (!f.try_lock(base::FileLock::exclusive)) {
+    if (std::chrono::steady_clock::now() > until) {
+      fail(std::errc::device_or_resource_busy,
+           name.string() +
+               ": is in use in another pid namespace (another container?), where thread ids mean other threads, so "
+               "locks cannot be shared; run both in one (docker: --pid, Kubernetes: shareProcessNamespace), or give "
+               "each a name of its own");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (f.identity() != base::identity_of(name)) return;
+  const auto description = describe_file(name, f);
+  if (!description) return;
+  if (description->domain.boot_id != domain.boot_id && !description->clean) {
+    // The machine went down with the file in use: pages may have reached the disk in any order.
+    fill(name, f, description->geometry.shape, options);
+    return;
+  }
+  base::Mapping mapping = base::Mapping::map(f, false, error);
+  if (error) fail(error, name.string() + ": cannot map it");
+  const base::FileIdentity identity = f.identity();
+  store::Segment::adopt(mapping.data(), *description, domain, {identity.device, identity.inode});
+}
+
+std::unique_ptr<View> map_view(const path& name, base::File f, const store::Description& description,
+                               const Options& options) {
+  std::error_code error;
+  const base::FileIdentity identity = f.identity();
+  base::Mapping mapping = base::Mapping::map(f, options.read_only, error);
+  if (error) fail(error, name.string() + ": cannot map it");
+  auto view = std::make_unique<View>(std::move(mapping), description, !options.read_only, identity);
+  const int descriptor = f.release();
+  ::close(descriptor);  // from here on the mapping holds the shared lock
+  if (!base::lock_is_held(name)) {
+    // Not on this file system (overlay): hold it by a descriptor, and make sure that it is still the same file.
+    base::File again = base::File::open(
+        name, options.read_only ? base::File::Access::read : base::File::Access::read_write, options.mode, error);
+    if (error || !again.try_lock(base::FileLock::shared) || again.identity() != identity) return nullptr;
+    view->descriptor = base::move_descriptor_up(again.release());
+  }
+  if (options.place == Place::file && !options.read_only) view->segment.set_clean(false);
+  return view;
+}
+
+}  // namespace
+
+std::unique_ptr<View> open_view(const path& name, const Options& options, const Wish& wish) {
+  const base::LockDomain domain = own_domain(true);
+  const auto access = options.read_only ? base::File::Access::read : base::File::Access::read_write;
+  const bool may_make = !wish.must_exist && !options.read_only;
+  for (Patience patience(name);; patience.wait()) {
+    std::error_code error;
+    base::File f = base::File::open(name, access, options.mode, error);
+    if (error == std::errc::no_such_file_or_directory && may_make) {
+      create(name, wish.shape, options);
+      continue;
+    }
+    if (error == std::errc::too_many_symbolic_link_levels) fail(error, name.string() + ": is a symbolic link");
+    if (error) fail(error, name.string() + ": cannot open it");
+    if (!f.try_lock(base::FileLock::shared) || f.identity() != base::identity_of(name)) continue;
+
+    check_file(name, f, options);
+    const auto description = describe_file(name, f);
+    if (!description) {
+      if (!may_make) fail(std::errc::no_such_file_or_directory, name.string() + ": nobody has finished making it");
+      f = {};
+      create(name, wish.shape, options);
+      continue;
+    }
+    if (wish.insist && may_make && !description->geometry.shape.satisfies(wish.shape)) {
+      f = {};
+      succeed(name, wish.shape, options);
+      continue;
+    }
+    const base::FileIdentity identity = f.identity();
+    if (description->domain != domain || description->origin != store::Origin{identity.device, identity.inode}) {
+      if (options.read_only) {
+        fail(std::errc::not_supported, name.string() + ": comes from another boot or pid namespace; open it for writing");
+      }
+      f = {};
+      adopt(name, domain, options);
+      continue;
+    }
+    if (auto view = map_view(name, std::move(f), *description, options)) return view;
+  }
+}
+
+std::unique_ptr<View> open_anonymous(const Options& options) {
+  std::error_code error;
+  const path name = "anonymous:" + options.name;
+  base::File f = base::File::anonymous(("forklore-" + options.name).c_str(), error);
+  if (error) fail(error, name.string() + ": cannot make it");
+  fill(name, f, wanted_shape(options), options);
+  const auto description = describe_file(name, f);
+  base::Mapping mapping = base::Mapping::map(f, false, error);
+  if (error || !description) fail(error, name.string() + ": cannot map it");
+  return std::make_unique<View>(std::move(mapping), *description, true, base::FileIdentity{});
+}
+
+void close_file(const path& name, base::FileIdentity identity) noexcept {
+  std::error_code error;
+  base::File f = base::File::open(name, base::File::Access::read_write, 0600, error);
+  if (error || f.identity() != identity || !f.try_lock(base::FileLock::exclusive) ||
+      f.identity() != base::identity_of(name)) {
+    return;
+  }
+  base::Mapping mapping;
+  try {
+    mapping = base::Mapping::map(f, false, error);
+  } catch (const std::exception&) {
+    return;
+  }
+  if (error || mapping.size() < sizeof(store::SegmentHeader)) return;
+  mapping.flush();
+  reinterpret_cast<store::SegmentHeader*>(mapping.data())->clean.store(1, std::memory_order_release);
+  mapping.flush();
+}
+
+}  // namespace forklore

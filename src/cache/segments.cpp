@@ -1,0 +1,68 @@
+// Segments as an operator sees them: by name, from outside.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/mapping.hpp"
+#include "cache/naming.hpp"
+#include "forklore/cache.hpp"
+#include "store/segment.hpp"
+
+namespace forklore {
+
+bool remove_segment(std::string_view name, Place place) {
+  Options options;
+  options.place = place;
+  if (place == Place::file) {
+    options.path = name;
+  } else {
+    options.name = name;
+  }
+  check_options(options);
+  if (place == Place::anonymous) return false;  // it has no name to take away
+  const std::filesystem::path path = path_of(options);
+  std::error_code error;
+  {
+    const base::File file = base::File::open(path, base::File::Access::read, 0600, error);
+    if (error == std::errc::no_such_file_or_directory) return false;
+    if (error) throw OpenError(error, "forklore: " + path.string() + ": cannot open it");
+    if (place == Place::file) {
+      // Somebody's other file may lie under this path; only what begins as a segment is removed.
+      alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)];
+      if (file.size() != 0 && (!file.read_head(head, sizeof head) ||
+                               reinterpret_cast<store::SegmentHeader*>(head)->magic.load() != store::kMagic)) {
+        throw OpenError(std::make_error_code(std::errc::invalid_argument),
+                        "forklore: " + path.string() + ": is not a Forklore segment, so it is not removed");
+      }
+    }
+  }
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  throw OpenError(std::error_code(errno, std::generic_category()), "forklore: " + path.string() + ": cannot remove it");
+}
+
+std::vector<SegmentInfo> segments() {
+  std::vector<SegmentInfo> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(kShmDirectory, error)) {
+    SegmentInfo info;
+    if (!parse_file_name(entry.path().filename().string(), info.owner, info.name)) continue;
+    info.path = entry.path().string();
+    base::File file = base::File::open(entry.path(), base::File::Access::read, 0600, error);
+    if (error) continue;
+    alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)];
+    std::string fault;
+    if (file.read_head(head, sizeof head)) {
+      const auto description =
+          store::describe(*reinterpret_cast<const store::SegmentHeader*>(head), file.size(), fault);
+      if (description) info.capacity_bytes = description->geometry.shape.capacity;
+    }
+    info.attached = !file.try_lock(base::FileLock::exclusive);
+    found.push_back(std::move(info));
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return found;
+}
+
+}  // namespace forklore

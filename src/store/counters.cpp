@@ -1,0 +1,57 @@
+#include "store/counters.hpp"
+
+#include <unistd.h>
+
+#include <set>
+
+#include "base/process.hpp"
+
+namespace forklore::store {
+namespace {
+
+constexpr std::uint64_t pack_owner(std::uint32_t process, std::uint32_t thread) noexcept {
+  return std::uint64_t{process} << 32 | thread;
+}
+
+}  // namespace
+
+Counter Counters::claim() const noexcept {
+  const std::uint64_t me = pack_owner(static_cast<std::uint32_t>(::getpid()), base::self().tid);
+  for (std::uint32_t i = 1; i < count_; ++i) {
+    if (lines_[i].owner.load(std::memory_order_relaxed) == me) return {&lines_[i], false};
+  }
+  for (const bool take_dead : {false, true}) {
+    for (std::uint32_t i = 1; i < count_; ++i) {
+      std::uint64_t owner = lines_[i].owner.load(std::memory_order_relaxed);
+      if (owner != 0 && (!take_dead || base::thread_exists(static_cast<std::uint32_t>(owner)))) continue;
+      // Acquire and release: the new owner counts on from where the old one, or its kernel, left the line.
+      if (lines_[i].owner.compare_exchange_strong(owner, me, std::memory_order_acq_rel)) return {&lines_[i], false};
+    }
+  }
+  return {&lines_[0], true};
+}
+
+void Counters::disown() const noexcept {
+  for (std::uint32_t i = 1; i < count_; ++i) lines_[i].owner.store(0, std::memory_order_relaxed);
+}
+
+void Counters::sum(Stats& stats) const {
+  std::set<::pid_t> processes;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const CounterLine& line = lines_[i];
+    stats.hits += line.hits.load(std::memory_order_relaxed);
+    stats.misses += line.misses.load(std::memory_order_relaxed);
+    stats.writes += line.writes.load(std::memory_order_relaxed);
+    stats.erases += line.erases.load(std::memory_order_relaxed);
+    stats.refused += line.refused.load(std::memory_order_relaxed);
+    stats.busy += line.busy.load(std::memory_order_relaxed);
+    stats.rereads += line.rereads.load(std::memory_order_relaxed);
+    const std::uint64_t owner = line.owner.load(std::memory_order_relaxed);
+    if (owner != 0 && base::thread_exists(static_cast<std::uint32_t>(owner))) {
+      processes.insert(static_cast<::pid_t>(owner >> 32));
+    }
+  }
+  stats.processes.assign(processes.begin(), processes.end());
+}
+
+}  // namespace forklore::store

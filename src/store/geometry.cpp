@@ -1,0 +1,128 @@
+#include "store/geometry.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/hash.hpp"
+#include "forklore/options.hpp"
+
+namespace forklore::store {
+namespace {
+
+constexpr std::uint64_t kMinChunk = 4096;
+constexpr std::uint64_t kMaxChunk = 1 << 20;
+constexpr std::uint64_t kMinStripe = 128 * kMinChunk;    // unless there is but one
+constexpr std::uint64_t kEntryForSlots = 200;            // an index slot for as many bytes
+constexpr std::uint64_t kDefaultMaxValue = 1 << 20;
+
+constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
+
+/// Lays out one stripe; chunks is 0 if nothing fits.
+void divide_stripe(Geometry& g) noexcept {
+  const std::uint64_t buckets = std::max<std::uint64_t>(g.stripe_bytes / kEntryForSlots / kSlotsPerBucket, 2);
+  g.buckets = static_cast<std::uint32_t>(buckets);
+  g.ghost_words = static_cast<std::uint32_t>(round_up(buckets * kSlotsPerBucket / 2, 16));
+
+  const std::uint64_t fixed = sizeof(StripeHeader) + buckets * sizeof(Bucket) + g.ghost_words * sizeof(HalfWord);
+  constexpr std::uint64_t kColumns = 3 * sizeof(Word) + 5 * sizeof(HalfWord);
+  constexpr std::uint64_t kPadding = 9 * kLine;
+  if (g.stripe_bytes < fixed + kPadding + 8 * (kMinChunk + kColumns)) return;
+  const std::uint64_t room = g.stripe_bytes - fixed - kPadding;
+
+  std::uint64_t chunk = kMaxChunk;
+  while (chunk > kMinChunk && room / (chunk + kColumns) < kMaxChunks / 2) chunk /= 2;
+  g.chunks = static_cast<std::uint32_t>(std::min<std::uint64_t>(room / (chunk + kColumns), kMaxChunks));
+  g.chunk_bytes = static_cast<std::uint32_t>(chunk);
+  g.chunk_shift = static_cast<unsigned>(std::countr_zero(chunk));
+
+  std::uint64_t at = sizeof(StripeHeader);
+  const auto column = [&](std::uint64_t width) {
+    const std::uint64_t here = at;
+    at = round_up(at + width * g.chunks, kLine);
+    return here;
+  };
+  g.states_at = column(sizeof(Word));
+  g.expiries_at = column(sizeof(Word));
+  g.heads_at = column(sizeof(Word));
+  g.generations_at = column(sizeof(HalfWord));
+  g.used_at = column(sizeof(HalfWord));
+  g.first_at = column(sizeof(HalfWord));
+  g.live_at = column(sizeof(HalfWord));
+  g.next_at = column(sizeof(HalfWord));
+  g.buckets_at = at;
+  g.ghost_at = g.buckets_at + buckets * sizeof(Bucket);
+  g.chunks_at = round_up(g.ghost_at + g.ghost_words * sizeof(HalfWord), kLine);
+  g.location_bits = static_cast<unsigned>(std::bit_width(g.stripe_bytes / 8));
+
+  // Reject mode moves any live entry before it frees a chunk, so it keeps room for the largest: see protocol 9.
+  if (g.shape.reject) {
+    const std::uint32_t share = std::max(g.chunks / 16, 1u);
+    g.max_entry = share * g.chunk_bytes;
+    g.reserve_chunks = share + 1;
+  } else {
+    g.max_entry = g.chunks / 3 * g.chunk_bytes;
+    g.reserve_chunks = 2;
+  }
+}
+
+Geometry divide(const Shape& shape, std::uint32_t stripes) noexcept {
+  Geometry g;
+  g.shape = shape;
+  g.shape.stripes = stripes;
+  g.counter_lines = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(shape.capacity >> 16, 16, 256));
+  g.stripes_at = round_up(kHeaderBytes + g.counter_lines * sizeof(CounterLine), kLine);
+  g.stripe_bytes = (shape.capacity - g.stripes_at) / stripes / kLine * kLine;
+  divide_stripe(g);
+  return g;
+}
+
+std::uint64_t value_room(const Geometry& g) noexcept {
+  constexpr std::uint64_t kBesideValue = kEntryHeader + kMaxKeyBytes + 8;
+  return g.max_entry > kBesideValue ? g.max_entry - kBesideValue : 0;
+}
+
+}  // namespace
+
+std::uint64_t largest_value(std::uint64_t capacity, bool reject) noexcept {
+  return value_room(divide({.capacity = capacity, .reject = reject}, 1));
+}
+
+Geometry plan(const Shape& shape) noexcept {
+  if (shape.capacity < kMinCapacityBytes || shape.capacity > kMaxCapacityBytes) return {};
+  if (shape.stripes > kMaxStripes || (shape.stripes != 0 && !std::has_single_bit(shape.stripes))) return {};
+
+  const std::uint64_t wanted =
+      shape.max_value != 0 ? shape.max_value
+                           : std::min(kDefaultMaxValue, largest_value(shape.capacity, shape.reject));
+  const std::uint32_t most = shape.stripes != 0 ? shape.stripes : kMaxStripes;
+  const std::uint32_t least = shape.stripes != 0 ? shape.stripes : 1;
+  for (std::uint32_t stripes = most; stripes >= least; stripes /= 2) {
+    Geometry g = divide(shape, stripes);
+    const bool chosen = shape.stripes != 0;
+    if (!chosen && stripes > 1 && g.stripe_bytes < kMinStripe) continue;
+    if (g.chunks == 0) continue;
+    if (value_room(g) < wanted) {
+      if (!chosen || shape.max_value != 0) continue;
+      g.shape.max_value = value_room(g);  // the stripes were asked for, the size of values was not
+    } else {
+      g.shape.max_value = wanted;
+    }
+    return g;
+  }
+  return {};
+}
+
+std::uint64_t Geometry::check() const noexcept {
+  std::uint64_t sum = 0;
+  for (std::uint64_t x :
+       {shape.capacity, std::uint64_t{shape.stripes}, shape.max_value, std::uint64_t{shape.reject},
+        std::uint64_t{counter_lines}, stripes_at, stripe_bytes, std::uint64_t{chunks}, std::uint64_t{chunk_bytes},
+        std::uint64_t{location_bits}, std::uint64_t{buckets}, std::uint64_t{ghost_words}, std::uint64_t{max_entry},
+        std::uint64_t{reserve_chunks}, states_at, expiries_at, heads_at, generations_at, used_at, first_at, live_at,
+        next_at, buckets_at, ghost_at, chunks_at}) {
+    sum = base::mix(sum ^ x) + x;
+  }
+  return sum;
+}
+
+}  // namespace forklore::store

@@ -1,0 +1,75 @@
+// index.hpp - Where a key's slot may be: two buckets of eight slots (two-choice hashing: Azar, Broder, Karlin, Upfal).
+//
+// A key is never put in its other bucket while its old slot stands, and an overwrite reuses the slot: so one pass
+// over both buckets sees every key that is present throughout.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/hash.hpp"
+#include "store/geometry.hpp"
+#include "store/layout.hpp"
+
+namespace forklore::store {
+
+class Index {
+ public:
+  Index(std::byte* stripe, const Geometry& g) noexcept
+      : buckets_(reinterpret_cast<Bucket*>(stripe + g.buckets_at)), count_(g.buckets) {}
+
+  /// The part of a hash that a slot carries. Shares no bits with the buckets' numbers or the stripe's.
+  static std::uint64_t tag(std::uint64_t hash) noexcept { return (hash >> 32) & 0xffff; }
+
+  /// Both buckets of a hash; they differ.
+  [[nodiscard]] std::array<Bucket*, 2> candidates(std::uint64_t hash) const noexcept {
+    const std::uint64_t one = (hash & 0xffffffffu) * count_ >> 32;
+    std::uint64_t two = (hash * 0x9e3779b97f4a7c15u >> 32) * count_ >> 32;
+    if (two == one) two = two + 1 == count_ ? 0 : two + 1;
+    return {buckets_ + one, buckets_ + two};
+  }
+
+  void prefetch(std::uint64_t hash) const noexcept {
+    for (const Bucket* bucket : candidates(hash)) __builtin_prefetch(bucket);
+  }
+
+  /// The slot that holds exactly this word but for the frequency, or nullptr. Under the lock.
+  [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {
+    for (Bucket* bucket : candidates(hash)) {
+      for (Word& slot : bucket->slot) {
+        if (without_frequency(slot.load(std::memory_order_relaxed)) == without_frequency(word)) return &slot;
+      }
+    }
+    return nullptr;
+  }
+
+  /// An empty slot for a new key, in the emptier of its buckets, or nullptr. Under the lock.
+  [[nodiscard]] Word* find_empty(std::uint64_t hash) const noexcept {
+    Word* best = nullptr;
+    unsigned best_count = 0;
+    for (Bucket* bucket : candidates(hash)) {
+      Word* empty = nullptr;
+      unsigned count = 0;
+      for (Word& slot : bucket->slot) {
+        if (slot.load(std::memory_order_relaxed) == 0) {
+          empty = &slot;
+          ++count;
+        }
+      }
+      if (count > best_count) {
+        best = empty;
+        best_count = count;
+      }
+    }
+    return best;
+  }
+
+  [[nodiscard]] Bucket& bucket(std::uint32_t number) const noexcept { return buckets_[number]; }
+  [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
+
+ private:
+  Bucket* buckets_;
+  std::uint32_t count_;
+};
+
+}  // namespace forklore::store

@@ -1,0 +1,199 @@
+// layout.hpp - The map of a segment's memory: every struct and every packed word that processes share.
+//
+//   segment:  SegmentHeader | counter lines | stripe 0 | stripe 1 | ... | stripe N-1
+//   stripe:   StripeHeader | chunk table, a column a field | buckets | ghost | chunks
+//   chunk:    entries one after the other; the last may go on in the chunk that `next` names
+//   entry:    16 bytes of header, key, value; an integer's value lies before its key; rounded up to 8 bytes
+//
+// No pointer lies in here. Raise kFormatVersion with any change of what is below or of what it means.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "base/process.hpp"
+
+namespace forklore::store {
+
+inline constexpr std::uint64_t kMagic = 0x31'65'72'6f'6c'6b'72'66;  // "frklore1", stored last of all
+inline constexpr std::uint32_t kFormatVersion = 1;
+
+inline constexpr std::size_t kLine = 64;  // a cache line
+inline constexpr std::size_t kSlotsPerBucket = 8;
+inline constexpr unsigned kMaxChunks = 256;  // of a stripe
+inline constexpr unsigned kMaxStripes = 64;
+
+using Word = std::atomic<std::uint64_t>;
+using HalfWord = std::atomic<std::uint32_t>;
+static_assert(Word::is_always_lock_free && HalfWord::is_always_lock_free);
+static_assert(sizeof(Word) == 8 && sizeof(HalfWord) == 4);
+
+// ---- Slot: where an entry lies, in one word.
+//
+//    63       48 47   46 45                   L L-1            0
+//   +-----------+-------+----------------------+---------------+
+//   |    tag    | freq  |   chunk generation   |   location    |   L is fixed by the geometry
+//   +-----------+-------+----------------------+---------------+
+//
+// location: in units of 8 bytes from the start of the stripe, never 0. A word of 0 is an empty slot.
+// Written under the stripe lock with release, read by readers with acquire: who sees the slot sees the whole entry.
+// Only freq is raised without the lock, by one compare-exchange that may fail: a lost raise costs a little hit
+// ratio, and an old slot can never come back.
+
+inline constexpr unsigned kTagShift = 48;
+inline constexpr unsigned kFrequencyShift = 46;
+inline constexpr std::uint64_t kFrequencyMask = std::uint64_t{3} << kFrequencyShift;
+inline constexpr std::uint64_t kOneFrequency = std::uint64_t{1} << kFrequencyShift;
+inline constexpr unsigned kMaxFrequency = 3;
+
+constexpr std::uint64_t tag_of(std::uint64_t slot) noexcept { return slot >> kTagShift; }
+constexpr unsigned frequency_of(std::uint64_t slot) noexcept {
+  return static_cast<unsigned>((slot & kFrequencyMask) >> kFrequencyShift);
+}
+/// What a slot says of its entry: all of it but the frequency.
+constexpr std::uint64_t without_frequency(std::uint64_t slot) noexcept { return slot & ~kFrequencyMask; }
+constexpr std::uint64_t with_frequency(std::uint64_t slot, unsigned frequency) noexcept {
+  return without_frequency(slot) | std::uint64_t{frequency} << kFrequencyShift;
+}
+
+struct alignas(kLine) Bucket {
+  Word slot[kSlotsPerBucket];
+};
+static_assert(sizeof(Bucket) == kLine);
+
+// ---- Chunk state: the one truth about a chunk.
+//
+//    63    56 55                                   0
+//   +--------+--------------------------------------+
+//   |  kind  |               sequence               |   the order in its log, or among the free ones
+//   +--------+--------------------------------------+
+//
+// Written under the lock with release. Which chunk a log appends to, the order in a log and the free list follow
+// from these words alone.
+
+enum class Kind : std::uint8_t { free = 0, small = 1, main = 2 };
+inline constexpr unsigned kKinds = 3;
+inline constexpr unsigned kKindShift = 56;
+inline constexpr std::uint64_t kSequenceMask = (std::uint64_t{1} << kKindShift) - 1;
+
+constexpr std::uint64_t pack_state(Kind kind, std::uint64_t sequence) noexcept {
+  return static_cast<std::uint64_t>(kind) << kKindShift | (sequence & kSequenceMask);
+}
+constexpr unsigned kind_number(std::uint64_t state) noexcept { return static_cast<unsigned>(state >> kKindShift); }
+constexpr Kind kind_of(std::uint64_t state) noexcept { return static_cast<Kind>(kind_number(state)); }
+constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state & kSequenceMask; }
+
+// ---- Entry header: two words. Constant once published, but for the first, which touch stores anew as a whole.
+//
+//    63                             16 15            0
+//   +---------------------------------+---------------+
+//   |  expiry, ms since birth         |    format     |   kNever: does not expire
+//   +---------------+-----------------+---------------+
+//   |     spare     |    key size     |  value size   |   63..48, 47..32, 31..0
+//   +---------------+-----------------+---------------+
+
+inline constexpr std::size_t kEntryHeader = 16;
+inline constexpr std::uint64_t kNever = (std::uint64_t{1} << 48) - 1;
+inline constexpr std::size_t kIntegerBytes = 8;
+inline constexpr std::uint16_t kIntegerFormat = 1;
+
+struct EntryHead {
+  std::uint64_t expiry = kNever;  ///< ms since the segment's birth
+  std::uint16_t format = 0;
+  std::uint32_t value_size = 0;
+  std::uint16_t key_size = 0;
+
+  [[nodiscard]] constexpr std::uint64_t first_word() const noexcept { return expiry << 16 | format; }
+  [[nodiscard]] constexpr std::uint64_t second_word() const noexcept {
+    return std::uint64_t{key_size} << 32 | value_size;
+  }
+  [[nodiscard]] static constexpr EntryHead unpack(std::uint64_t first, std::uint64_t second) noexcept {
+    return {first >> 16, static_cast<std::uint16_t>(first), static_cast<std::uint32_t>(second),
+            static_cast<std::uint16_t>(second >> 32)};
+  }
+  [[nodiscard]] constexpr bool is_integer() const noexcept { return format == kIntegerFormat; }
+  [[nodiscard]] constexpr bool expired(std::uint64_t now) const noexcept { return expiry <= now; }
+  /// Where the key lies, from the start of the entry.
+  [[nodiscard]] constexpr std::size_t key_at() const noexcept { return kEntryHeader + (is_integer() ? 8u : 0u); }
+  /// Where the value begins, from the start of the entry.
+  [[nodiscard]] constexpr std::size_t value_at() const noexcept {
+    return is_integer() ? kEntryHeader : kEntryHeader + key_size;
+  }
+  /// The first bytes that must lie in one chunk: all that a reader needs before the value.
+  [[nodiscard]] constexpr std::size_t unspilled() const noexcept { return key_at() + key_size; }
+  /// The whole entry, rounded up.
+  [[nodiscard]] constexpr std::size_t total() const noexcept {
+    return (kEntryHeader + std::size_t{key_size} + value_size + 7) & ~std::size_t{7};
+  }
+};
+/// What an entry costs beyond its key and value: its header, its slot, and at most 7 bytes of rounding.
+inline constexpr std::size_t kEntryOverhead = kEntryHeader + sizeof(Word);
+static_assert(kEntryOverhead == 24);
+static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
+
+// ---- Stripe header. All but the lock word is read and written under the lock.
+
+struct alignas(kLine) StripeHeader {
+  alignas(kLine) HalfWord lock;          // base::acquire_lock, release_lock
+  alignas(kLine) HalfWord open[kKinds];  // chunk that a log appends to, plus 1; 0: none. Derived from the states
+  Word sequence;                         // the next to give. Derived from the states
+  Word evicted_bytes;                    // the ghost's clock; a hint
+  // Counts of the stripe's own work; they only grow.
+  alignas(kLine) Word evictions;
+  Word bucket_evictions;
+  Word expirations;
+  Word moves;
+  Word reclaims;
+  Word recoveries;
+  Word resets;
+};
+static_assert(sizeof(StripeHeader) == 3 * kLine);
+
+// ---- Counter line: what one thread of one process has counted. Written by its owner alone, but for line 0, which
+// all share that found no other. Never set back: a new owner counts on, so sums never shrink.
+
+struct alignas(kLine) CounterLine {
+  Word owner;  // process id in the upper half, thread id in the lower; 0: nobody. Claimed by compare-exchange
+  Word hits;
+  Word misses;
+  Word writes;
+  Word erases;
+  Word refused;
+  Word busy;
+  Word rereads;
+};
+static_assert(sizeof(CounterLine) == kLine);
+
+// ---- Segment header. Checked once at attach and not trusted again; all but magic and clean is constant from then on.
+
+struct SegmentHeader {
+  Word magic;                      // kMagic, stored last with release; partner: the acquire at attach
+  std::uint32_t format_version;
+  std::uint32_t fingerprint;       // of all sizes above
+  std::uint64_t capacity;          // bytes, the file's size
+  std::uint32_t stripes;
+  std::uint32_t reject;            // 1: when_full = reject
+  std::uint64_t max_value;         // bytes
+  std::uint64_t geometry_check;    // of all that is derived from the four above
+  std::uint64_t birth_boottime;    // ms; moved on when a file is adopted after a reboot
+  std::uint64_t birth_realtime;    // ms since 1970
+  base::LockDomain domain;         // to whom the lock words mean something
+  std::uint64_t device, inode;     // of the file itself: a copy is not the original
+  HalfWord clean;                  // files: 1 once the last process has let go and all is on disk
+};
+inline constexpr std::size_t kHeaderBytes = 256;
+static_assert(sizeof(SegmentHeader) <= kHeaderBytes && std::is_standard_layout_v<SegmentHeader>);
+
+/// Differs between builds that lay memory out differently.
+constexpr std::uint32_t layout_fingerprint() noexcept {
+  std::uint32_t h = 2166136261u;  // FNV-1a
+  for (std::size_t x : {sizeof(SegmentHeader), sizeof(StripeHeader), sizeof(CounterLine), sizeof(Bucket), kEntryHeader,
+                        std::size_t{kMaxChunks}, offsetof(SegmentHeader, domain), offsetof(SegmentHeader, clean)}) {
+    h = (h ^ static_cast<std::uint32_t>(x)) * 16777619u;
+  }
+  return h;
+}
+
+}  // namespace forklore::store

@@ -1,0 +1,115 @@
+#include "store/log.hpp"
+
+#include "base/hash.hpp"
+
+namespace forklore::store {
+
+bool Log::copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept {
+  place.offset += static_cast<std::uint32_t>(skip);
+  for (;;) {
+    const std::size_t part = std::min<std::size_t>(n, chunk_bytes_ - place.offset);
+    base::racy_copy(to, at(place), part);
+    to += part;
+    n -= part;
+    if (n == 0) return true;
+    const std::uint32_t next = next_[place.chunk].load(std::memory_order_relaxed) - 1;
+    if (next >= count_) return false;
+    place = {next, 0};
+  }
+}
+
+std::uint32_t Log::count(Kind kind) const noexcept {
+  std::uint32_t n = 0;
+  for (std::uint32_t chunk = 0; chunk < count_; ++chunk) n += kind_of(state(chunk)) == kind;
+  return n;
+}
+
+std::uint32_t Log::oldest(Kind kind) const noexcept {
+  const std::uint32_t open = kind == Kind::free ? count_ : open_chunk(kind);
+  std::uint32_t best = count_;
+  std::uint64_t least = ~std::uint64_t{0};
+  for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
+    const std::uint64_t word = state(chunk);
+    if (kind_of(word) == kind && chunk != open && sequence_of(word) < least) {
+      least = sequence_of(word);
+      best = chunk;
+    }
+  }
+  return best;
+}
+
+void Log::create(std::uint64_t random) noexcept {
+  for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
+    generations_[chunk].store(static_cast<std::uint32_t>(base::mix(random + chunk)), std::memory_order_relaxed);
+    states_[chunk].store(pack_state(Kind::free, chunk), std::memory_order_relaxed);
+  }
+  derive();
+}
+
+std::uint64_t Log::next_sequence() noexcept {
+  const std::uint64_t sequence = header_->sequence.load(std::memory_order_relaxed);
+  header_->sequence.store(sequence + 1, std::memory_order_relaxed);
+  return sequence;
+}
+
+std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept {
+  std::uint32_t chunk = oldest(Kind::free);
+  if (chunk >= count_) chunk = 0;  // only in a damaged stripe: the caller has seen enough free chunks
+  std::atomic_thread_fence(std::memory_order_release);
+  generations_[chunk].store(generations_[chunk].load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  used_[chunk].store(first, std::memory_order_release);
+  first_[chunk].store(first, std::memory_order_release);
+  heads_[chunk].store(without_frequency(head), std::memory_order_release);
+  next_[chunk].store(0, std::memory_order_release);
+  live_[chunk].store(0, std::memory_order_release);
+  expiries_[chunk].store(0, std::memory_order_release);
+  states_[chunk].store(pack_state(kind, next_sequence()), std::memory_order_release);
+  header_->open[static_cast<unsigned>(kind)].store(chunk + 1, std::memory_order_relaxed);
+  return chunk;
+}
+
+void Log::forget(Place place, const EntryHead& head) noexcept {
+  for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
+    const std::uint32_t now = live(chunk);
+    live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
+  });
+}
+
+void Log::raise_expiry(Place place, const EntryHead& head, std::uint64_t expiry) noexcept {
+  for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t) {
+    if (expiry > latest_expiry(chunk)) expiries_[chunk].store(expiry, std::memory_order_release);
+  });
+}
+
+void Log::free_chunk(std::uint32_t chunk) noexcept {
+  std::atomic_thread_fence(std::memory_order_release);
+  states_[chunk].store(pack_state(Kind::free, next_sequence()), std::memory_order_release);
+}
+
+bool Log::derive() noexcept {
+  bool sound = true;
+  std::uint64_t highest = 0;
+  std::uint32_t open[kKinds] = {};
+  std::uint64_t newest[kKinds] = {};
+  for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
+    const std::uint64_t word = state(chunk);
+    const unsigned kind = kind_number(word);
+    if (kind >= kKinds) {
+      sound = false;
+      continue;
+    }
+    highest = std::max(highest, sequence_of(word));
+    if (kind != 0 && sequence_of(word) >= newest[kind]) {
+      newest[kind] = sequence_of(word);
+      open[kind] = chunk + 1;
+    }
+  }
+  const auto put = [](auto& word, auto value) {
+    if (word.load(std::memory_order_relaxed) != value) word.store(value, std::memory_order_relaxed);
+  };
+  put(header_->sequence, highest + 1);
+  for (unsigned kind = 0; kind < kKinds; ++kind) put(header_->open[kind], open[kind]);
+  return sound;
+}
+
+}  // namespace forklore::store

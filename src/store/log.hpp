@@ -1,0 +1,279 @@
+// log.hpp - A stripe's chunks and the two logs that share them.
+//
+// A log is the chunks of one kind in the order of their sequence; entries are appended to the one with the highest,
+// its open chunk. A value that does not fit what is left of it goes on in the next chunk taken for that log.
+//
+// The order of stores (R: release) is what makes a death at any of them harmless:
+//   take    every field of the chunk while it is free, then state R
+//   append  fence R, then for a spilled value each further chunk: take, previous.next; then the bytes, used R, and
+//           live and latest expiry of every chunk covered. The caller's store of the slot is the commit.
+//   free    the caller has taken every slot off the chunk; fence R, then state R
+// All members are called under the stripe lock, but for those that say reader.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/racy_copy.hpp"
+#include "store/geometry.hpp"
+#include "store/layout.hpp"
+
+namespace forklore::store {
+
+/// Where an entry begins.
+struct Place {
+  std::uint32_t chunk = 0;
+  std::uint32_t offset = 0;  ///< from the start of the chunk
+};
+
+class Log {
+ public:
+  Log(std::byte* stripe, const Geometry& g) noexcept
+      : states_(reinterpret_cast<Word*>(stripe + g.states_at)),
+        expiries_(reinterpret_cast<Word*>(stripe + g.expiries_at)),
+        heads_(reinterpret_cast<Word*>(stripe + g.heads_at)),
+        generations_(reinterpret_cast<HalfWord*>(stripe + g.generations_at)),
+        used_(reinterpret_cast<HalfWord*>(stripe + g.used_at)),
+        first_(reinterpret_cast<HalfWord*>(stripe + g.first_at)),
+        live_(reinterpret_cast<HalfWord*>(stripe + g.live_at)),
+        next_(reinterpret_cast<HalfWord*>(stripe + g.next_at)),
+        chunks_(stripe + g.chunks_at),
+        header_(reinterpret_cast<StripeHeader*>(stripe)),
+        chunks_units_(g.chunks_at / 8),
+        count_(g.chunks),
+        chunk_bytes_(g.chunk_bytes),
+        chunk_shift_(g.chunk_shift),
+        location_bits_(g.location_bits),
+        max_entry_(g.max_entry) {}
+
+  // What a slot says. Reader: any word is bounded, whatever it holds.
+
+  /// False if the word does not lead to a place where an entry may begin.
+  [[nodiscard]] bool locate(std::uint64_t slot, Place& place) const noexcept {
+    const std::uint64_t location = slot & ((std::uint64_t{1} << location_bits_) - 1);
+    const std::uint64_t at = (location - chunks_units_) * 8;  // wraps to a large number if before the chunks
+    place.chunk = static_cast<std::uint32_t>(std::min<std::uint64_t>(at >> chunk_shift_, ~std::uint32_t{0}));
+    place.offset = static_cast<std::uint32_t>(at & (chunk_bytes_ - 1));
+    return location >= chunks_units_ && place.chunk < count_ && place.offset + kEntryHeader <= chunk_bytes_;
+  }
+  /// The header, each word loaded once. False if it cannot be that of an entry here.
+  [[nodiscard]] bool read_head(Place place, EntryHead& head) const noexcept {
+    const auto* words = reinterpret_cast<const Word*>(at(place));
+    head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), words[1].load(std::memory_order_relaxed));
+    return place.offset + head.unspilled() <= chunk_bytes_ && head.key_size != 0 && head.total() <= max_entry_ &&
+           (!head.is_integer() || head.value_size == kIntegerBytes);
+  }
+  [[nodiscard]] std::byte* at(Place place) const noexcept {
+    return chunks_ + (std::size_t{place.chunk} << chunk_shift_) + place.offset;
+  }
+  /// Copies n bytes that begin skip bytes after place, over the chunks they go on in. The bytes count only after a
+  /// second look at the slot. False if the way is barred. Reader.
+  [[nodiscard]] bool copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept;
+
+  // State of the chunks.
+
+  [[nodiscard]] std::uint64_t state(std::uint32_t chunk) const noexcept {
+    return states_[chunk].load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint32_t used(std::uint32_t chunk) const noexcept {
+    return std::min(used_[chunk].load(std::memory_order_relaxed) & ~7u, chunk_bytes_);
+  }
+  /// Where the first entry that begins in the chunk lies.
+  [[nodiscard]] std::uint32_t first(std::uint32_t chunk) const noexcept {
+    return first_[chunk].load(std::memory_order_relaxed) & ~7u;
+  }
+  /// The slot word of the entry whose value goes on at the chunk's start; 0: none.
+  [[nodiscard]] std::uint64_t head(std::uint32_t chunk) const noexcept {
+    return heads_[chunk].load(std::memory_order_relaxed);
+  }
+  /// Bytes of live entries, of spilled ones what lies here. May be too high after a death, never too low.
+  [[nodiscard]] std::uint32_t live(std::uint32_t chunk) const noexcept {
+    return live_[chunk].load(std::memory_order_relaxed);
+  }
+  /// No entry with bytes here expires later.
+  [[nodiscard]] std::uint64_t latest_expiry(std::uint32_t chunk) const noexcept {
+    return expiries_[chunk].load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint32_t generation(std::uint32_t chunk) const noexcept {
+    return generations_[chunk].load(std::memory_order_relaxed) & generation_mask();
+  }
+  [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
+  [[nodiscard]] std::uint32_t chunk_bytes() const noexcept { return chunk_bytes_; }
+  [[nodiscard]] std::uint32_t count(Kind kind) const noexcept;
+  /// The chunk that the log appends to, or size() if none.
+  [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept {
+    const std::uint32_t chunk = header_->open[static_cast<unsigned>(kind)].load(std::memory_order_relaxed) - 1;
+    return chunk < count_ && kind_of(state(chunk)) == kind ? chunk : count_;
+  }
+  /// The chunk of the log that was taken longest ago and is not open, or size() if there is none.
+  [[nodiscard]] std::uint32_t oldest(Kind kind) const noexcept;
+  /// Whether an entry may begin at place: it is within what its log has in use.
+  [[nodiscard]] bool is_entry_place(Place place, std::uint64_t slot) const noexcept {
+    return kind_of(state(place.chunk)) != Kind::free && place.offset < used(place.chunk) &&
+           slot_generation(slot) == generation(place.chunk);
+  }
+  /// The slot word, frequency 0, of an entry at place.
+  [[nodiscard]] std::uint64_t slot_word(std::uint64_t tag, Place place) const noexcept {
+    const std::uint64_t location = chunks_units_ + ((std::uint64_t{place.chunk} << chunk_shift_) + place.offset) / 8;
+    return tag << kTagShift | std::uint64_t{generation(place.chunk)} << location_bits_ | location;
+  }
+
+  /// Calls visit(chunk, bytes) for every chunk that an entry of this many bytes covers.
+  template <class Visit>
+  void for_each_chunk(Place place, std::size_t total, Visit visit) const;
+
+  // Changing them.
+
+  /// Gives the chunks of a new stripe, zeroed memory, their first generations: a chunk's generation only ever grows.
+  void create(std::uint64_t random) noexcept;
+
+  /// How many chunks must be free for an entry of this head to be appended.
+  [[nodiscard]] std::uint32_t chunks_needed(Kind kind, const EntryHead& head) const noexcept {
+    const std::uint32_t open = open_chunk(kind);
+    const std::size_t left = open < count_ ? chunk_bytes_ - used(open) : 0;
+    const std::size_t here = left >= head.unspilled() ? left : 0;
+    const std::size_t total = head.total();
+    return total <= here ? 0 : static_cast<std::uint32_t>((total - here + chunk_bytes_ - 1) >> chunk_shift_);
+  }
+
+  /// Writes an entry of this head at the end of the log; fill(writer) writes its bytes from the first on.
+  /// chunks_needed() chunks must be free. Returns the slot word for the caller to publish, frequency 0.
+  template <class Fill>
+  std::uint64_t append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept;
+
+  /// Takes the entry at place out of the live counts of the chunks it covers. After its slot was changed.
+  void forget(Place place, const EntryHead& head) noexcept;
+  /// Makes the latest expiry of every chunk that the entry covers at least this. Before its own expiry changes.
+  void raise_expiry(Place place, const EntryHead& head, std::uint64_t expiry) noexcept;
+  /// Gives a chunk back that no slot points into. Fence and state store (release); partner: a reader's acquire fence.
+  void free_chunk(std::uint32_t chunk) noexcept;
+  /// Works out anew what follows from the states: the open chunks and the next sequence. Stores only what differs.
+  /// False if a state makes no sense.
+  bool derive() noexcept;
+
+ private:
+  friend class Writer;
+
+  [[nodiscard]] std::uint32_t generation_mask() const noexcept {
+    return static_cast<std::uint32_t>((std::uint64_t{1} << std::min(kFrequencyShift - location_bits_, 32u)) - 1);
+  }
+  [[nodiscard]] std::uint32_t slot_generation(std::uint64_t slot) const noexcept {
+    return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask();
+  }
+  std::uint64_t next_sequence() noexcept;
+  /// Puts a free chunk at the end of the log, the one that was freed longest ago.
+  std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept;
+
+  Word* states_;
+  Word* expiries_;
+  Word* heads_;
+  HalfWord* generations_;
+  HalfWord* used_;
+  HalfWord* first_;
+  HalfWord* live_;
+  HalfWord* next_;  // chunk in which the last entry goes on, plus 1. Set before publishing, kept while that entry lives
+  std::byte* chunks_;
+  StripeHeader* header_;
+  std::uint64_t chunks_units_;
+  std::uint32_t count_;
+  std::uint32_t chunk_bytes_;
+  unsigned chunk_shift_;
+  unsigned location_bits_;
+  std::uint32_t max_entry_;
+};
+
+/// Writes an entry's bytes in order, from chunk to chunk.
+class Writer {
+ public:
+  Writer(const Log& log, Place place) noexcept : log_(log), place_(place) {}
+
+  void write(const void* from, std::size_t n) noexcept {
+    auto* bytes = static_cast<const char*>(from);
+    while (n > 0) {
+      const std::size_t part = std::min<std::size_t>(n, space());
+      base::racy_fill(log_.at(place_), bytes, part);
+      place_.offset += static_cast<std::uint32_t>(part);
+      bytes += part;
+      n -= part;
+    }
+  }
+  void write_word(std::uint64_t word) noexcept { write(&word, sizeof word); }
+  /// Copies an entry's bytes from where they lie now; both stay in their chunks' bounds.
+  void copy(Place from, std::size_t n) noexcept {
+    while (n > 0) {
+      if (from.offset == log_.chunk_bytes_) from = following(from.chunk);
+      const std::size_t part = std::min({n, std::size_t{log_.chunk_bytes_ - from.offset}, std::size_t{space()}});
+      base::racy_fill(log_.at(place_), log_.at(from), part);
+      place_.offset += static_cast<std::uint32_t>(part);
+      from.offset += static_cast<std::uint32_t>(part);
+      n -= part;
+    }
+  }
+
+ private:
+  [[nodiscard]] Place following(std::uint32_t chunk) const noexcept {
+    const std::uint32_t next = log_.next_[chunk].load(std::memory_order_relaxed) - 1;
+    return {next < log_.count_ ? next : chunk, 0};
+  }
+  [[nodiscard]] std::uint32_t space() noexcept {
+    if (place_.offset == log_.chunk_bytes_) place_ = following(place_.chunk);
+    return log_.chunk_bytes_ - place_.offset;
+  }
+  const Log& log_;
+  Place place_;
+};
+
+template <class Visit>
+void Log::for_each_chunk(Place place, std::size_t total, Visit visit) const {
+  std::size_t left = total;
+  std::uint32_t chunk = place.chunk;
+  std::size_t part = std::min<std::size_t>(left, chunk_bytes_ - place.offset);
+  for (;;) {
+    visit(chunk, static_cast<std::uint32_t>(part));
+    left -= part;
+    if (left == 0) return;
+    chunk = next_[chunk].load(std::memory_order_relaxed) - 1;
+    if (chunk >= count_) return;  // damaged
+    part = std::min<std::size_t>(left, chunk_bytes_);
+  }
+}
+
+template <class Fill>
+std::uint64_t Log::append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept {
+  const std::size_t total = head.total();
+  // Formal partner of readers' acquire fences for bytes of recycled chunks; a full fence where memcpy may use stores
+  // that x86 does not order with earlier ones.
+  if (total >= 64 * 1024) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  } else {
+    std::atomic_thread_fence(std::memory_order_release);
+  }
+
+  Place place{open_chunk(kind), 0};
+  if (place.chunk < count_) place.offset = used(place.chunk);
+  if (place.chunk >= count_ || chunk_bytes_ - place.offset < head.unspilled()) place = {take(kind, 0, 0), 0};
+  const std::uint64_t word = slot_word(tag, place);
+  const std::size_t here = std::min<std::size_t>(total, chunk_bytes_ - place.offset);
+
+  std::uint32_t previous = place.chunk;
+  for (std::size_t left = total - here; left > 0;) {
+    const auto part = static_cast<std::uint32_t>(std::min<std::size_t>(left, chunk_bytes_));
+    const std::uint32_t chunk = take(kind, word, part);
+    next_[previous].store(chunk + 1, std::memory_order_relaxed);
+    previous = chunk;
+    left -= part;
+  }
+  Writer writer(*this, place);
+  fill(writer);
+
+  used_[place.chunk].store(place.offset + static_cast<std::uint32_t>(here), std::memory_order_release);
+  for_each_chunk(place, total, [&](std::uint32_t chunk, std::uint32_t bytes) {
+    live_[chunk].store(live(chunk) + bytes, std::memory_order_release);
+    if (head.expiry > latest_expiry(chunk)) expiries_[chunk].store(head.expiry, std::memory_order_release);
+  });
+  return word;
+}
+
+}  // namespace forklore::store

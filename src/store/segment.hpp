@@ -1,0 +1,85 @@
+// segment.hpp - A whole segment in mapped memory: its header, its counters, its stripes.
+//
+// Create and attach are two acts. The header is checked once at attach, what it says is kept in private memory, and
+// it is not trusted again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/process.hpp"
+#include "forklore/stats.hpp"
+#include "store/counters.hpp"
+#include "store/geometry.hpp"
+#include "store/layout.hpp"
+#include "store/stripe.hpp"
+
+namespace forklore::store {
+
+/// Which file a segment lies in; zero for memory without a name.
+struct Origin {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend bool operator==(const Origin&, const Origin&) = default;
+};
+
+/// What a header says, once it has been found sound.
+struct Description {
+  Geometry geometry;
+  base::LockDomain domain;
+  Origin origin;
+  std::uint64_t birth_boottime = 0;
+  std::uint64_t birth_realtime = 0;
+  bool clean = false;
+};
+
+/// Reads a header, wherever its bytes lie. On failure, fault says what is wrong in words for a person; it is empty if
+/// there is no magic word: nobody has finished making this segment.
+std::optional<Description> describe(const SegmentHeader& header, std::uint64_t bytes, std::string& fault);
+
+class Segment {
+ public:
+  /// Makes a segment in zeroed memory of geometry.shape.capacity bytes; the magic word is stored last.
+  static void create(std::byte* bytes, const Geometry& geometry, const base::LockDomain& domain, Origin origin) noexcept;
+  /// Empties nothing, but gives locks, counters and time a new beginning for this process's domain and the file's
+  /// origin. Only while no other process is attached.
+  static void adopt(std::byte* bytes, const Description& description, const base::LockDomain& domain,
+                    Origin origin) noexcept;
+
+  /// bytes: mapped memory that outlives this, described by description.
+  Segment(std::byte* bytes, const Description& description, bool writable);
+
+  [[nodiscard]] Stripe& stripe_of(std::uint64_t hash) noexcept { return stripes_[stripe_number(hash)]; }
+  [[nodiscard]] Stripe& stripe(std::uint32_t number) noexcept { return stripes_[number]; }
+  [[nodiscard]] std::uint32_t stripes() const noexcept { return geometry_.shape.stripes; }
+  [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
+  [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+  [[nodiscard]] bool writable() const noexcept { return writable_; }
+  /// Milliseconds since the segment's birth, by the boottime given.
+  [[nodiscard]] std::uint64_t age(std::uint64_t boottime) const noexcept {
+    const auto age = static_cast<std::int64_t>(boottime - birth_);  // of a file, birth may lie before this boot
+    return age > 0 ? static_cast<std::uint64_t>(age) : 0;
+  }
+  void sum(Stats& stats);
+  /// Files: that all is on disk, or that it may no longer be.
+  void set_clean(bool clean) noexcept;
+
+ private:
+  [[nodiscard]] std::uint32_t stripe_number(std::uint64_t hash) const noexcept {
+    return static_cast<std::uint32_t>(hash >> 58) & stripe_mask_;
+  }
+
+  SegmentHeader* header_;
+  Geometry geometry_;
+  std::uint32_t stripe_mask_;
+  std::uint64_t birth_;
+  bool writable_;
+  Counters counters_;
+  std::vector<Stripe> stripes_;
+};
+
+}  // namespace forklore::store

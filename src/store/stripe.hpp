@@ -1,0 +1,205 @@
+// stripe.hpp - An independent part of a segment: one lock, one index, two logs over its own chunks, one ghost.
+//
+// Reading takes no lock: every verdict drawn from an entry's bytes counts only if the slot that led there is
+// unchanged at a second look, behind an acquire fence. Writing is one primitive, update(): lock, find, let the caller
+// decide, make room, append, publish by one store to the slot, unlock. Before that store the old entry stands, after
+// it the new one; nothing else must be undone or redone, so there is no journal.
+//
+// A thread holds at most one stripe lock and never calls out while it does. Everything here is noexcept and allocates
+// nothing, but for the sink of a read, which runs with no lock held.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/robust_lock.hpp"
+#include "forklore/code.hpp"
+#include "forklore/found.hpp"
+#include "forklore/options.hpp"
+#include "store/geometry.hpp"
+#include "store/ghost.hpp"
+#include "store/index.hpp"
+#include "store/layout.hpp"
+#include "store/log.hpp"
+
+namespace forklore::store {
+
+/// A key with its hash, computed once a call.
+struct Key {
+  std::string_view bytes;  ///< 1 to kMaxKeyBytes
+  std::uint64_t hash;
+};
+
+/// What a read found.
+struct Reading {
+  Found found;
+  std::uint64_t expiry = kNever;  ///< ms since birth
+};
+
+/// What update() shows to a decision: the entry as it stands under the lock.
+struct Present {
+  bool found = false;  ///< there is one, and it has not expired
+  EntryHead head;
+  std::uint64_t version = 0;
+  std::int64_t integer = 0;  ///< of an integer entry
+};
+
+/// What a decision wants done.
+struct Decision {
+  enum class Action : std::uint8_t {
+    nothing,
+    store,           ///< value, format and expiry become the entry
+    change_integer,  ///< integer replaces the value in place; the expiry stays
+    change_expiry,   ///< expiry replaces the old one in place
+    erase,
+  };
+  Action action = Action::nothing;
+  Code code = Code::ok;     ///< what update() answers if that is done
+  std::string_view value = {};  ///< not from the segment
+  std::uint16_t format = 0;
+  std::uint64_t expiry = kNever;
+  std::int64_t integer = 0;  ///< for change_integer
+};
+
+/// A reference to a callable that outlives the call. It may be asked more than once: it must not change anything.
+class Decide {
+ public:
+  template <class F>
+  Decide(const F& f) noexcept  // NOLINT(google-explicit-constructor): a view of a callable
+      : context_(&f), call_([](const void* context, const Present& present) noexcept {
+          return (*static_cast<const F*>(context))(present);
+        }) {}
+  Decision operator()(const Present& present) const noexcept { return call_(context_, present); }
+
+ private:
+  const void* context_;
+  Decision (*call_)(const void*, const Present&) noexcept;
+};
+
+/// Sums over the stripe's chunks and slots.
+struct StripeTotals {
+  std::uint64_t entries = 0, live_bytes = 0, free_chunks = 0;
+};
+
+class Stripe {
+ public:
+  /// bytes: g.stripe_bytes of the mapping, which outlive this. writable: false on a read-only mapping.
+  Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept;
+
+  /// Lays out a new stripe in zeroed memory. Nobody else may look at it yet.
+  void create(std::uint64_t random) noexcept;
+  /// Frees the lock whoever held it, and recovers. Only when no other process is attached.
+  void adopt() noexcept;
+
+  // Reading. now: ms since the segment's birth.
+
+  void prefetch(std::uint64_t hash) const noexcept { index_.prefetch(hash); }
+  /// Fetches what the slots of a key's tag lead to; after prefetch().
+  void prefetch_entries(std::uint64_t hash) const noexcept;
+  /// Reads an entry into sink (index is handed to it; no room function: the value is not copied). rereads grows by the
+  /// rounds begun again. Answers ok, not_found or buffer_too_small, and not_found when a lock that is needed in the end
+  /// stays held for all of timeout. May throw what the sink throws.
+  Code read(const Key& key, std::uint64_t now, const Sink& sink, std::size_t index, Reading& reading,
+            std::chrono::milliseconds timeout, std::uint64_t& rereads);
+  /// Appends the keys in a bucket that begin with prefix. Answers ok or busy.
+  Code keys_in(std::uint32_t bucket, std::uint64_t now, std::string_view prefix, std::vector<std::string>& keys,
+               std::chrono::milliseconds timeout);
+  [[nodiscard]] std::uint32_t buckets() const noexcept { return index_.size(); }
+  [[nodiscard]] StripeTotals totals() const noexcept;
+  [[nodiscard]] const StripeHeader& header() const noexcept { return *header_; }
+
+  // Writing.
+
+  /// The one way in which anything changes: what decide says of the entry as it stands. Also full (reject), busy.
+  Code update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, Decide decide) noexcept;
+  /// Removes every entry.
+  Code clear(std::chrono::milliseconds timeout) noexcept;
+
+  /// For diagnosis, the one place that allocates under the lock. Checks every invariant and appends what is wrong, each fault a sentence that begins with where.
+  Code verify(const std::string& where, std::chrono::milliseconds timeout, std::vector<std::string>& faults);
+
+ private:
+  /// Holds the lock, recovered if its last owner died.
+  class Guard {
+   public:
+    Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept;
+    ~Guard();
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    [[nodiscard]] bool held() const noexcept { return held_; }
+
+   private:
+    Stripe& stripe_;
+    bool held_;
+  };
+  friend class Guard;
+  class Verifier;  // stripe_verify.cpp
+
+  /// An entry and the slot that leads to it.
+  struct Located {
+    Word* slot = nullptr;
+    std::uint64_t word = 0;
+    Place place;
+    EntryHead head;
+    std::uint64_t hash = 0;
+  };
+  enum class Attempt : std::uint8_t { hit, miss, no_room, changed };
+
+  // stripe_read.cpp
+  Attempt attempt(const Key& key, std::uint64_t now, const Sink& sink, std::size_t index, Reading& reading) const;
+  Code read_locked(const Key& key, std::uint64_t now, const Sink& sink, std::size_t index, Reading& reading,
+                   std::chrono::milliseconds timeout);
+  [[nodiscard]] bool unchanged(const Word& slot, std::uint64_t word) const noexcept;
+  static void raise_frequency(Word& slot, std::uint64_t word) noexcept;
+  [[nodiscard]] std::uint64_t version_of(std::uint64_t word, std::int64_t integer) const noexcept;
+  [[nodiscard]] std::int64_t integer_at(Place place) const noexcept;
+
+  // stripe_update.cpp. Under the lock.
+  [[nodiscard]] bool find(const Key& key, Located& found) const noexcept;
+  /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
+  [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
+  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, const EntryHead& head) noexcept;
+  Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
+  void publish(Word& slot, std::uint64_t word) noexcept;
+  void remove(const Located& entry) noexcept;
+  /// The next locker after a death: derives what follows from the chunk states. Never writes what readers follow.
+  /// May itself be killed anywhere.
+  void recover() noexcept;
+  /// The answer to damage: no entries, all chunks free.
+  void reset() noexcept;
+  void empty() noexcept;
+
+  // stripe_reclaim.cpp. Under the lock.
+  enum class Reclaim : std::uint8_t { evict, compact };
+  [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, std::uint64_t now) noexcept;
+  [[nodiscard]] std::uint32_t choose_garbage(std::uint64_t now) const noexcept;
+  [[nodiscard]] std::uint32_t choose_oldest() const noexcept;
+  /// Takes every slot off a chunk and frees it; false if a live entry had to stay.
+  bool reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept;
+  /// Whether the entry at place, whose head is set, is what a slot leads to (word, or one made from the place if 0);
+  /// sets the rest.
+  [[nodiscard]] bool locate_live(Place place, std::uint64_t word, Located& entry) const noexcept;
+  bool relocate(const Located& entry, Reclaim how, bool may_move, std::uint64_t now) noexcept;
+  void evict(const Located& entry, bool to_ghost) noexcept;
+
+  // Constant after construction.
+  StripeHeader* header_;
+  Index index_;
+  Log log_;
+  Ghost ghost_;
+  std::uint32_t reserve_chunks_;
+  std::uint32_t small_chunks_;  // above which the small log gives way first
+  bool reject_;
+  bool writable_;
+};
+
+/// Adds to a count that the lock guards.
+inline void count(Word& word, std::uint64_t n = 1) noexcept {
+  word.store(word.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+}  // namespace forklore::store

@@ -1,0 +1,225 @@
+// The writing half of a stripe: one path for every call that changes something.
+#include <algorithm>
+#include <cstring>
+
+#include "store/stripe.hpp"
+
+namespace forklore::store {
+namespace {
+
+EntryHead head_of(const Key& key, const Decision& decision) noexcept {
+  return {decision.expiry, decision.format, static_cast<std::uint32_t>(decision.value.size()),
+          static_cast<std::uint16_t>(key.bytes.size())};
+}
+
+}  // namespace
+
+Stripe::Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept
+    : header_(reinterpret_cast<StripeHeader*>(bytes)),
+      index_(bytes, g),
+      log_(bytes, g),
+      ghost_(bytes, g),
+      reserve_chunks_(g.reserve_chunks),
+      small_chunks_(std::max(g.chunks / 10, 1u)),
+      reject_(g.shape.reject),
+      writable_(writable) {}
+
+void Stripe::create(std::uint64_t random) noexcept { log_.create(random); }
+
+void Stripe::adopt() noexcept {
+  header_->lock.store(0, std::memory_order_relaxed);
+  recover();
+}
+
+Stripe::Guard::Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept : stripe_(stripe), held_(false) {
+  switch (base::acquire_lock(stripe.header_->lock, timeout)) {
+    case base::Acquired::busy:
+      return;
+    case base::Acquired::owner_died:
+      stripe.recover();
+      break;
+    case base::Acquired::ok:
+      break;
+  }
+  held_ = true;
+}
+
+Stripe::Guard::~Guard() {
+  if (held_) base::release_lock(stripe_.header_->lock);
+}
+
+bool Stripe::find(const Key& key, Located& found) const noexcept {
+  const std::uint64_t tag = Index::tag(key.hash);
+  for (Bucket* bucket : index_.candidates(key.hash)) {
+    for (Word& slot : bucket->slot) {
+      const std::uint64_t word = slot.load(std::memory_order_relaxed);
+      if (tag_of(word) != tag || word == 0) continue;
+      Place place;
+      EntryHead head;
+      if (log_.locate(word, place) && log_.read_head(place, head) && head.key_size == key.bytes.size() &&
+          std::memcmp(log_.at(place) + head.key_at(), key.bytes.data(), head.key_size) == 0) {
+        found = {&slot, word, place, head};
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
+  if (Word* empty = index_.find_empty(key.hash)) return empty;
+  Word* coldest = nullptr;
+  unsigned least = kMaxFrequency + 1;
+  for (Bucket* bucket : index_.candidates(key.hash)) {
+    for (Word& slot : bucket->slot) {
+      const std::uint64_t word = slot.load(std::memory_order_relaxed);
+      Place place;
+      EntryHead head;
+      if (!log_.locate(word, place) || !log_.read_head(place, head) || head.expired(now)) return &slot;
+      if (frequency_of(word) < least) {
+        least = frequency_of(word);
+        coldest = &slot;
+      }
+    }
+  }
+  return reject_ ? nullptr : coldest;
+}
+
+Kind Stripe::choose_log(const Key& key, const Located& old, const EntryHead& head) noexcept {
+  if (old.slot != nullptr && kind_of(log_.state(old.place.chunk)) == Kind::main) return Kind::main;
+  if (head.total() > std::size_t{small_chunks_} * log_.chunk_bytes() / 2) return Kind::main;
+  const bool returning = ghost_.knows(key.hash, header_->evicted_bytes.load(std::memory_order_relaxed));
+  return returning ? Kind::main : Kind::small;
+}
+
+void Stripe::publish(Word& slot, std::uint64_t word) noexcept {
+  // The commit. Partner: the acquire load in attempt().
+  slot.store(word, std::memory_order_release);
+}
+
+void Stripe::remove(const Located& entry) noexcept {
+  publish(*entry.slot, 0);
+  log_.forget(entry.place, entry.head);
+}
+
+Code Stripe::store(const Key& key, const Located& old, const Decision& decision, Kind kind,
+                   std::uint64_t now) noexcept {
+  const EntryHead head = head_of(key, decision);
+  Located leaving = old;
+  if (old.slot == nullptr) {
+    leaving.slot = choose_slot(key, now);
+    if (leaving.slot == nullptr) return Code::full;
+    leaving.word = leaving.slot->load(std::memory_order_relaxed);
+  }
+  const std::uint64_t word = log_.append(kind, Index::tag(key.hash), head, [&](Writer& out) {
+    out.write_word(head.first_word());
+    out.write_word(head.second_word());
+    if (head.is_integer()) {
+      out.write(decision.value.data(), decision.value.size());
+      out.write(key.bytes.data(), key.bytes.size());
+    } else {
+      out.write(key.bytes.data(), key.bytes.size());
+      out.write(decision.value.data(), decision.value.size());
+    }
+  });
+  const unsigned frequency = old.slot == nullptr ? 0 : frequency_of(old.slot->load(std::memory_order_relaxed));
+  publish(*leaving.slot, with_frequency(word, frequency));
+
+  if (old.slot == nullptr) {
+    static_cast<void>(ghost_.take(key.hash, header_->evicted_bytes.load(std::memory_order_relaxed)));
+    if (leaving.word == 0) return decision.code;
+    if (!log_.locate(leaving.word, leaving.place) || !log_.read_head(leaving.place, leaving.head)) return decision.code;
+    if (leaving.head.expired(now)) {
+      count(header_->expirations);
+    } else {
+      count(header_->evictions);
+      count(header_->bucket_evictions);
+    }
+  }
+  log_.forget(leaving.place, leaving.head);
+  return decision.code;
+}
+
+Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, Decide decide) noexcept {
+  Guard guard(*this, timeout);
+  if (!guard.held()) return Code::busy;
+
+  // Making room may move or evict this very key. So the entry is looked up, and the decision asked for, again after it;
+  // the log stays the one that was chosen, so the room that was made is there the second time.
+  Located old;
+  Decision decision;
+  Kind kind = Kind::free;
+  for (;;) {
+    Present present;
+    if (!find(key, old)) {
+      old = {};
+    } else if (!old.head.expired(now)) {
+      present.found = true;
+      present.head = old.head;
+      present.integer = old.head.is_integer() ? integer_at(old.place) : 0;
+      present.version = version_of(old.word, present.integer);
+    }
+    decision = decide(present);
+    if (decision.action != Decision::Action::store) break;
+
+    const EntryHead head = head_of(key, decision);
+    const bool chosen = kind != Kind::free;
+    if (!chosen) kind = choose_log(key, old, head);
+    if (chosen || log_.chunks_needed(kind, head) == 0) break;
+    if (!make_room(kind, head, now)) return Code::full;
+  }
+
+  switch (decision.action) {
+    case Decision::Action::nothing:
+      return decision.code;
+    case Decision::Action::store:
+      return store(key, old, decision, kind, now);
+    case Decision::Action::change_integer: {
+      auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
+      value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
+      return decision.code;
+    }
+    case Decision::Action::change_expiry: {
+      log_.raise_expiry(old.place, old.head, decision.expiry);
+      EntryHead head = old.head;
+      head.expiry = decision.expiry;
+      reinterpret_cast<Word*>(log_.at(old.place))->store(head.first_word(), std::memory_order_release);
+      return decision.code;
+    }
+    case Decision::Action::erase:
+      if (old.slot != nullptr) remove(old);
+      return decision.code;
+  }
+  return decision.code;
+}
+
+Code Stripe::clear(std::chrono::milliseconds timeout) noexcept {
+  Guard guard(*this, timeout);
+  if (!guard.held()) return Code::busy;
+  empty();
+  return Code::ok;
+}
+
+void Stripe::empty() noexcept {
+  for (std::uint32_t bucket = 0; bucket < index_.size(); ++bucket) {
+    for (Word& slot : index_.bucket(bucket).slot) {
+      if (slot.load(std::memory_order_relaxed) != 0) publish(slot, 0);
+    }
+  }
+  for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
+    if (log_.state(chunk) >> kKindShift != 0) log_.free_chunk(chunk);
+  }
+}
+
+void Stripe::recover() noexcept {
+  count(header_->recoveries);
+  if (!log_.derive()) reset();
+}
+
+void Stripe::reset() noexcept {
+  count(header_->resets);
+  empty();
+  log_.derive();
+}
+
+}  // namespace forklore::store

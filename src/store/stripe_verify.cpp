@@ -1,0 +1,134 @@
+// What must hold in a stripe whenever its lock is free, or was left by a dead owner and recovered.
+#include <cstring>
+#include <set>
+#include <string_view>
+
+#include "store/stripe.hpp"
+
+namespace forklore::store {
+
+/// Gathers faults; the first few of each kind are enough.
+class Stripe::Verifier {
+ public:
+  Verifier(const Stripe& stripe, const std::string& where, std::vector<std::string>& faults)
+      : stripe_(stripe), log_(stripe.log_), where_(where), faults_(faults), covered_(log_.size()) {}
+
+  void run() {
+    states();
+    for (std::uint32_t bucket = 0; bucket < stripe_.index_.size(); ++bucket) {
+      for (const Word& slot : stripe_.index_.bucket(bucket).slot) {
+        if (const std::uint64_t word = slot.load(std::memory_order_relaxed); word != 0) entry(bucket, slot, word);
+      }
+    }
+    for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
+      if (kind_of(log_.state(chunk)) == Kind::free) continue;
+      walk(chunk);
+      if (log_.live(chunk) < covered_[chunk]) fault("chunk", chunk, "counts fewer live bytes than it has");
+    }
+  }
+
+ private:
+  void fault(const char* what, std::uint64_t number, const char* is) {
+    constexpr std::size_t kMost = 100;
+    if (faults_.size() < kMost) faults_.push_back(where_ + ": " + what + " " + std::to_string(number) + " " + is);
+  }
+
+  void states() {
+    std::set<std::uint64_t> seen;
+    std::uint64_t newest[kKinds] = {};
+    for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
+      const std::uint64_t word = log_.state(chunk);
+      if (kind_number(word) >= kKinds) {
+        fault("chunk", chunk, "is of no kind");
+        continue;
+      }
+      if (!seen.insert(sequence_of(word)).second) fault("chunk", chunk, "has a sequence that another has too");
+      newest[kind_number(word)] = std::max(newest[kind_number(word)], sequence_of(word) + 1);
+      if (log_.first(chunk) > log_.used(chunk) && kind_of(word) != Kind::free) {
+        fault("chunk", chunk, "begins behind its end");
+      }
+    }
+    for (Kind kind : {Kind::small, Kind::main}) {
+      const std::uint32_t open = log_.open_chunk(kind);
+      const std::uint64_t want = newest[static_cast<unsigned>(kind)];
+      if ((open < log_.size() ? sequence_of(log_.state(open)) + 1 : 0) != want) {
+        fault("log", static_cast<std::uint64_t>(kind), "appends to a chunk that is not its last");
+      }
+    }
+    for (std::uint64_t sequence : seen) {
+      if (sequence >= stripe_.header_->sequence.load(std::memory_order_relaxed)) {
+        fault("sequence", sequence, "has been given but counts as not given");
+      }
+    }
+  }
+
+  void entry(std::uint32_t bucket, const Word& slot, std::uint64_t word) {
+    Place place;
+    EntryHead head;
+    if (!log_.locate(word, place) || !log_.is_entry_place(place, word) || !log_.read_head(place, head)) {
+      fault("bucket", bucket, "has a slot that leads to no entry");
+      return;
+    }
+    const std::string key(reinterpret_cast<const char*>(log_.at(place)) + head.key_at(), head.key_size);
+    const std::uint64_t hash = base::hash(key);
+    if (tag_of(word) != Index::tag(hash)) fault("bucket", bucket, "has a slot whose tag is not its key's");
+    bool at_home = false;
+    for (const Bucket* home : stripe_.index_.candidates(hash)) {
+      at_home |= home == &stripe_.index_.bucket(bucket);
+      for (const Word& other : home->slot) {
+        if (&other > &slot && same_key(other.load(std::memory_order_relaxed), key)) {
+          fault("bucket", bucket, "has a key that stands twice");
+        }
+      }
+    }
+    if (!at_home) fault("bucket", bucket, "has a key that belongs elsewhere");
+
+    std::size_t covered = 0;
+    log_.for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
+      if (kind_of(log_.state(chunk)) == Kind::free) fault("chunk", chunk, "is free and holds a live value");
+      if (covered != 0 && log_.head(chunk) != without_frequency(word)) {
+        fault("chunk", chunk, "does not know the entry that goes on in it");
+      }
+      if (covered != 0 && log_.first(chunk) != bytes) fault("chunk", chunk, "begins elsewhere than its value ends");
+      if (head.expiry > log_.latest_expiry(chunk)) fault("chunk", chunk, "has an entry that expires after all of it");
+      covered += bytes;
+      covered_[chunk] += bytes;
+    });
+    if (covered != head.total()) fault("bucket", bucket, "has an entry that ends nowhere");
+  }
+
+  bool same_key(std::uint64_t word, std::string_view key) const {
+    Place place;
+    EntryHead head;
+    return word != 0 && log_.locate(word, place) && log_.read_head(place, head) && head.key_size == key.size() &&
+           std::memcmp(log_.at(place) + head.key_at(), key.data(), key.size()) == 0;
+  }
+
+  void walk(std::uint32_t chunk) {
+    Place place{chunk, log_.first(chunk)};
+    EntryHead head;
+    while (place.offset < log_.used(chunk)) {
+      if (place.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(place, head)) {
+        fault("chunk", chunk, "has bytes in use that are no entry");
+        return;
+      }
+      place.offset = static_cast<std::uint32_t>(std::min<std::size_t>(place.offset + head.total(), log_.chunk_bytes()));
+    }
+    if (place.offset > log_.used(chunk)) fault("chunk", chunk, "ends inside an entry");
+  }
+
+  const Stripe& stripe_;
+  const Log& log_;
+  const std::string& where_;
+  std::vector<std::string>& faults_;
+  std::vector<std::uint64_t> covered_;
+};
+
+Code Stripe::verify(const std::string& where, std::chrono::milliseconds timeout, std::vector<std::string>& faults) {
+  Guard guard(*this, timeout);
+  if (!guard.held()) return Code::busy;
+  Verifier(*this, where, faults).run();
+  return Code::ok;
+}
+
+}  // namespace forklore::store
