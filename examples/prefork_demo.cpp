@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -140,6 +141,7 @@ struct Account {
   unsigned stored = 0;
   unsigned wrong = 0;
   unsigned kills = 0;
+  std::ptrdiff_t first_workers = 0;  // those after them are successors
 
   void take(Worker& worker, const Told& told) {
     ++worker.done;
@@ -172,6 +174,7 @@ struct Account {
 /// Plays it all: workers work, the doomed one is killed half way, its successor does the rest.
 Account play(forklore::Cache& cache, const Arguments& arguments) {
   Account account;
+  account.first_workers = arguments.workers;
   for (unsigned i = 0; i < arguments.workers; ++i) {
     account.workers.push_back(fork_worker(cache, arguments.operations, i == 1 % arguments.workers && arguments.kills > 0));
   }
@@ -210,9 +213,11 @@ Account play(forklore::Cache& cache, const Arguments& arguments) {
 
 void print_table(const Account& account) {
   std::printf("%12s %12s %12s %20s\n", "worker", "operations", "found", "stored by another");
+  bool heir = false;
   for (const Worker& worker : account.workers) {
-    std::printf("%12d %12u %12u %20u%s\n", worker.pid, worker.done, worker.found, worker.found_others,
-                worker.killed ? "   killed while it worked" : "");
+    std::printf("%12d %12u %12u %20u   %s%s\n", worker.pid, worker.done, worker.found, worker.found_others,
+                heir ? "successor" : "", worker.killed ? (heir ? ", killed in turn" : "killed while it worked") : "");
+    heir = heir || &worker - account.workers.data() + 1 == account.first_workers;
   }
 }
 
