@@ -1,0 +1,17 @@
+"""Forklore as a Django cache backend.
+
+    CACHES = {
+        "default": {
+            "BACKEND": "forklore.django.ForkloreCache",
+            "LOCATION": "mysite",
+            "OPTIONS": {"CAPACITY": "256MB"},
+        }
+    }
+
+Put "forklore.django" into INSTALLED_APPS for its system checks; the backend works without.
+"""
+
+from . import checks as checks
+from .backend import ForkloreCache
+
+__all__ = ["ForkloreCache"]

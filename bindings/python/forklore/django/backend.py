@@ -1,0 +1,258 @@
+"""The backend class. Plain Python methods, which Django inspects and tests patch, over native calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from django.core.cache.backends.base import (
+    DEFAULT_TIMEOUT,
+    MEMCACHE_MAX_KEY_LENGTH,
+    BaseCache,
+    default_key_func,
+)
+from django.utils.functional import cached_property
+
+import forklore
+
+from .handles import Shared, arguments_of, shared_handle
+
+logger = logging.getLogger("forklore.django")
+
+# What can be wrong with one value. Busy is not among them: it is raised by whatever meets it.
+_REFUSED = (forklore.TooLarge, forklore.Full, forklore.SerializerError)
+
+
+class ForkloreCache(BaseCache):
+    """One cache for all workers of a site on one host.
+
+    LOCATION is the name of the segment. OPTIONS: CAPACITY MAX_VALUE STRIPES PLACE PATH WHEN_FULL LOCK_TIMEOUT MODE
+    OWNER SERIALIZER, as the arguments of forklore.Cache. The segment is opened by the first call, so a command that
+    does not use the cache makes none.
+
+    Where Django leaves room:
+
+    * set of a value that is too large, or that finds no room under WHEN_FULL="reject", removes the old value, counts
+      (`failed_sets`), logs a warning to "forklore.django" and returns. So does set of a value that cannot be pickled,
+      but then the serializer's own error (PicklingError, AttributeError, TypeError) is raised, as every backend of
+      Django does. set_many names both kinds in its answer.
+    * add raises TooLarge and Full: False would say that there is an entry. get_or_set returns the value all the same.
+    * Any write raises forklore.Busy when a living process holds a lock for all of LOCK_TIMEOUT; reads then miss.
+    * incr adds to integers of 64 bits alone, over all processes exactly, and keeps the time to live: ValueError if
+      there is none, TypeError for anything else, OverflowError past 64 bits, with the value unchanged.
+    * incr_version keeps the time to live and loses no write to the old version that comes between.
+    * Keys are at most 1,024 bytes, prefix and version included: ValueError beyond.
+    * The a... methods run in the calling thread: a call takes less time than handing it to another.
+    """
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._arguments = arguments_of(location, params)
+        cls = type(self)
+        self._usual_keys = cls.make_key is BaseCache.make_key and cls.validate_key is BaseCache.validate_key
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return shared_handle(self._arguments)
+
+    @cached_property
+    def handle(self) -> forklore.Cache:
+        """The forklore.Cache behind this backend, for what Django has no method for: stats, ttl, keys, gets and cas.
+        Its keys are those of make_key. Shared by all backends of this configuration: do not close it."""
+        return self._shared.cache
+
+    @property
+    def failed_sets(self) -> int:
+        """How many values this process could not store since it opened the cache."""
+        return self._shared.failed_sets
+
+    def make_and_validate_key(self, key: Any, version: int | None = None) -> str:
+        if self.key_func is not default_key_func or not self._usual_keys:
+            return super().make_and_validate_key(key, version=version)
+        key = f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
+        # All that validate_key warns about is among these; what else is among them it lets pass.
+        if len(key) > MEMCACHE_MAX_KEY_LENGTH or not key.isprintable() or " " in key:
+            self.validate_key(key)
+        return key
+
+    def _ttl(self, timeout: Any) -> Any:
+        return self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        return self.handle.get(self.make_and_validate_key(key, version), default)
+
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        key = self.make_and_validate_key(key, version)
+        try:
+            self.handle.set(key, value, self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout)
+        except _REFUSED as error:
+            self.handle.delete(key)
+            self._report(key, error)
+            if isinstance(error, forklore.SerializerError):
+                _raise_cause(error)
+
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        key = self.make_and_validate_key(key, version)
+        try:
+            return self.handle.add(key, value, self._ttl(timeout))
+        except _REFUSED as error:
+            self._report(key, error)
+            if isinstance(error, forklore.SerializerError):
+                _raise_cause(error)
+            raise
+
+    def _report(self, key: str, error: Exception) -> None:
+        self._shared.count_failed_set()
+        logger.warning("Not stored: %r: %s", key, error)
+
+    def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        return self.handle.touch(self.make_and_validate_key(key, version), self._ttl(timeout))
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        return self.handle.delete(self.make_and_validate_key(key, version))
+
+    def has_key(self, key: Any, version: int | None = None) -> bool:
+        return self.make_and_validate_key(key, version) in self.handle
+
+    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        names = {self.make_and_validate_key(key, version): key for key in keys}
+        return {names[name]: value for name, value in self.handle.get_many(names).items()}
+
+    def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
+        names = {self.make_and_validate_key(key, version): key for key in data}
+        values = {name: data[key] for name, key in names.items()}
+        failed: list[str] = []
+        try:
+            failed = self.handle.set_many(values, self._ttl(timeout))
+            for name in failed:
+                self._report(name, forklore.Error("too large, full or busy"))
+        except forklore.SerializerError:
+            failed = [name for name, value in values.items() if not self._set_one(name, value, self._ttl(timeout))]
+        if failed:
+            self.handle.delete_many(failed)
+        return [names[name] for name in failed]
+
+    def _set_one(self, name: str, value: Any, ttl: Any) -> bool:
+        try:
+            self.handle.set(name, value, ttl)
+        except _REFUSED as error:
+            self._report(name, error)
+            return False
+        return True
+
+    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        self.handle.delete_many([self.make_and_validate_key(key, version) for key in keys])
+
+    def get_or_set(
+        self,
+        key: Any,
+        default: Any | Callable[[], Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> Any:
+        value = self.get(key, self._missing_key, version=version)
+        if value is not self._missing_key:
+            return value
+        if callable(default):
+            default = default()
+        try:
+            self.add(key, default, timeout=timeout, version=version)
+        except (forklore.TooLarge, forklore.Full):
+            return default
+        # Another process may have been first: then its value counts.
+        return self.get(key, default, version=version)
+
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        try:
+            return self.handle.incr(self.make_and_validate_key(key, version), delta)
+        except KeyError:
+            raise ValueError(f"Key '{key}' not found") from None
+
+    def decr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.incr(key, -delta, version=version)
+
+    def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        if version is None:
+            version = self.version
+        old = self.make_and_validate_key(key, version)
+        new = self.make_and_validate_key(key, version + delta)
+        while True:
+            value, stamp = self.handle.gets(old)
+            if stamp is None:
+                raise ValueError(f"Key '{key}' not found")
+            if new == old:
+                return version
+            try:
+                ttl = self.handle.ttl(old)
+            except KeyError:
+                continue
+            self.handle.set(new, value, ttl)
+            # A cas with no time to live removes exactly the value that was copied: what has been stored since is
+            # copied in the next round.
+            if self.handle.cas(old, None, stamp, 0) is not False:
+                return version + delta
+
+    def decr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.incr_version(key, -delta, version)
+
+    def clear(self) -> None:
+        self.handle.clear()
+
+    async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        return self.get(key, default, version=version)
+
+    async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        self.set(key, value, timeout, version=version)
+
+    async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        return self.add(key, value, timeout, version=version)
+
+    async def atouch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        return self.touch(key, timeout, version=version)
+
+    async def adelete(self, key: Any, version: int | None = None) -> bool:
+        return self.delete(key, version=version)
+
+    async def ahas_key(self, key: Any, version: int | None = None) -> bool:
+        return self.has_key(key, version=version)
+
+    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        return self.get_many(keys, version=version)
+
+    async def aset_many(
+        self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[Any]:
+        return self.set_many(data, timeout, version=version)
+
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        self.delete_many(keys, version=version)
+
+    async def aget_or_set(
+        self,
+        key: Any,
+        default: Any | Callable[[], Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> Any:
+        return self.get_or_set(key, default, timeout, version=version)
+
+    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.incr(key, delta, version=version)
+
+    async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.decr(key, delta, version=version)
+
+    async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.incr_version(key, delta, version=version)
+
+    async def adecr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.decr_version(key, delta, version=version)
+
+    async def aclear(self) -> None:
+        self.clear()
+
+
+def _raise_cause(error: forklore.SerializerError) -> NoReturn:
+    """Raises what the serializer raised; Django's callers know PickleError and not SerializerError."""
+    raise error.__cause__ or error

@@ -1,0 +1,35 @@
+"""System checks of the CACHES setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Tags, Warning, register
+from django.utils.module_loading import import_string
+
+from .backend import ForkloreCache
+
+
+@register(Tags.caches)
+def check_anonymous(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """forklore.W001 for each cache in anonymous memory: workers that open it after the fork share nothing."""
+    return [
+        Warning(
+            f"The cache '{alias}' lies in anonymous memory: only processes forked after it was opened share it.",
+            hint="Open it before the workers are forked (gunicorn --preload, and one call on the cache in wsgi.py), "
+            'or drop PLACE, so that the workers share it by its name. Silence this check by "forklore.W001".',
+            obj=f"CACHES['{alias}']",
+            id="forklore.W001",
+        )
+        for alias, config in settings.CACHES.items()
+        if config.get("OPTIONS", {}).get("PLACE") == "anonymous" and _is_ours(config.get("BACKEND", ""))
+    ]
+
+
+def _is_ours(backend: str) -> bool:
+    try:
+        found = import_string(backend)
+    except ImportError:
+        return False
+    return isinstance(found, type) and issubclass(found, ForkloreCache)
