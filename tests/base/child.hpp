@@ -1,6 +1,8 @@
-// child.hpp - A child process of a test: runs a function, is killed and reaped with the object at the latest.
+// child.hpp - A child process of a test: runs a function, is killed and reaped with the object at the latest, and
+// does not outlive the test either if that is killed.
 #pragma once
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +16,9 @@ class Child {
   /// Forks; the child runs body and exits with what it returns, without the test's own cleaning up.
   template <typename Body>
   explicit Child(Body body) : pid_(::fork()) {
-    if (pid_ == 0) ::_exit(body());
+    if (pid_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::_exit(body());
   }
   Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
   Child& operator=(Child&& other) noexcept {

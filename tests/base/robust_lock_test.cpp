@@ -166,7 +166,34 @@ TEST_CASE("processes exclude each other under SIGKILL, and nobody is stuck") {
   MESSAGE(kills << " kills, " << arena->deaths.load() << " inside the lock, " << rounds << " rounds");
 }
 
-TEST_CASE("a killed owner is told by the kernel, at once also to who is already asleep") {
+TEST_CASE("the kernel marks the word of a killed owner, whether or not anybody waits") {
+  Shared arena;
+  Child holder([&] { return hold(*arena); });
+  await(arena->step, 1);
+  holder.kill();
+  CHECK(arena->word == FUTEX_OWNER_DIED);
+}
+
+TEST_CASE("who waits is woken by the release, not found by the next slice") {
+  Word word{0};
+  long waited_ms = 0;
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(acquire_lock(word, milliseconds(0)) == Acquired::ok);
+    std::thread waiter([&] {
+      CHECK(acquire_lock(word, milliseconds(2000)) == Acquired::ok);
+      release_lock(word);
+    });
+    while ((word & FUTEX_WAITERS) == 0) ::usleep(100);
+    ::usleep(300);
+    const auto start = std::chrono::steady_clock::now();
+    release_lock(word);
+    waiter.join();
+    waited_ms += ms_since(start);
+  }
+  CHECK(waited_ms < 500);
+}
+
+TEST_CASE("who is already asleep learns of the owner's death") {
   Shared arena;
   Child holder([&] { return hold(*arena); });
   await(arena->step, 1);
@@ -174,7 +201,8 @@ TEST_CASE("a killed owner is told by the kernel, at once also to who is already 
   while ((arena->word & FUTEX_WAITERS) == 0) ::usleep(200);
   holder.kill();
   CHECK(waiter.join() == 0);
-  CHECK(acquire_lock(arena->word, milliseconds(0)) == Acquired::owner_died);  // the waiter died with it
+  CHECK(arena->word == (FUTEX_OWNER_DIED | FUTEX_WAITERS));  // the waiter ended with it
+  CHECK(acquire_lock(arena->word, milliseconds(0)) == Acquired::owner_died);
   release_lock(arena->word);
 }
 
