@@ -1,6 +1,4 @@
 // Opening, attaching and pickling: Python's arguments as forklore::Options and back.
-#include <unistd.h>
-
 #include <algorithm>
 #include <string>
 
@@ -149,14 +147,6 @@ bool parse_options(const Given& given, Options& options) {
   return true;
 }
 
-// Attaches with all of a handle's options. A segment of another owner is opened without asking first.
-Cache attach(const Options& options) {
-  if (options.owner && *options.owner != ::geteuid()) return Cache::open(options);
-  const Cache there =
-      Cache::attach(options.place == Place::file ? std::string_view(options.path.native()) : options.name, options.place);
-  return Cache::open(options);
-}
-
 // Opens the object for the first time. attach_only: a segment that is not there is an error.
 bool open_object(PyObject* self, const Given& given, bool attach_only) {
   auto* object = reinterpret_cast<CacheObject*>(self);
@@ -174,7 +164,7 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
   Handle* handle = guarded(
       [&] {
         const Unlocked unlocked;
-        return new Handle{attach_only ? attach(options) : Cache::open(options), options};
+        return new Handle{attach_only ? Cache::attach(options) : Cache::open(options), options};
       },
       static_cast<Handle*>(nullptr));
   if (handle == nullptr) return false;

@@ -46,6 +46,9 @@ class Cache {
   /// Attaches to a segment that exists. Throws OpenError (no_such_file_or_directory) when there is none.
   /// For Place::file, name is the path.
   [[nodiscard]] static Cache attach(std::string_view name, Place place = Place::shm);
+  /// The same with all that options say of a handle: owner, default_ttl, lock_timeout, read_only. What they ask of the
+  /// segment (capacity_bytes, max_value_bytes, stripes, when_full) is not looked at.
+  [[nodiscard]] static Cache attach(const Options& options);
 
   Cache(Cache&&) noexcept;
   Cache& operator=(Cache&&) noexcept;

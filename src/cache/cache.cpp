@@ -122,7 +122,13 @@ Cache Cache::attach(std::string_view name, Place place) {
   } else {
     options.name = name;
   }
-  return Cache(Attachment::obtain(options, true), options);
+  return attach(options);
+}
+
+Cache Cache::attach(const Options& options) {
+  Options handle = options;
+  handle.capacity_bytes = handle.max_value_bytes = handle.stripes = 0;
+  return Cache(Attachment::obtain(handle, true), handle);
 }
 
 Code Cache::get(std::string_view key, std::string& out, Found* found) {
