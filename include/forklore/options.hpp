@@ -39,9 +39,9 @@ enum class WhenFull : std::uint8_t {
 struct Options {
   // Behaviour.
   /// 1 to 128 characters of A-Z a-z 0-9 . _ -, not starting with a dot. One name is one segment for one owner.
-  std::string name;
+  std::string name = {};
   Place place = Place::shm;
-  std::filesystem::path path;  ///< of the file, for Place::file alone
+  std::filesystem::path path = {};  ///< of the file, for Place::file alone
   /// The size of the whole segment, index and headers included; kMinCapacityBytes to kMaxCapacityBytes.
   /// 0 takes what is there, else kDefaultCapacityBytes. Another size than the one that is there (or another
   /// when_full, stripes or max_value_bytes, if given) makes an empty successor, to which all processes move.
@@ -49,7 +49,7 @@ struct Options {
   Ttl default_ttl = kForever;
   WhenFull when_full = WhenFull::evict;  ///< belongs to the segment: looked at when capacity_bytes is given or none is there
   ::mode_t mode = 0600;                  ///< of a new segment, set explicitly whatever the umask
-  std::optional<::uid_t> owner;          ///< whose segment it is; none: the effective user's own
+  std::optional<::uid_t> owner = {};     ///< whose segment it is; none: the effective user's own
   bool read_only = false;                ///< maps without write access; every write answers Code::read_only
 
   // Speed.

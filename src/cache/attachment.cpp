@@ -124,24 +124,17 @@ void Attachment::look(std::uint64_t boottime) noexcept {
   log_line(line);
 }
 
-const store::Counter& Attachment::counter(View& view) noexcept {
-  struct Claimed {
-    std::uint64_t view = 0;
-    std::uint32_t epoch = 0;
-    store::Counter counter;
-  };
-  constexpr std::size_t kKept = 8;
-  thread_local std::array<Claimed, kKept> claimed;
+constinit thread_local std::array<Attachment::Claimed, Attachment::kKept> Attachment::claimed;
+
+const store::Counter& Attachment::claim(View& view) noexcept {
+  // First use by this thread, or first use after fork, when the child may have been born in another pid namespace.
   Claimed& mine = claimed[view.id % kKept];
   const std::uint32_t epoch = base::self().epoch;
-  if (mine.view != view.id || mine.epoch != epoch) [[unlikely]] {
-    // First use by this thread, or first use after fork, when the child may have been born in another pid namespace.
-    if (mine.epoch != epoch) {
-      const base::DomainLookup lookup = base::lock_domain();
-      if (lookup.known && lookup.domain != view.domain) view.foreign.store(true, std::memory_order_relaxed);
-    }
-    mine = {view.id, epoch, view.segment.writable() ? view.segment.counters().claim() : store::Counter{}};
+  if (mine.epoch != epoch) {
+    const base::DomainLookup lookup = base::lock_domain();
+    if (lookup.known && lookup.domain != view.domain) view.foreign.store(true, std::memory_order_relaxed);
   }
+  mine = {view.id, epoch, view.segment.writable() ? view.segment.counters().claim() : store::Counter{}};
   return mine.counter;
 }
 

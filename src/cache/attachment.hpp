@@ -5,6 +5,7 @@
 // pages in place of the old: a thread that is still in a call there reads a miss and writes nowhere.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -51,15 +52,28 @@ class Attachment {
   }
   [[nodiscard]] View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
   /// What this thread counts on in a view.
-  static const store::Counter& counter(View& view) noexcept;
+  static const store::Counter& counter(View& view) noexcept {
+    const Claimed& mine = claimed[view.id % kKept];
+    if (mine.view == view.id && mine.epoch == base::self().epoch) [[likely]] return mine.counter;
+    return claim(view);
+  }
 
   [[nodiscard]] std::string path() const;
   [[nodiscard]] std::uint64_t reattachments() const noexcept { return reattachments_.load(std::memory_order_relaxed); }
 
  private:
+  /// A line that this thread has in a view; of an epoch before a fork, not its own.
+  struct Claimed {
+    std::uint64_t view = 0;
+    std::uint32_t epoch = 0;
+    store::Counter counter;
+  };
   static constexpr std::uint64_t kLookEvery = 400;  // ms
+  static constexpr std::size_t kKept = 8;           // views of which a thread remembers its line
+  static constinit thread_local std::array<Claimed, kKept> claimed [[gnu::tls_model("initial-exec")]];
 
   explicit Attachment(const Options& options, bool must_exist);
+  static const store::Counter& claim(View& view) noexcept;
   void look(std::uint64_t boottime) noexcept;
   void become(std::unique_ptr<View> next);
 

@@ -15,7 +15,7 @@ namespace forklore::store {
 /// What a thread counts on.
 class Counter {
  public:
-  Counter() = default;
+  constexpr Counter() = default;
   Counter(CounterLine* line, bool shared) noexcept : line_(line), shared_(shared) {}
   /// Adds to one of the line's words, as in add(&CounterLine::hits).
   void add(Word CounterLine::* word, std::uint64_t n = 1) const noexcept {

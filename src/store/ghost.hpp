@@ -44,14 +44,17 @@ class Ghost {
 
   /// Whether the key left while no more than the stripe's own size has left since; forgets it.
   [[nodiscard]] bool take(std::uint64_t hash, std::uint64_t evicted_bytes) noexcept {
-    HalfWord* word = find(hash, evicted_bytes);
-    if (word != nullptr) word->store(0, std::memory_order_relaxed);
-    return word != nullptr;
-  }
-
-  /// The same, without forgetting it.
-  [[nodiscard]] bool knows(std::uint64_t hash, std::uint64_t evicted_bytes) const noexcept {
-    return find(hash, evicted_bytes) != nullptr;
+    if (evicted_bytes == 0) return false;  // nobody has left yet
+    const std::uint32_t print = fingerprint(hash);
+    HalfWord* group = group_of(hash);
+    for (std::uint32_t i = 0; i < kGroup; ++i) {
+      const std::uint32_t word = group[i].load(std::memory_order_relaxed);
+      if ((word & ~kAgeMask) == print && age(word, evicted_bytes) <= kWindow) {
+        group[i].store(0, std::memory_order_relaxed);
+        return true;
+      }
+    }
+    return false;
   }
 
  private:
@@ -72,16 +75,6 @@ class Ghost {
   [[nodiscard]] std::uint32_t age(std::uint32_t word, std::uint64_t evicted_bytes) const noexcept {
     return (tick(evicted_bytes) - word) & kAgeMask;
   }
-  [[nodiscard]] HalfWord* find(std::uint64_t hash, std::uint64_t evicted_bytes) const noexcept {
-    const std::uint32_t print = fingerprint(hash);
-    HalfWord* group = group_of(hash);
-    for (std::uint32_t i = 0; i < kGroup; ++i) {
-      const std::uint32_t word = group[i].load(std::memory_order_relaxed);
-      if ((word & ~kAgeMask) == print && age(word, evicted_bytes) <= kWindow) return group + i;
-    }
-    return nullptr;
-  }
-
   HalfWord* words_;
   std::uint64_t groups_;
   std::uint64_t tick_bytes_;

@@ -4,10 +4,16 @@
 // over both buckets sees every key that is present throughout.
 #pragma once
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include <array>
+#include <bit>
 #include <cstdint>
 
 #include "base/hash.hpp"
+#include "base/racy_copy.hpp"
 #include "store/geometry.hpp"
 #include "store/layout.hpp"
 
@@ -20,6 +26,33 @@ class Index {
 
   /// The part of a hash that a slot carries. Shares no bits with the buckets' numbers or the stripe's.
   static std::uint64_t tag(std::uint64_t hash) noexcept { return (hash >> 32) & 0xffff; }
+
+  /// The slots of a bucket that seem to carry a tag; each is to be loaded again before it is believed (an empty one may
+  /// seem to). For (auto m = matches(...); m.any(); m.next()) with m.slot() from 0 to 7.
+  class Matches {
+   public:
+    Matches(const Bucket& bucket, std::uint64_t tag) noexcept {
+#if defined(__SSE2__) && !defined(FORKLORE_TSAN)
+      const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
+      const auto* words = reinterpret_cast<const __m128i*>(&bucket);
+      const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_load_si128(words + i), wanted); };
+      // A word's tag is its highest 16-bit lane, so the sign of its upper half is the answer, and narrowing keeps signs.
+      const __m128i signs =
+          _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
+      bits_ = static_cast<unsigned>(_mm_movemask_epi8(signs)) & 0xaaaau;
+#else
+      for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
+        bits_ |= static_cast<unsigned>(tag_of(bucket.slot[i].load(std::memory_order_relaxed)) == tag) << (2 * i + 1);
+      }
+#endif
+    }
+    [[nodiscard]] bool any() const noexcept { return bits_ != 0; }
+    [[nodiscard]] unsigned slot() const noexcept { return static_cast<unsigned>(std::countr_zero(bits_)) / 2; }
+    void next() noexcept { bits_ &= bits_ - 1; }
+
+   private:
+    unsigned bits_ = 0;  // two a slot, the upper one counts
+  };
 
   /// Both buckets of a hash; they differ.
   [[nodiscard]] std::array<Bucket*, 2> candidates(std::uint64_t hash) const noexcept {

@@ -4,7 +4,7 @@
 
 namespace forklore::store {
 
-bool Log::copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept {
+bool Log::copy_spilled(Place place, std::size_t skip, char* to, std::size_t n) const noexcept {
   place.offset += static_cast<std::uint32_t>(skip);
   for (;;) {
     const std::size_t part = std::min<std::size_t>(n, chunk_bytes_ - place.offset);

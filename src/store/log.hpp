@@ -70,7 +70,11 @@ class Log {
   }
   /// Copies n bytes that begin skip bytes after place, over the chunks they go on in. The bytes count only after a
   /// second look at the slot. False if the way is barred. Reader.
-  [[nodiscard]] bool copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept;
+  [[nodiscard]] bool copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept {
+    if (place.offset + skip + n > chunk_bytes_) [[unlikely]] return copy_spilled(place, skip, to, n);
+    base::racy_copy(to, at(place) + skip, n);
+    return true;
+  }
 
   // State of the chunks.
 
@@ -162,6 +166,7 @@ class Log {
   [[nodiscard]] std::uint32_t slot_generation(std::uint64_t slot) const noexcept {
     return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask();
   }
+  [[nodiscard]] bool copy_spilled(Place place, std::size_t skip, char* to, std::size_t n) const noexcept;
   std::uint64_t next_sequence() noexcept;
   /// Puts a free chunk at the end of the log, the one that was freed longest ago.
   std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept;

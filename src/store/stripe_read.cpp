@@ -20,7 +20,9 @@ void Stripe::raise_frequency(Word& slot, std::uint64_t word) noexcept {
 }
 
 std::uint64_t Stripe::version_of(std::uint64_t word, std::int64_t integer) const noexcept {
-  return base::mix(without_frequency(word) ^ base::mix(static_cast<std::uint64_t>(integer)));
+  // Of a value that stays as it is, its place and generation are the version.
+  return integer == 0 ? without_frequency(word)
+                      : base::mix(without_frequency(word) ^ base::mix(static_cast<std::uint64_t>(integer)));
 }
 
 std::int64_t Stripe::integer_at(Place place) const noexcept {
@@ -31,8 +33,11 @@ std::int64_t Stripe::integer_at(Place place) const noexcept {
 Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, const Sink& sink, std::size_t index,
                                 Reading& reading) const {
   const std::uint64_t tag = Index::tag(key.hash);
-  for (Bucket* bucket : index_.candidates(key.hash)) {
-    for (Word& slot : bucket->slot) {
+  const auto candidates = index_.candidates(key.hash);
+  __builtin_prefetch(candidates[1]);
+  for (Bucket* bucket : candidates) {
+    for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
+      Word& slot = bucket->slot[match.slot()];
       const std::uint64_t word = slot.load(std::memory_order_acquire);
       if (tag_of(word) != tag || word == 0) continue;
 
@@ -49,8 +54,6 @@ Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, const Sink& s
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
       reading.expiry = head.expiry;
       if (sink.room != nullptr) {
-        // The size may be that of a reused chunk: no memory is asked for on its word alone.
-        if (!unchanged(slot, word)) return Attempt::changed;
         char* room = sink.room(sink.context, index, reading.found);
         if (room == nullptr) return Attempt::no_room;
         if (head.is_integer()) {
@@ -120,8 +123,8 @@ Code Stripe::read_locked(const Key& key, std::uint64_t now, const Sink& sink, st
 void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
   const std::uint64_t tag = Index::tag(hash);
   for (const Bucket* bucket : index_.candidates(hash)) {
-    for (const Word& slot : bucket->slot) {
-      const std::uint64_t word = slot.load(std::memory_order_relaxed);
+    for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
+      const std::uint64_t word = bucket->slot[match.slot()].load(std::memory_order_relaxed);
       Place place;
       if (tag_of(word) == tag && word != 0 && log_.locate(word, place)) {
         __builtin_prefetch(log_.at(place));

@@ -51,13 +51,14 @@ Stripe::Guard::~Guard() {
 bool Stripe::find(const Key& key, Located& found) const noexcept {
   const std::uint64_t tag = Index::tag(key.hash);
   for (Bucket* bucket : index_.candidates(key.hash)) {
-    for (Word& slot : bucket->slot) {
+    for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
+      Word& slot = bucket->slot[match.slot()];
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
       if (tag_of(word) != tag || word == 0) continue;
       Place place;
       EntryHead head;
       if (log_.locate(word, place) && log_.read_head(place, head) && head.key_size == key.bytes.size() &&
-          std::memcmp(log_.at(place) + head.key_at(), key.bytes.data(), head.key_size) == 0) {
+          base::racy_equal(key.bytes.data(), log_.at(place) + head.key_at(), head.key_size)) {
         found = {&slot, word, place, head};
         return true;
       }
@@ -86,9 +87,9 @@ Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
 }
 
 Kind Stripe::choose_log(const Key& key, const Located& old, const EntryHead& head) noexcept {
-  if (old.slot != nullptr && kind_of(log_.state(old.place.chunk)) == Kind::main) return Kind::main;
   if (head.total() > std::size_t{small_chunks_} * log_.chunk_bytes() / 2) return Kind::main;
-  const bool returning = ghost_.knows(key.hash, header_->evicted_bytes.load(std::memory_order_relaxed));
+  if (old.slot != nullptr) return kind_of(log_.state(old.place.chunk)) == Kind::main ? Kind::main : Kind::small;
+  const bool returning = ghost_.take(key.hash, header_->evicted_bytes.load(std::memory_order_relaxed));
   return returning ? Kind::main : Kind::small;
 }
 
@@ -126,7 +127,6 @@ Code Stripe::store(const Key& key, const Located& old, const Decision& decision,
   publish(*leaving.slot, with_frequency(word, frequency));
 
   if (old.slot == nullptr) {
-    static_cast<void>(ghost_.take(key.hash, header_->evicted_bytes.load(std::memory_order_relaxed)));
     if (leaving.word == 0) return decision.code;
     if (!log_.locate(leaving.word, leaving.place) || !log_.read_head(leaving.place, leaving.head)) return decision.code;
     if (leaving.head.expired(now)) {
