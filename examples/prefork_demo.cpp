@@ -116,7 +116,7 @@ Worker fork_worker(forklore::Cache& cache, unsigned operations, bool doomed) {
     worker.failed = true;
     return worker;
   }
-  ::fcntl(pipe[0], F_SETPIPE_SZ, 4096);  // so that a worker is never far ahead of what it has told
+  ::fcntl(pipe[0], F_SETPIPE_SZ, 32768);  // so that a worker is never far ahead of what it has told
   worker.pid = ::fork();
   if (worker.pid == 0) {
     ::close(pipe[0]);
