@@ -63,8 +63,13 @@ void set_option_error(const char* format, ...) {
 
 namespace {
 
-// The library's message in Python's words: its options end in _bytes, ours do not.
-std::string in_python_words(std::string message) {
+// The library's message in Python's words: its options end in _bytes, ours do not, and OSError says the rest.
+std::string in_python_words(const OpenError& error) {
+  std::string message = error.what();
+  const std::string prefix = "forklore: ";
+  const std::string suffix = ": " + error.code().message();
+  if (message.starts_with(prefix)) message.erase(0, prefix.size());
+  if (message.ends_with(suffix)) message.resize(message.size() - suffix.size());
   for (const std::string name : {"capacity", "max_value"}) {
     const std::string wordy = name + "_bytes";
     for (std::size_t at; (at = message.find(wordy)) != std::string::npos;) message.replace(at, wordy.size(), name);
@@ -78,7 +83,7 @@ void set_current_exception() {
   try {
     throw;
   } catch (const OpenError& error) {
-    set_open_error(error.code().value(), in_python_words(error.what()).c_str());
+    set_open_error(error.code().value(), in_python_words(error).c_str());
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& error) {

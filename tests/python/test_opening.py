@@ -1,0 +1,276 @@
+"""Opening, closing, sizes, errors, and segments as a whole."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import gc
+import os
+import pickle
+import threading
+import time
+import weakref
+from pathlib import Path
+
+import pytest
+
+import forklore
+
+
+def test_the_class_tree_of_errors() -> None:
+    assert issubclass(forklore.OpenError, (forklore.Error, OSError))
+    for error, base in [
+        (forklore.OpenError, OSError),
+        (forklore.TooLarge, ValueError),
+        (forklore.Full, Exception),
+        (forklore.Busy, TimeoutError),
+        (forklore.SerializerError, TypeError),
+    ]:
+        assert issubclass(error, forklore.Error)
+        assert issubclass(error, base)
+        assert error.__module__ == "forklore"
+
+
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [(1 << 20, 1 << 20), ("1MB", 1 << 20), ("1 MiB", 1 << 20), ("1m", 1 << 20), ("1.5MB", 3 << 19), ("1048576", 1 << 20),
+     ("512KB", 1 << 19), ("524288b", 1 << 19)],
+)  # fmt: skip
+def test_sizes_are_in_powers_of_1024(name: str, size: int | str, number: int) -> None:
+    with forklore.Cache(name, size) as cache:
+        assert cache.stats().capacity_bytes == number
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"name": "a/b"}, "name"),
+        ({"name": ""}, "name"),
+        ({"capacity": 1000}, "capacity"),
+        ({"capacity": -1}, "capacity"),
+        ({"capacity": "64 parsecs"}, "capacity"),
+        ({"capacity": "MB"}, "capacity"),
+        ({"capacity": "1.2.3MB"}, "capacity"),
+        ({"capacity": "1MB", "max_value": "512MB"}, "max_value"),
+        ({"stripes": 3}, "stripes"),
+        ({"stripes": 1000}, "stripes"),
+        ({"place": "disk"}, "place"),
+        ({"place": "file"}, "path"),
+        ({"when_full": "explode"}, "when_full"),
+        ({"lock_timeout": 10**6}, "lock_timeout"),
+        ({"mode": 0o1777}, "mode"),
+        ({"owner": "nobody-of-that-name"}, "owner"),
+        ({"serializer": "xml"}, "serializer"),
+    ],
+)
+def test_a_wrong_option_is_named(name: str, options: dict[str, object], word: str) -> None:
+    with pytest.raises(forklore.OpenError, match=word) as caught:
+        forklore.Cache(**{"name": name, **options})  # type: ignore[arg-type]
+    assert caught.value.errno == errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    "options", [{"name": 5}, {"capacity": 1.5}, {"stripes": "8"}, {"default_ttl": "x"}, {"colour": "red"}]
+)
+def test_a_wrong_type_is_a_type_error(name: str, options: dict[str, object]) -> None:
+    with pytest.raises(TypeError):
+        forklore.Cache(**{"name": name, **options})  # type: ignore[arg-type]
+
+
+def test_attach(name: str) -> None:
+    with pytest.raises(forklore.OpenError) as caught:
+        forklore.Cache.attach(name)
+    assert caught.value.errno == errno.ENOENT
+    with forklore.Cache(name, "2MB") as first:
+        first.set("k", 1)
+        with forklore.Cache.attach(name, default_ttl=5, serializer="json") as second:
+            assert second.get("k") == 1
+            assert second.serializer == "json"
+            second.set("t", 1)
+            assert second.ttl("t") is not None
+        assert first.get("k") == 1
+
+
+def test_without_a_capacity_one_sees_what_is_there(name: str) -> None:
+    with forklore.Cache(name, "2MB") as first, forklore.Cache(name) as second:
+        first.set("k", 1)
+        assert second.get("k") == 1
+        assert second.stats().capacity_bytes == 2 << 20
+
+
+def test_read_only(name: str) -> None:
+    with forklore.Cache(name, "1MB") as writer, forklore.Cache.attach(name, read_only=True) as reader:
+        writer.set("k", [1])
+        assert reader.get("k") == [1]
+        for call in (lambda: reader.set("k", 2), lambda: reader.delete("k"), lambda: reader.clear(),
+                     lambda: reader.set_many({"k": 2})):  # fmt: skip
+            with pytest.raises(forklore.Error, match="read_only"):
+                call()
+        assert writer.get("k") == [1]
+
+
+def test_too_large(cache: forklore.Cache) -> None:
+    cache.set("k", "old")
+    most = cache.stats().max_value_bytes
+    cache.set("most", b"x" * most)
+    assert len(cache.get("most")) == most
+    for call in (cache.set, cache.replace):
+        with pytest.raises(forklore.TooLarge, match=f"{most}.*max_value"):
+            call("k", b"x" * (most + 1))
+    assert cache.get("k") == "old"
+    with pytest.raises(forklore.TooLarge):
+        cache.add("new", b"x" * (most + 1))
+    assert "new" not in cache
+
+
+def test_full(name: str) -> None:
+    with forklore.Cache(name, "256KB", when_full="reject") as cache:
+        stored = 0
+        with pytest.raises(forklore.Full):
+            for i in range(100_000):
+                cache.set(f"k{i}", b"x" * 1000)
+                stored += 1
+        assert 50 < stored < 300
+        assert all(cache.get(f"k{i}") is not None for i in range(stored))
+        assert cache.set_many({"more": b"x" * 5000}) == ["more"]
+        assert cache.verify() == []
+
+
+def test_a_full_cache_goes_on(name: str) -> None:
+    with forklore.Cache(name, "512KB") as cache:
+        for i in range(5000):
+            cache.set(f"k{i}", b"x" * 1000)
+            assert cache.get(f"k{i}") is not None
+        assert cache.stats().evictions > 1000
+        assert cache.verify() == []
+
+
+def test_after_close(name: str) -> None:
+    cache = forklore.Cache(name, "1MB")
+    listing = cache.keys()
+    cache.close()
+    cache.close()
+    assert cache.closed
+    assert "closed" in repr(cache)
+    for call in (lambda: cache.get("k"), lambda: cache.set("k", 1), lambda: "k" in cache, lambda: cache.stats(),
+                 lambda: cache.get_many(["k"]), lambda: next(listing), lambda: pickle.dumps(cache)):  # fmt: skip
+        with pytest.raises(forklore.Error, match="closed"):
+            call()
+    with pytest.raises(forklore.Error, match="not been opened"):
+        forklore.Cache.__new__(forklore.Cache).get("k")
+    with forklore.Cache(name) as again:
+        assert "1" not in again
+    with pytest.raises(forklore.Error, match="closed"):
+        again.get("k")
+
+
+def test_close_while_others_call(name: str) -> None:
+    for _ in range(20):
+        cache = forklore.Cache(name, "1MB")
+        cache.set_many({f"k{i}": i for i in range(200)})
+        ended = []
+
+        def work(cache: forklore.Cache = cache, ended: list[bool] = ended) -> None:
+            try:
+                while True:
+                    cache.verify()
+                    list(cache.keys())
+            except forklore.Error:
+                ended.append(True)
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        cache.stats()
+        cache.close()
+        for thread in threads:
+            thread.join()
+        assert ended == [True] * 3
+
+
+def test_subclass_and_weak_reference(name: str) -> None:
+    class Mine(forklore.Cache):
+        def get(self, key: str | bytes, default: object = None) -> object:
+            return ("mine", super().get(key, default))
+
+    cache = Mine(name, "1MB")
+    cache.note = "has a dict"  # type: ignore[attr-defined]
+    cache.set("k", 1)
+    assert cache.get("k") == ("mine", 1)
+    assert type(Mine.attach(name)) is Mine
+    reference = weakref.ref(cache)
+    del cache
+    gc.collect()
+    assert reference() is None
+
+
+def test_pickled_by_name(name: str) -> None:
+    with forklore.Cache(name, "2MB", default_ttl=60, serializer="json", lock_timeout=0.5) as cache:
+        cache.set("k", [1])
+        other = pickle.loads(pickle.dumps(cache))
+        assert other.get("k") == [1]
+        assert other.serializer == "json"
+        other.set("t", 1)
+        assert cache.ttl("t") is not None
+        assert copy.copy(cache).get("k") == [1]
+        data = pickle.dumps(cache)
+    forklore.remove(name)
+    with pytest.raises(forklore.OpenError):
+        pickle.loads(data)
+    assert pickle.loads(pickle.dumps(forklore.DEFAULT)) is forklore.DEFAULT
+    assert copy.deepcopy(forklore.DEFAULT) is forklore.DEFAULT
+
+
+def test_anonymous(name: str) -> None:
+    with forklore.Cache(name, "1MB", place="anonymous") as cache:
+        cache.set("k", 1)
+        assert cache.get("k") == 1
+        assert cache.path == f"anonymous:{name}"
+        with pytest.raises(forklore.Error, match="cannot be pickled"):
+            pickle.dumps(cache)
+
+
+def test_file(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "cache.forklore"
+    try:
+        cache = forklore.Cache(name, "1MB", place="file", path=path)
+    except forklore.OpenError as error:
+        if "overlay" in str(error):
+            pytest.skip(str(error))
+        raise
+    with cache:
+        cache.set("k", 1)
+        assert cache.path == str(path)
+        with forklore.Cache.attach(str(path), place="file") as other:
+            assert other.get("k") == 1
+        assert pickle.loads(pickle.dumps(cache)).get("k") == 1
+    assert forklore.remove(str(path), place="file") is True
+    assert not path.exists()
+
+
+def test_remove_and_segments(name: str) -> None:
+    assert forklore.remove(name) is False
+    with forklore.Cache(name, "1MB") as cache:
+        [info] = [segment for segment in forklore.segments() if segment.name == name]
+        assert info.capacity_bytes == 1 << 20
+        assert info.owner == os.geteuid()
+        assert info.attached
+        assert info.path == cache.path
+        assert (Path(cache.path).stat().st_mode & 0o777) == 0o600
+        assert forklore.remove(name) is True
+    assert name not in [segment.name for segment in forklore.segments()]
+
+
+def test_a_removed_segment_is_made_anew(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with forklore.Cache(name, "1MB") as cache:
+        cache.set("k", 1)
+        forklore.remove(name)
+        end = time.monotonic() + 5
+        while cache.stats().reattachments == 0 and time.monotonic() < end:
+            time.sleep(0.05)
+            cache.get("k")
+        assert cache.get("k") is None
+        cache.set("k", 2)
+        assert forklore.Cache.attach(name).get("k") == 2
+        assert cache.stats().capacity_bytes == 1 << 20
+    assert any(record.name == "forklore" and "moved" in record.getMessage() for record in caplog.records)
