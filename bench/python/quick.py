@@ -61,7 +61,9 @@ def measure(seconds: float) -> dict[str, float]:
         cache.set_many(dict.fromkeys(names["ten"], VALUE))
     loops = {}
     for label, statement in cases().items():
-        source = f"def loop(clock):\n start = clock()\n for _ in range({CALLS}):\n  {statement}\n return clock() - start"
+        source = (
+            f"def loop(clock):\n start = clock()\n for _ in range({CALLS}):\n  {statement}\n return clock() - start"
+        )
         scope = dict(names)
         exec(source, scope)
         loops[label] = scope["loop"]

@@ -73,7 +73,12 @@ def test_an_expired_ttl_keeps_nothing(cache: forklore.Cache, ttl: float) -> None
 
 
 def test_ttl_units(cache: forklore.Cache) -> None:
-    for given, least, most in [(100, 99, 100), (1.5, 1.3, 1.5), (datetime.timedelta(minutes=1), 59, 60), (10**9, 1e9 - 1, 1e9)]:
+    for given, least, most in [
+        (100, 99, 100),
+        (1.5, 1.3, 1.5),
+        (datetime.timedelta(minutes=1), 59, 60),
+        (10**9, 1e9 - 1, 1e9),
+    ]:
         cache.set("k", 1, given)
         left = cache.ttl("k")
         assert left is not None

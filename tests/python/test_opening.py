@@ -33,9 +33,17 @@ def test_the_class_tree_of_errors() -> None:
 
 @pytest.mark.parametrize(
     ("size", "number"),
-    [(1 << 20, 1 << 20), ("1MB", 1 << 20), ("1 MiB", 1 << 20), ("1m", 1 << 20), ("1.5MB", 3 << 19), ("1048576", 1 << 20),
-     ("512KB", 1 << 19), ("524288b", 1 << 19)],
-)  # fmt: skip
+    [
+        (1 << 20, 1 << 20),
+        ("1MB", 1 << 20),
+        ("1 MiB", 1 << 20),
+        ("1m", 1 << 20),
+        ("1.5MB", 3 << 19),
+        ("1048576", 1 << 20),
+        ("512KB", 1 << 19),
+        ("524288b", 1 << 19),
+    ],
+)
 def test_sizes_are_in_powers_of_1024(name: str, size: int | str, number: int) -> None:
     with forklore.Cache(name, size) as cache:
         assert cache.stats().capacity_bytes == number

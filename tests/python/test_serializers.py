@@ -39,7 +39,10 @@ def test_round_trip(name: str, serializer: str) -> None:
 @pytest.mark.parametrize("writer", SERIALIZERS)
 @pytest.mark.parametrize("reader", [*SERIALIZERS, "none"])
 def test_foreign_formats_are_refused(name: str, writer: str, reader: str) -> None:
-    with forklore.Cache(name, "1MB", serializer=writer) as first, forklore.Cache.attach(name, serializer=reader) as second:
+    with (
+        forklore.Cache(name, "1MB", serializer=writer) as first,
+        forklore.Cache.attach(name, serializer=reader) as second,
+    ):
         first.set("k", [1])
         first.set("plain", "text")
         assert second.get("plain") == "text"
@@ -47,7 +50,7 @@ def test_foreign_formats_are_refused(name: str, writer: str, reader: str) -> Non
             assert second.get("k") == [1]
             return
         for call in (lambda: second.get("k"), lambda: second.gets("k"), lambda: second.get_many(["plain", "k"])):
-            with pytest.raises(forklore.SerializerError, match=f"is a {writer}.*serializer=\"{reader}\""):
+            with pytest.raises(forklore.SerializerError, match=f'is a {writer}.*serializer="{reader}"'):
                 call()
         assert "k" in second
         assert second.delete("k")
@@ -65,7 +68,8 @@ def test_only_a_pickle_handle_loads_pickles(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("serializer", "value"), [("pickle", lambda: 0), ("json", {1, 2}), ("msgpack", object()), ("none", [1]), ("none", ())]
+    ("serializer", "value"),
+    [("pickle", lambda: 0), ("json", {1, 2}), ("msgpack", object()), ("none", [1]), ("none", ())],
 )
 def test_what_cannot_be_written(name: str, serializer: str, value: object) -> None:
     with forklore.Cache(name, "1MB", serializer=serializer) as cache:
@@ -100,16 +104,16 @@ def test_an_exception_that_is_no_error_passes(cache: forklore.Cache) -> None:
         cache.set("k", Interrupted())
 
 
-def test_the_newest_pickle_protocol(cache: forklore.Cache, name: str) -> None:
-    class Seen:
-        protocols: list[int] = []
+def test_the_newest_pickle_protocol(cache: forklore.Cache) -> None:
+    protocols: list[object] = []
 
+    class Seen:
         def __reduce_ex__(self, protocol: object) -> str | tuple[object, ...]:
-            Seen.protocols.append(protocol)  # type: ignore[arg-type]
+            protocols.append(protocol)
             return (list, ())
 
     cache.set("k", Seen())
-    assert Seen.protocols == [pickle.HIGHEST_PROTOCOL]
+    assert protocols == [pickle.HIGHEST_PROTOCOL]
 
 
 def test_pickling_may_use_the_cache(cache: forklore.Cache) -> None:

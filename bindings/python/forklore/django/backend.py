@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-untyped"
 """The backend class. Plain Python methods, which Django inspects and tests patch, over native calls."""
 
 from __future__ import annotations

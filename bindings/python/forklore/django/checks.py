@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-untyped"
 """System checks of the CACHES setting."""
 
 from __future__ import annotations

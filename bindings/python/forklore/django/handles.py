@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-untyped"
 """One handle for each configuration in a process, however many backend instances there are.
 
 Django makes a backend instance for each thread and async context, so opening is paid once here. A handle opened

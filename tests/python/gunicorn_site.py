@@ -1,0 +1,96 @@
+"""A Django site for gunicorn: the WSGI application `gunicorn_site:application`.
+
+TEST_SEGMENT names the segment, TEST_CAPACITY_FILE a file with its capacity. Every answer is JSON with the worker's pid.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.cache import cache, caches
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+from django.views.decorators.cache import cache_page
+
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    CACHES={
+        "default": {
+            "BACKEND": "forklore.django.ForkloreCache",
+            "LOCATION": os.environ["TEST_SEGMENT"],
+            "OPTIONS": {"CAPACITY": Path(os.environ["TEST_CAPACITY_FILE"]).read_text()},
+        }
+    },
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY="for tests alone",
+    SESSION_ENGINE="django.contrib.sessions.backends.cache",
+)
+django.setup()
+
+
+class Profile:
+    """A user-defined class, which goes through pickle."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def answer(**words: Any) -> JsonResponse:
+    return JsonResponse({"pid": os.getpid(), **words})
+
+
+def put(request: HttpRequest, key: str, text: str) -> JsonResponse:
+    cache.set(key, Profile(text), None)
+    return answer()
+
+
+def get(request: HttpRequest, key: str) -> JsonResponse:
+    profile = cache.get(key)
+    return answer(text=profile and profile.text)
+
+
+def count(request: HttpRequest) -> JsonResponse:
+    cache.add("count", 0, None)
+    return answer(count=cache.incr("count"))
+
+
+def visit(request: HttpRequest) -> JsonResponse:
+    request.session["visits"] = request.session.get("visits", 0) + 1
+    return answer(visits=request.session["visits"])
+
+
+def stats(request: HttpRequest) -> JsonResponse:
+    return answer(capacity=caches["default"].handle.stats().capacity_bytes)
+
+
+@cache_page(60)
+def page(request: HttpRequest) -> JsonResponse:
+    return answer()
+
+
+def hold(request: HttpRequest) -> JsonResponse:
+    """Writes without end, until the worker is killed."""
+    cache.set("holder", os.getpid())
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        cache.set("held", "x" * 50_000)
+    return answer()
+
+
+urlpatterns = [
+    path("put/<key>/<text>", put),
+    path("get/<key>", get),
+    path("count", count),
+    path("visit", visit),
+    path("stats", stats),
+    path("page", page),
+    path("hold", hold),
+]
+application = get_wsgi_application()

@@ -1,0 +1,451 @@
+"""Django's cache contract, row by row, through the methods and through their async twins."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import pickle
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache, CacheKeyWarning
+
+import forklore
+from forklore.django import ForkloreCache
+
+from .django_site import configured
+
+ABSENT = object()
+
+
+class Sync:
+    """Calls a backend's plain methods."""
+
+    def __init__(self, backend: ForkloreCache) -> None:
+        self.backend = backend
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self.backend, method)
+
+
+class Async(Sync):
+    """Calls the a... twin of each method in an event loop."""
+
+    def __getattr__(self, method: str) -> Any:
+        twin = getattr(self.backend, "a" + method)
+        assert inspect.iscoroutinefunction(twin)
+        return lambda *args, **kwargs: asyncio.run(twin(*args, **kwargs))
+
+
+@pytest.fixture
+def backend(name: str) -> Iterator[ForkloreCache]:
+    with configured(name):
+        yield caches["default"]
+
+
+@pytest.fixture(params=[Sync, Async])
+def cache(backend: ForkloreCache, request: pytest.FixtureRequest) -> Any:
+    return request.param(backend)
+
+
+class Unpicklable:
+    def __getstate__(self) -> object:
+        raise pickle.PickleError
+
+
+# Rows of the contract
+
+
+def test_get_and_set(cache: Any) -> None:
+    assert cache.get("k") is None
+    assert cache.get("k", "default") == "default"
+    assert cache.get("k", default="default") == "default"
+    assert cache.set("k", "value") is None
+    assert cache.get("k") == "value"
+    assert cache.set("none", None) is None
+    assert cache.get("none", "default") is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["text", "Iñtërnâtiônàlizætiøn", b"bytes", 42, 4.2, True, None, [1], {"a": {1}}, (1, 2), 2**70, len, ForkloreCache],
+    ids=str,
+)
+def test_types(cache: Any, value: object) -> None:
+    cache.set("k", value)
+    assert cache.get("k") == value
+    assert type(cache.get("k")) is type(value)
+
+
+def test_add(cache: Any) -> None:
+    assert cache.add("k", 1) is True
+    assert cache.add("k", 2) is False
+    assert cache.get("k") == 1
+    assert cache.add("gone", 1, timeout=0) is True
+    assert cache.get("gone") is None
+    assert cache.add("gone", 2) is True
+
+
+def test_timeouts(cache: Any, backend: ForkloreCache) -> None:
+    def left(key: str) -> float | None:
+        return backend.handle.ttl(backend.make_key(key))
+
+    cache.set("default", 1)
+    assert 299 < left("default") <= 300
+    cache.set("none", 1, None)
+    assert left("none") is None
+    cache.set("float", 1, 1.5)
+    assert 1 < left("float") <= 1.5
+    cache.set("long", 1, timeout=60 * 60 * 24 * 31)
+    assert left("long") > 60 * 60 * 24 * 30
+    for past in (0, -1, -0.5):
+        cache.set("k", 1)
+        assert cache.set("k", 2, past) is None
+        assert cache.get("k") is None
+    cache.set("k", 1, 1)
+    cache.set("k", 2)
+    assert left("k") > 299
+
+
+def test_expiry(cache: Any) -> None:
+    cache.set("k", 1, 0.05)
+    time.sleep(0.1)
+    assert cache.get("k") is None
+    assert cache.has_key("k") is False
+    assert cache.add("k", 2) is True
+
+
+def test_touch(cache: Any, backend: ForkloreCache) -> None:
+    def left() -> float | None:
+        return backend.handle.ttl(backend.make_key("k"))
+
+    assert cache.touch("k") is False
+    cache.set("k", 1, 10)
+    assert cache.touch("k") is True
+    assert left() > 299
+    assert cache.touch("k", 20) is True
+    assert 19 < left() <= 20
+    assert cache.touch("k", timeout=None) is True
+    assert left() is None
+    assert cache.touch("k", 0) is True
+    assert cache.get("k") is None
+    assert cache.touch("k", 0) is False
+
+
+def test_delete(cache: Any) -> None:
+    cache.set("k", 1)
+    assert cache.delete("k") is True
+    assert cache.delete("k") is False
+
+
+def test_many(cache: Any) -> None:
+    assert cache.set_many({"a": 1, "b": None, 3: "c"}) == []
+    assert cache.set_many({}) == []
+    assert cache.get_many(["a", "b", 3, "absent"]) == {"a": 1, "b": None, 3: "c"}
+    assert cache.get_many(iter(["a"])) == {"a": 1}
+    assert cache.get_many([]) == {}
+    assert cache.delete_many(["a", "absent"]) is None
+    assert cache.delete_many([]) is None
+    assert cache.delete_many(iter(["b"])) is None
+    assert cache.get_many(["a", "b", 3]) == {3: "c"}
+    assert cache.set_many({"t": 1}, 0) == []
+    assert cache.get("t") is None
+    cache.set_many({"v": 1}, version=2)
+    assert cache.get_many(["v"]) == {}
+    assert cache.get_many(["v"], version=2) == {"v": 1}
+
+
+def test_get_or_set(cache: Any) -> None:
+    assert cache.get_or_set("k", "value", 100) == "value"
+    assert cache.get_or_set("k", "other") == "value"
+    assert cache.get_or_set("called", lambda: "value") == "value"
+    assert cache.get_or_set("called", lambda: 1 / 0) == "value"
+    assert cache.get_or_set("none", None) is None
+    assert cache.get("none", "default") is None
+    assert cache.get_or_set("none", "other") is None
+    assert cache.get_or_set("v", 1, version=2) == 1
+    assert cache.get("v") is None
+    with pytest.raises(TypeError):
+        cache.get_or_set("k2")
+
+
+def test_get_or_set_that_loses_the_race(cache: Any) -> None:
+    with mock.patch("forklore.django.ForkloreCache.add") as add:
+        add.return_value = False
+        assert cache.get_or_set("k", "default") == "default"
+
+
+def test_has_key(cache: Any, backend: ForkloreCache) -> None:
+    cache.set("k", None)
+    assert cache.has_key("k") is True
+    assert cache.has_key("absent") is False
+    assert "k" in backend
+    assert "absent" not in backend
+
+    class Odd(ForkloreCache):
+        def has_key(self, key: object, version: int | None = None) -> bool:
+            return True
+
+    assert "absent" in Odd(backend.handle.name, {})
+
+
+def test_incr_and_decr(cache: Any, backend: ForkloreCache) -> None:
+    cache.set("n", 41, 60)
+    assert cache.incr("n") == 42
+    assert cache.incr("n", 10) == 52
+    assert cache.incr("n", -10) == 42
+    assert cache.decr("n") == 41
+    assert cache.decr("n", 10) == 31
+    assert cache.decr("n", -10) == 41
+    assert cache.get("n") == 41
+    assert 59 < backend.handle.ttl(backend.make_key("n")) <= 60
+    for call in (cache.incr, cache.decr):
+        with pytest.raises(ValueError, match="'absent' not found"):
+            call("absent")
+        with pytest.raises(ValueError, match="None"):
+            call(None)
+
+
+def test_incr_of_what_is_no_number(cache: Any) -> None:
+    for value in ("text", None, [1], 2**70):
+        cache.set("n", value)
+        with pytest.raises(TypeError):
+            cache.incr("n")
+        assert cache.get("n") == value
+
+
+def test_incr_never_wraps(cache: Any) -> None:
+    cache.set("n", 2**63 - 1)
+    with pytest.raises(OverflowError):
+        cache.incr("n")
+    assert cache.get("n") == 2**63 - 1
+
+
+def test_incr_version(cache: Any, backend: ForkloreCache) -> None:
+    cache.set("k", [1], 60, version=2)
+    assert cache.incr_version("k", version=2) == 3
+    assert cache.get("k", version=2) is None
+    assert cache.get("k", version=3) == [1]
+    assert 59 < backend.handle.ttl(backend.make_key("k", 3)) <= 60
+    assert cache.decr_version("k", version=3) == 2
+    assert cache.get("k", version=2) == [1]
+    assert cache.incr_version("k", 5, version=2) == 7
+    cache.set("one", 1, None)
+    assert cache.incr_version("one") == 2
+    assert backend.handle.ttl(backend.make_key("one", 2)) is None
+    assert cache.incr("one", version=2) == 2
+    assert cache.incr_version("one", 0, version=2) == 2
+    assert cache.get("one", version=2) == 2
+    for call in (cache.incr_version, cache.decr_version):
+        with pytest.raises(ValueError, match="not found"):
+            call("absent")
+
+
+def test_incr_version_loses_no_write_in_between(backend: ForkloreCache) -> None:
+    backend.set("k", "first")
+    real = backend.handle
+    backend.__dict__["handle"] = between = mock.Mock(wraps=real)
+
+    def set_and_be_overtaken(key: str, value: object, ttl: object) -> None:
+        real.set(key, value, ttl)
+        if value == "first":
+            real.set(backend.make_key("k"), "second")
+
+    between.set.side_effect = set_and_be_overtaken
+    assert backend.incr_version("k") == 2
+    assert backend.get("k", version=2) == "second"
+    assert backend.get("k") is None
+
+
+def test_versions_and_prefix(name: str) -> None:
+    options = {"KEY_PREFIX": "p", "VERSION": 2}
+    with configured(name, more={"other": options}):
+        plain, other = caches["default"], caches["other"]
+        plain.set("k", 1)
+        other.set("k", 2)
+        assert (plain.get("k"), other.get("k")) == (1, 2)
+        assert set(plain.handle.keys()) == {":1:k", "p:2:k"}
+        plain.clear()
+        assert other.get("k") is None
+
+
+def test_clear_empties_the_whole_location(cache: Any, backend: ForkloreCache) -> None:
+    cache.set("k", 1)
+    cache.set("k", 1, version=7)
+    assert cache.clear() is None
+    assert list(backend.handle.keys()) == []
+
+
+def test_close_costs_and_loses_nothing(cache: Any, backend: ForkloreCache) -> None:
+    cache.set("k", 1)
+    assert cache.close() is None
+    assert backend.close(signal=None, sender=None) is None
+    assert cache.get("k") == 1
+    assert ForkloreCache.close is BaseCache.close
+
+
+# Keys
+
+
+def test_keys_need_not_be_text(cache: Any) -> None:
+    for key in (1, 1.5, None, ("a", 1)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CacheKeyWarning)
+            cache.set(key, "v")
+            assert cache.get(key) == "v"
+
+
+def calls_of_one_key(cache: Any) -> list[Callable[[str], object]]:
+    return [
+        lambda k: cache.add(k, 1),
+        lambda k: cache.get(k),
+        lambda k: cache.set(k, 1),
+        lambda k: cache.incr(k),
+        lambda k: cache.decr(k),
+        lambda k: cache.touch(k),
+        lambda k: cache.delete(k),
+        lambda k: cache.get_many([k]),
+        lambda k: cache.set_many({k: 1}),
+        lambda k: cache.delete_many([k]),
+        lambda k: cache.has_key(k),
+        lambda k: cache.get_or_set(k, 1),
+        lambda k: cache.incr_version(k),
+    ]
+
+
+@pytest.mark.parametrize("key", ["x" * 260, "with space", "tab\t", "del\x7f", "nul\0", "new\nline"])
+def test_keys_that_memcached_refuses_are_warned_about(cache: Any, key: str) -> None:
+    for call in calls_of_one_key(cache):
+        with pytest.warns(CacheKeyWarning, match="memcached"):
+            call(key)
+
+
+@pytest.mark.parametrize("key", ["plain", "é世界", "\xa0", "​", "x" * 240, "\x80"])
+def test_other_keys_are_not(cache: Any, key: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache.set(key, 1)
+        for call in calls_of_one_key(cache):
+            call(key)
+        BaseCache.validate_key(ForkloreCache("unused", {}), f":1:{key}")
+
+
+def test_key_function_and_overrides(name: str) -> None:
+    class Mine(ForkloreCache):
+        def make_key(self, key: object, version: int | None = None) -> str:
+            return f"mine-{key}"
+
+        def validate_key(self, key: str) -> None:
+            if "bad" in key:
+                raise ValueError("bad key")
+
+    with configured(name, params={"KEY_FUNCTION": lambda key, prefix, version: f"f-{prefix}-{version}-{key}"}):
+        backend = caches["default"]
+        backend.set("k", 1)
+        assert list(backend.handle.keys()) == ["f--1-k"]
+        mine = Mine(name, {})
+        mine.set("k", 2)
+        assert set(backend.handle.keys()) == {"f--1-k", "mine-k"}
+        with pytest.raises(ValueError, match="bad key"):
+            mine.get("bad")
+        backend.key_func = lambda key, *_: f"late-{key}"
+        backend.set("k", 3)
+        assert "late-k" in backend.handle
+
+
+def test_a_key_that_is_too_long(cache: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheKeyWarning)
+        with pytest.raises(ValueError, match="1024"):
+            cache.get("x" * 1025)
+
+
+# Values that cannot be stored
+
+
+def test_too_large_leaves_no_old_value(cache: Any, backend: ForkloreCache, caplog: pytest.LogCaptureFixture) -> None:
+    cache.set("k", "old")
+    most = backend.handle.stats().max_value_bytes
+    before = backend.failed_sets
+    assert cache.set("k", "x" * (most + 1)) is None
+    assert cache.get("k") is None
+    assert backend.failed_sets == before + 1
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("forklore.django", logging.WARNING)
+    assert ":1:k" in record.getMessage()
+    cache.set("k", "old")
+    assert cache.set_many({"k": "x" * (most + 1), "good": 1}) == ["k"]
+    assert cache.get_many(["k", "good"]) == {"good": 1}
+    with pytest.raises(forklore.TooLarge):
+        cache.add("new", "x" * (most + 1))
+    assert cache.get_or_set("new", "x" * (most + 1)) == "x" * (most + 1)
+
+
+def test_unpicklable(cache: Any, backend: ForkloreCache, caplog: pytest.LogCaptureFixture) -> None:
+    before = backend.failed_sets
+    for value, error in [(Unpicklable(), pickle.PickleError), (lambda: 0, (pickle.PicklingError, AttributeError))]:
+        cache.set("k", "old")
+        with pytest.raises(error):
+            cache.set("k", value)
+        assert cache.get("k") is None
+        with pytest.raises(error):
+            cache.add("k", value)
+        cache.set("k", "old")
+        assert cache.set_many({"k": value, "good": 1}) == ["k"]
+        assert cache.get_many(["k", "good"]) == {"good": 1}
+    assert backend.failed_sets == before + 6
+    assert len(caplog.records) == 6
+
+
+def test_busy_is_raised(cache: Any, backend: ForkloreCache) -> None:
+    class Locked:
+        def set(self, *_: object) -> None:
+            raise forklore.Busy
+
+    backend.__dict__["handle"] = Locked()
+    with pytest.raises(forklore.Busy):
+        cache.set("k", 1)
+
+
+def test_full(name: str) -> None:
+    with configured(name, {"CAPACITY": "256KB", "WHEN_FULL": "reject"}):
+        cache = caches["default"]
+        for i in range(500):
+            cache.set(f"k{i}", b"x" * 1000)
+        assert cache.failed_sets > 100
+        assert cache.get("k1") is not None
+        with pytest.raises(forklore.Full):
+            for i in range(500):
+                cache.add(f"new{i}", b"x" * 1000)
+
+
+# What Django and its tests look at
+
+
+def test_methods_are_python_functions_on_a_python_class() -> None:
+    names = (
+        "add get set touch delete get_many set_many delete_many get_or_set has_key incr decr incr_version clear close"
+    )
+    for method in names.split():
+        assert inspect.isfunction(getattr(ForkloreCache, method))
+        twin = getattr(ForkloreCache, "a" + method)
+        assert inspect.iscoroutinefunction(twin)
+    bound = ForkloreCache("unused", {})
+    assert bound.get_many.__func__ is not BaseCache.get_many
+
+
+def test_async_calls_stay_in_the_thread(backend: ForkloreCache) -> None:
+    with mock.patch("asgiref.sync.SyncToAsync.__call__", side_effect=AssertionError("a thread hop")):
+        cache = Async(backend)
+        cache.set("k", 1)
+        assert cache.get("k") == 1
+        assert cache.get_many(["k"]) == {"k": 1}
+        assert cache.incr("k") == 2
+        assert cache.incr_version("k") == 2
+        cache.clear()
