@@ -225,13 +225,7 @@ PyObject* Decoded::decode(Serializer serializer) {
     case kTrue: return Py_NewRef(Py_True);
     case kFalse: return Py_NewRef(Py_False);
     case kNone: return Py_NewRef(Py_None);
-    case kBig: {
-      Reference method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyLong_Type), "from_bytes"));
-      Reference positional(Py_BuildValue("(y#s)", data, size, "little"));
-      Reference keywords(Py_BuildValue("{sO}", "signed", Py_True));
-      if (!method || !positional || !keywords) return nullptr;
-      return PyObject_Call(method.get(), positional.get(), keywords.get());
-    }
+    case kBig: return big();
     default: return serialized(serializer);
   }
 }
@@ -248,6 +242,19 @@ PyObject* Decoded::number() const {
   return PyLong_FromLongLong(integer);
 }
 
+bool Decoded::as_bytes() {
+  if (!object_) object_ = Reference(PyBytes_FromStringAndSize(small_, static_cast<Py_ssize_t>(size_)));
+  return static_cast<bool>(object_);
+}
+
+PyObject* Decoded::big() {
+  Reference method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyLong_Type), "from_bytes"));
+  if (!method || !as_bytes()) return nullptr;
+  Reference positional(Py_BuildValue("(Os)", object_.get(), "little"));
+  Reference keywords(Py_BuildValue("{sO}", "signed", Py_True));
+  return positional && keywords ? PyObject_Call(method.get(), positional.get(), keywords.get()) : nullptr;
+}
+
 PyObject* Decoded::serialized(Serializer serializer) {
   const auto own = static_cast<Serializer>(format_);
   const Calls* calls = calls_of(own);
@@ -261,8 +268,7 @@ PyObject* Decoded::serialized(Serializer serializer) {
                  to_string(own), to_string(serializer));
     return nullptr;
   }
-  if (!object_) object_ = Reference(PyBytes_FromStringAndSize(small_, static_cast<Py_ssize_t>(size_)));
-  if (!object_) return nullptr;
+  if (!as_bytes()) return nullptr;
   PyObject* value = PyObject_CallOneArg(calls->load, object_.get());
   if (value == nullptr && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
     set_serializer_error("the stored value cannot be deserialized");

@@ -53,7 +53,9 @@ class Decoded {
   PyObject* decode(Serializer serializer);
 
  private:
+  bool as_bytes();  // makes object_ hold the bytes, also those of small_
   PyObject* number() const;
+  PyObject* big();
   PyObject* serialized(Serializer serializer);
 
   Reference object_;  // the bytes or str that the value is copied into, if not into small_

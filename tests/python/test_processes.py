@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 import forklore
 
 Fork = Callable[[Callable[[], object]], Any]
@@ -45,7 +43,6 @@ def test_anonymous_memory_is_shared_by_fork(name: str, fork: Fork) -> None:
         assert cache.get("k") == "v"
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_fork_while_threads_call(cache: forklore.Cache, fork: Fork) -> None:
     stop = threading.Event()
 
