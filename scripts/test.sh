@@ -30,10 +30,11 @@ note() { names+=("$1"); times+=("$2"); verdicts+=("$3"); }
 
 # part NAME SECONDS COMMAND...: runs it with a time limit; every part runs, whatever came of those before.
 part() {
-  local name=$1 limit=$2 start=$SECONDS status=0
+  local name=$1 limit=$2 start=$SECONDS status=0 log
+  log=$LOGS/$(tr -cs 'A-Za-z0-9.+\n' - <<<"$name").log
   shift 2
   printf '==> %-44s' "$name"
-  run_limited "$limit" "$@" >"$LOGS/${name//[^A-Za-z0-9.]/-}.log" 2>&1 </dev/null &
+  run_limited "$limit" "$@" >"$log" 2>&1 </dev/null &
   running=$!
   wait $running || status=$?
   running=
@@ -42,8 +43,8 @@ part() {
     note "$name" $((SECONDS - start)) passed
   else
     note "$name" $((SECONDS - start)) FAILED
-    printf -- '--- the end of %s\n' "$LOGS/${name//[^A-Za-z0-9.]/-}.log"
-    tail -n 60 "$LOGS/${name//[^A-Za-z0-9.]/-}.log"
+    printf -- '--- the end of %s\n' "$log"
+    tail -n 60 "$log"
     printf -- '---\n'
   fi
   return $status
@@ -157,12 +158,15 @@ clang_build() {
 }
 
 tidy() {
-  find src include -name '*.cpp' -print0 |
-    xargs -0 -n 1 -P "$CMAKE_BUILD_PARALLEL_LEVEL" clang-tidy-14 --quiet -p "$CLANG"
+  find src -name '*.cpp' -print0 |
+    xargs -0 -n 1 -P "$CMAKE_BUILD_PARALLEL_LEVEL" clang-tidy-14 --quiet -p "$CLANG" 2>&1 |
+    sed '/ warnings\{0,1\} generated\.$/d'
 }
 
 no_segments_left() {
-  diff "$LOGS/segments-before" <(segments) >&2
+  local left
+  left=$(comm -13 "$LOGS/segments-before" <(segments))
+  [ -z "$left" ] || { echo "in /dev/shm, and not there before: $left"; return 1; }
 }
 export -f segments
 export LOGS
