@@ -66,9 +66,11 @@ inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexc
     std::memcpy(&y, b + at, sizeof y);
     return x ^ y;
   };
-  std::uint64_t different = differ(n - sizeof(std::uint64_t));  // keys are short: words inline, the last one overlaps
-  for (std::size_t at = 0; at + sizeof(std::uint64_t) < n; at += sizeof(std::uint64_t)) different |= differ(at);
-  return different == 0;
+  // Keys are short: words, inline; the last one overlaps.
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) < n; at += sizeof(std::uint64_t)) {
+    if (differ(at) != 0) return false;
+  }
+  return differ(n - sizeof(std::uint64_t)) == 0;
 }
 
 /// Writes n bytes where no slot points; readers that still look there will throw away what they see.

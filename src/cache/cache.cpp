@@ -7,6 +7,7 @@
 #include "base/hash.hpp"
 #include "cache/attachment.hpp"
 #include "store/segment.hpp"
+#include "store/stripe_read.hpp"
 
 namespace forklore {
 namespace {
@@ -40,12 +41,13 @@ class Call {
                     store::kNever - 1);
   }
 
-  Code read(const store::Key& key, const Sink& sink, std::size_t index, store::Reading& reading,
+  template <class Room>
+  Code read(std::string_view key, std::uint64_t hash, Room&& room, store::Reading& reading,
             std::chrono::milliseconds timeout) const {
     std::uint64_t rereads = 0;
-    const Code code = segment().stripe_of(key.hash).read(key, now(), sink, index, reading, timeout, rereads);
+    const Code code = segment().stripe_of(hash).read({key, hash}, now(), room, reading, timeout, rereads);
     if (rereads != 0) [[unlikely]] count(&CounterLine::rereads, rereads);
-    count(code == Code::ok || code == Code::buffer_too_small ? &CounterLine::hits : &CounterLine::misses);
+    count(code == Code::not_found ? &CounterLine::misses : &CounterLine::hits);
     return code;
   }
 
@@ -95,12 +97,6 @@ Decision put(std::string_view value, std::uint16_t format, std::uint64_t expiry)
   return {.action = Action::store, .value = value, .format = format, .expiry = expiry};
 }
 
-char* into_string(void* context, std::size_t, const Found& found) {
-  auto& out = *static_cast<std::string*>(context);
-  out.resize(found.size);
-  return out.data();
-}
-
 }  // namespace
 
 Cache::Cache(std::shared_ptr<Attachment> attachment, const Options& options)
@@ -131,9 +127,25 @@ Cache Cache::attach(const Options& options) {
   return Cache(Attachment::obtain(handle, true), handle);
 }
 
+/// The reads of one key; room(found) as Stripe::read has it.
+template <class Room>
+static Code read_one(Attachment& attachment, std::string_view key, std::chrono::milliseconds timeout, Room&& room,
+                     store::Reading& reading) {
+  if (!is_key(key)) return Code::invalid_key;
+  const std::uint64_t hash = base::hash(key);
+  const Call call(attachment);
+  return call.read(key, hash, room, reading, timeout);
+}
+
 Code Cache::get(std::string_view key, std::string& out, Found* found) {
-  Found ignored;
-  return get_to(key, {&out, into_string}, found != nullptr ? *found : ignored);
+  store::Reading reading;
+  const auto room = [&](const Found& is) {
+    out.resize(is.size);
+    return out.data();
+  };
+  const Code code = read_one(*attachment_, key, lock_timeout_, room, reading);
+  if (found != nullptr && code == Code::ok) *found = reading.found;
+  return code;
 }
 
 std::optional<std::string> Cache::get(std::string_view key) {
@@ -143,35 +155,36 @@ std::optional<std::string> Cache::get(std::string_view key) {
 }
 
 Code Cache::get_into(std::string_view key, std::span<char> out, Found& found) noexcept {
-  const Sink sink{&out, [](void* context, std::size_t, const Found& is) {
-                    const auto& room = *static_cast<std::span<char>*>(context);
-                    static char none;  // what an empty span has no address for
-                    return is.size > room.size() ? nullptr : is.size == 0 ? &none : room.data();
-                  }};
-  return get_to(key, sink, found);
+  store::Reading reading;
+  char none = 0;  // what an empty span has no address for
+  const auto room = [&](const Found& is) -> char* {
+    return is.size > out.size() ? nullptr : is.size == 0 ? &none : out.data();
+  };
+  const Code code = read_one(*attachment_, key, lock_timeout_, room, reading);
+  if (code == Code::ok || code == Code::buffer_too_small) found = reading.found;
+  return code;
 }
 
 Code Cache::get_to(std::string_view key, Sink sink, Found& found) {
-  if (!is_key(key)) return Code::invalid_key;
-  const Call call(*attachment_);
   store::Reading reading;
-  const Code code = call.read({key, base::hash(key)}, sink, 0, reading, lock_timeout_);
-  if (code != Code::not_found) found = reading.found;
+  const auto room = [&](const Found& is) { return sink.room(sink.context, 0, is); };
+  const Code code = read_one(*attachment_, key, lock_timeout_, room, reading);
+  if (code == Code::ok || code == Code::buffer_too_small) found = reading.found;
   return code;
 }
 
 Code Cache::contains(std::string_view key) noexcept {
-  Ttl ignored;
-  return ttl(key, ignored);
+  store::Reading reading;
+  return read_one(*attachment_, key, lock_timeout_, store::NoRoom{}, reading);
 }
 
 Code Cache::ttl(std::string_view key, Ttl& left) noexcept {
-  if (!is_key(key)) return Code::invalid_key;
-  const Call call(*attachment_);
   store::Reading reading;
-  const Code code = call.read({key, base::hash(key)}, {}, 0, reading, lock_timeout_);
+  const Code code = read_one(*attachment_, key, lock_timeout_, store::NoRoom{}, reading);
   if (code != Code::ok) return code;
-  left = reading.expiry == store::kNever ? kForever : Ttl(static_cast<Ttl::rep>(reading.expiry - call.now()));
+  const std::uint64_t now = attachment_->view().segment.age(base::boottime_ms());
+  left = reading.expiry == store::kNever ? kForever
+                                         : Ttl(static_cast<Ttl::rep>(reading.expiry - std::min(now, reading.expiry)));
   return code;
 }
 
@@ -192,8 +205,8 @@ std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t at = begin + i;
       store::Reading reading;
-      codes[at] = is_key(keys[at]) ? call.read({keys[at], hashes[i]}, sink, at, reading, lock_timeout_)
-                                   : Code::invalid_key;
+      const auto room = [&](const Found& is) { return sink.room(sink.context, at, is); };
+      codes[at] = is_key(keys[at]) ? call.read(keys[at], hashes[i], room, reading, lock_timeout_) : Code::invalid_key;
       found[at] = reading.found;
       hits += codes[at] == Code::ok;
     }
@@ -205,7 +218,9 @@ std::size_t Cache::get_many(std::span<const std::string_view> keys, std::span<Re
   std::vector<Found> found(keys.size());
   std::vector<Code> codes(keys.size());
   const Sink sink{results.data(), [](void* context, std::size_t index, const Found& is) {
-                    return into_string(&static_cast<Result*>(context)[index].value, index, is);
+                    std::string& value = static_cast<Result*>(context)[index].value;
+                    value.resize(is.size);
+                    return value.data();
                   }};
   const std::size_t hits = get_many_to(keys, sink, found, codes);
   for (std::size_t i = 0; i < keys.size(); ++i) {

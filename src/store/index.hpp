@@ -56,10 +56,16 @@ class Index {
 
   /// Both buckets of a hash; they differ.
   [[nodiscard]] std::array<Bucket*, 2> candidates(std::uint64_t hash) const noexcept {
-    const std::uint64_t one = (hash & 0xffffffffu) * count_ >> 32;
-    std::uint64_t two = (hash * 0x9e3779b97f4a7c15u >> 32) * count_ >> 32;
-    if (two == one) two = two + 1 == count_ ? 0 : two + 1;
-    return {buckets_ + one, buckets_ + two};
+    Bucket* const one = first(hash);
+    return {one, second(hash, one)};
+  }
+  [[nodiscard]] Bucket* first(std::uint64_t hash) const noexcept {
+    return buckets_ + ((hash & 0xffffffffu) * count_ >> 32);
+  }
+  [[nodiscard]] Bucket* second(std::uint64_t hash, const Bucket* one) const noexcept {
+    Bucket* const two = buckets_ + ((hash * 0x9e3779b97f4a7c15u >> 32) * count_ >> 32);
+    if (two != one) [[likely]] return two;
+    return two + 1 == buckets_ + count_ ? buckets_ : two + 1;
   }
 
   void prefetch(std::uint64_t hash) const noexcept {
@@ -76,8 +82,10 @@ class Index {
     return nullptr;
   }
 
-  /// An empty slot for a new key, in the emptier of its buckets, or nullptr. Under the lock.
+  /// An empty slot for a new key, or nullptr: in its first bucket while that has room to spare, so that most reads look
+  /// at one bucket only, then in the emptier of the two. Under the lock.
   [[nodiscard]] Word* find_empty(std::uint64_t hash) const noexcept {
+    constexpr unsigned kToSpare = 3;
     Word* best = nullptr;
     unsigned best_count = 0;
     for (Bucket* bucket : candidates(hash)) {
@@ -89,6 +97,7 @@ class Index {
           ++count;
         }
       }
+      if (count >= kToSpare) return empty;
       if (count > best_count) {
         best = empty;
         best_count = count;

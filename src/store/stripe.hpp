@@ -40,6 +40,9 @@ struct Reading {
   std::uint64_t expiry = kNever;  ///< ms since birth
 };
 
+/// For Stripe::read: the value itself is not wanted.
+struct NoRoom {};
+
 /// What update() shows to a decision: the entry as it stands under the lock.
 struct Present {
   bool found = false;  ///< there is one, and it has not expired
@@ -100,11 +103,13 @@ class Stripe {
   void prefetch(std::uint64_t hash) const noexcept { index_.prefetch(hash); }
   /// Fetches what the slots of a key's tag lead to; after prefetch().
   void prefetch_entries(std::uint64_t hash) const noexcept;
-  /// Reads an entry into sink (index is handed to it; no room function: the value is not copied). rereads grows by the
-  /// rounds begun again. Answers ok, not_found or buffer_too_small, and not_found when a lock that is needed in the end
-  /// stays held for all of timeout. May throw what the sink throws.
-  Code read(const Key& key, std::uint64_t now, const Sink& sink, std::size_t index, Reading& reading,
-            std::chrono::milliseconds timeout, std::uint64_t& rereads);
+  /// Reads an entry. room(found) is asked for memory once the size is known, with no lock held, perhaps more than once;
+  /// nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds begun again. Answers ok, not_found or
+  /// buffer_too_small, and not_found when a lock that is needed in the end stays held for all of timeout. May throw what
+  /// room throws.
+  template <class Room>
+  Code read(const Key& key, std::uint64_t now, Room&& room, Reading& reading, std::chrono::milliseconds timeout,
+            std::uint64_t& rereads);
   /// Appends the keys in a bucket that begin with prefix. Answers ok or busy.
   Code keys_in(std::uint32_t bucket, std::uint64_t now, std::string_view prefix, std::vector<std::string>& keys,
                std::chrono::milliseconds timeout);
@@ -149,10 +154,12 @@ class Stripe {
   };
   enum class Attempt : std::uint8_t { hit, miss, no_room, changed };
 
-  // stripe_read.cpp
-  Attempt attempt(const Key& key, std::uint64_t now, const Sink& sink, std::size_t index, Reading& reading) const;
-  Code read_locked(const Key& key, std::uint64_t now, const Sink& sink, std::size_t index, Reading& reading,
-                   std::chrono::milliseconds timeout);
+  // stripe_read.hpp, stripe_read.cpp
+  template <class Room>
+  Attempt attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const;
+  template <class Room>
+  Code read_again(const Key& key, std::uint64_t now, Room& room, Reading& reading, std::chrono::milliseconds timeout,
+                  std::uint64_t& rereads);
   [[nodiscard]] bool unchanged(const Word& slot, std::uint64_t word) const noexcept;
   static void raise_frequency(Word& slot, std::uint64_t word) noexcept;
   [[nodiscard]] std::uint64_t version_of(std::uint64_t word, std::int64_t integer) const noexcept;

@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "store/stripe.hpp"
+#include "base/racy_copy.hpp"
+#include "store/stripe_read.hpp"
 
 namespace forklore::store {
 namespace {

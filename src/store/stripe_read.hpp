@@ -1,0 +1,134 @@
+// stripe_read.hpp - The reading half of a stripe, inline: a hit is a few dozen nanoseconds.
+#pragma once
+
+#include <cstring>
+#include <type_traits>
+
+#include "base/racy_copy.hpp"
+#include "store/stripe.hpp"
+
+namespace forklore::store {
+
+inline bool Stripe::unchanged(const Word& slot, std::uint64_t word) const noexcept {
+  // Partner: the release fence in Log::take and Log::append. If any byte read before this fence was written there,
+  // the load below sees the slot as the writer left it before it reused the chunk.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
+}
+
+inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) noexcept {
+  if (frequency_of(word) < kMaxFrequency) {
+    slot.compare_exchange_strong(word, word + kOneFrequency, std::memory_order_relaxed);
+  }
+}
+
+inline std::uint64_t Stripe::version_of(std::uint64_t word, std::int64_t integer) const noexcept {
+  // Of a value that stays as it is, its place and generation are the version.
+  return integer == 0 ? without_frequency(word)
+                      : base::mix(without_frequency(word) ^ base::mix(static_cast<std::uint64_t>(integer)));
+}
+
+inline std::int64_t Stripe::integer_at(Place place) const noexcept {
+  const auto* value = reinterpret_cast<const Word*>(log_.at(place) + kEntryHeader);
+  return static_cast<std::int64_t>(value->load(std::memory_order_relaxed));
+}
+
+template <class Room>
+inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const {
+  const std::uint64_t tag = Index::tag(key.hash);
+  Bucket* bucket = index_.first(key.hash);
+  for (bool last = false;; last = true, bucket = index_.second(key.hash, bucket)) {
+    for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
+      Word& slot = bucket->slot[match.slot()];
+      const std::uint64_t word = slot.load(std::memory_order_acquire);
+      if (tag_of(word) != tag || word == 0) [[unlikely]] continue;
+
+      Place place;
+      EntryHead head;
+      if (!log_.locate(word, place) || !log_.read_head(place, head) || head.key_size != key.bytes.size() ||
+          !base::racy_equal(key.bytes.data(), log_.at(place) + head.key_at(), key.bytes.size())) [[unlikely]] {
+        if (!unchanged(slot, word)) return Attempt::changed;
+        continue;
+      }
+      if (head.expired(now)) [[unlikely]] return unchanged(slot, word) ? Attempt::miss : Attempt::changed;
+
+      const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
+      reading.found = {head.value_size, head.format, {version_of(word, integer)}};
+      reading.expiry = head.expiry;
+      if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
+        char* to = room(reading.found);
+        if (to == nullptr) return Attempt::no_room;
+        if (head.is_integer()) {
+          std::memcpy(to, &integer, sizeof integer);
+        } else if (!log_.copy_out(place, head.value_at(), to, head.value_size)) {
+          return Attempt::changed;
+        }
+      }
+      if (!unchanged(slot, word)) [[unlikely]] return Attempt::changed;
+      if (writable_) raise_frequency(slot, word);
+      return Attempt::hit;
+    }
+    if (last) return Attempt::miss;
+  }
+}
+
+template <class Room>
+inline Code Stripe::read(const Key& key, std::uint64_t now, Room&& room, Reading& reading,
+                         std::chrono::milliseconds timeout, std::uint64_t& rereads) {
+  switch (attempt(key, now, room, reading)) {
+    case Attempt::hit:
+      return Code::ok;
+    case Attempt::miss:
+      return Code::not_found;
+    case Attempt::no_room:
+      return Code::buffer_too_small;
+    case Attempt::changed:
+      break;
+  }
+  return read_again(key, now, room, reading, timeout, rereads);
+}
+
+/// A few more rounds, then the way that always ends: the value's size is learnt under the lock, room for it is got
+/// without, and what was learnt is checked again under it.
+template <class Room>
+[[gnu::noinline]] Code Stripe::read_again(const Key& key, std::uint64_t now, Room& room, Reading& reading,
+                                          std::chrono::milliseconds timeout, std::uint64_t& rereads) {
+  constexpr unsigned kRounds = 3;
+  for (unsigned round = 0; round < kRounds; ++round) {
+    ++rereads;
+    const Attempt outcome = attempt(key, now, room, reading);
+    if (outcome == Attempt::hit) return Code::ok;
+    if (outcome == Attempt::miss) return Code::not_found;
+    if (outcome == Attempt::no_room) return Code::buffer_too_small;
+  }
+  if (!writable_) return Code::not_found;
+
+  char* ready = nullptr;
+  Found expected;
+  auto fitting = [&](const Found& found) {
+    return ready != nullptr && found.size == expected.size && found.format == expected.format ? ready : nullptr;
+  };
+  constexpr unsigned kLockedRounds = 16;
+  for (unsigned round = 0; round < kLockedRounds; ++round) {
+    Attempt outcome = Attempt::miss;
+    {
+      const Guard guard(*this, timeout);
+      if (!guard.held()) return Code::not_found;
+      if constexpr (std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
+        outcome = attempt(key, now, room, reading);
+      } else {
+        outcome = attempt(key, now, fitting, reading);
+      }
+    }
+    if (outcome == Attempt::hit) return Code::ok;
+    if (outcome != Attempt::no_room) return Code::not_found;  // changed under the lock: damaged
+    if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
+      expected = reading.found;
+      ready = room(expected);
+      if (ready == nullptr) return Code::buffer_too_small;
+    }
+  }
+  return Code::not_found;
+}
+
+}  // namespace forklore::store
