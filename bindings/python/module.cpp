@@ -14,8 +14,26 @@ namespace {
 
 namespace py = pybind11;
 
-// The type of DEFAULT. It has one instance, also after a copy or a pickle.
-struct DefaultTtl {};
+// The type of DEFAULT: one instance, also after a copy or a pickle.
+PyObject* default_repr(PyObject*) { return PyUnicode_FromString("forklore.DEFAULT"); }
+PyObject* default_reduce(PyObject*, PyObject*) { return PyUnicode_FromString("DEFAULT"); }
+PyMethodDef default_methods[] = {{"__reduce__", default_reduce, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+PyType_Slot default_slots[] = {{Py_tp_doc, const_cast<char*>("The type of DEFAULT.")},
+                               {Py_tp_repr, reinterpret_cast<void*>(default_repr)},
+                               {Py_tp_methods, default_methods},
+                               {0, nullptr}};
+PyType_Spec default_spec{"forklore._core.DefaultTtl", sizeof(PyObject), 0,
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, default_slots};
+
+void add_default(py::module_& module) {
+  py::object type = py::reinterpret_steal<py::object>(PyType_FromSpec(&default_spec));
+  if (!type) throw py::error_already_set();
+  auto* made = reinterpret_cast<PyTypeObject*>(type.ptr());
+  default_object = made->tp_alloc(made, 0);
+  if (default_object == nullptr) throw py::error_already_set();
+  module.add_object("DefaultTtl", type);
+  module.add_object("DEFAULT", default_object);
+}
 
 Place place_of(const py::object& name) {
   Place place{};
@@ -51,12 +69,7 @@ PyMethodDef reopen_method{"_reopen", reinterpret_cast<PyCFunction>(reinterpret_c
 
 void fill(py::module_& module) {
   install_hooks();
-  py::class_<DefaultTtl>(module, "DefaultTtl", "The type of DEFAULT.")
-      .def("__repr__", [](const DefaultTtl&) { return "forklore.DEFAULT"; })
-      .def("__reduce__", [](const DefaultTtl&) { return "DEFAULT"; });
-  py::object chosen = py::cast(DefaultTtl{});
-  module.attr("DEFAULT") = chosen;
-  default_object = chosen.release().ptr();
+  add_default(module);
   module.attr("__version__") = FORKLORE_VERSION;
   if (!make_errors(module.ptr()) || !make_cache_type(module.ptr())) throw py::error_already_set();
   module.def("remove", &remove, py::arg("name"), py::kw_only(), py::arg("place") = "shm",

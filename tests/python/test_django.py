@@ -447,5 +447,15 @@ def test_async_calls_stay_in_the_thread(backend: ForkloreCache) -> None:
         assert cache.get("k") == 1
         assert cache.get_many(["k"]) == {"k": 1}
         assert cache.incr("k") == 2
+        assert cache.decr("k") == 1
         assert cache.incr_version("k") == 2
+        assert cache.decr_version("k", version=2) == 1
+        assert cache.add("k", 1) is False
+        assert cache.touch("k") is True
+        assert cache.has_key("k") is True
+        assert cache.set_many({"m": 1}) == []
+        assert cache.get_or_set("o", 5) == 5
+        cache.delete_many(["m"])
+        assert cache.delete("k") is True
         cache.clear()
+        cache.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -155,6 +156,54 @@ def test_killed_while_writing(name: str, fork: Fork) -> None:
             child.wait()
         assert kills > 20
         assert cache.verify() == []
+
+
+def test_busy_and_the_gil_meanwhile(name: str, fork: Fork) -> None:
+    """A process that is stopped inside a lock is not robbed of it: writes give up after lock_timeout, while other
+    threads of the waiting process go on, and reads go on anyhow."""
+    with forklore.Cache(name, "8MB", stripes=1, lock_timeout=0.2) as cache:
+        cache.set("small", "value")
+
+        def write() -> None:
+            while True:
+                cache.set("big", b"x" * 1_000_000)
+
+        child = fork(write)
+        ticks: list[float] = []
+        done = threading.Event()
+
+        def tick() -> None:
+            while not done.wait(0.005):
+                ticks.append(time.monotonic())
+
+        ticking = threading.Thread(target=tick)
+        ticking.start()
+        try:
+            for _ in range(200):
+                os.kill(child.pid, signal.SIGSTOP)
+                os.waitpid(child.pid, os.WUNTRACED)
+                begin = time.monotonic()
+                try:
+                    cache.set("small", "value")
+                except forklore.Busy as error:
+                    assert "lock_timeout (200 ms)" in str(error)
+                    assert len([at for at in ticks if at > begin]) > 10
+                    assert cache.get("small") == "value"
+                    break
+                os.kill(child.pid, signal.SIGCONT)
+                time.sleep(0.002)
+            else:
+                raise AssertionError("it was never stopped inside the lock")
+            assert cache.stats().busy == 1
+            os.kill(child.pid, signal.SIGCONT)
+            cache.set("small", "again")
+            assert cache.get("small") == "again"
+        finally:
+            done.set()
+            ticking.join()
+            os.kill(child.pid, signal.SIGCONT)
+            child.kill()
+            child.wait()
 
 
 DAEMON_THREADS = """

@@ -11,7 +11,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypeVar, final, overload
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 from .stats import SegmentInfo, Stats
 
@@ -54,6 +54,7 @@ class Busy(Error, TimeoutError):
 class SerializerError(Error, TypeError):
     """The serializer cannot write this value, or does not own or cannot read the stored one. __cause__ says why."""
 
+@disjoint_base
 class Cache:
     """A handle to one segment: a cache that all processes of this host share under a name.
 

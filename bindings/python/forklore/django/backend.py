@@ -253,6 +253,9 @@ class ForkloreCache(BaseCache):
     async def aclear(self) -> None:
         self.clear()
 
+    async def aclose(self, **kwargs: Any) -> None:
+        self.close(**kwargs)
+
 
 def _raise_cause(error: forklore.SerializerError) -> NoReturn:
     """Raises what the serializer raised; Django's callers know PickleError and not SerializerError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
+from django import conf
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.utils.module_loading import import_string
 
@@ -23,7 +23,7 @@ def check_anonymous(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             obj=f"CACHES['{alias}']",
             id="forklore.W001",
         )
-        for alias, config in settings.CACHES.items()
+        for alias, config in conf.settings.CACHES.items()
         if config.get("OPTIONS", {}).get("PLACE") == "anonymous" and _is_ours(config.get("BACKEND", ""))
     ]
 
