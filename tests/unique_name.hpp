@@ -3,12 +3,11 @@
 
 #include <unistd.h>
 
-#include <forklore/forklore.hpp>
-
 #include <atomic>
+#include <forklore/forklore.hpp>
 #include <string>
 
-namespace forklore::test {
+namespace forklore::tests {
 
 class UniqueName {
  public:
@@ -28,4 +27,4 @@ class UniqueName {
   ::pid_t owner_ = ::getpid();
 };
 
-}  // namespace forklore::test
+}  // namespace forklore::tests

@@ -14,8 +14,8 @@
 #include <cstring>
 #include <utility>
 
-#include "base/child.hpp"
-#include "base/scratch.hpp"
+#include "child.hpp"
+#include "scratch.hpp"
 
 using namespace forklore::base;
 using forklore::tests::Child;

@@ -10,7 +10,7 @@
 #include <atomic>
 #include <thread>
 
-#include "base/child.hpp"
+#include "child.hpp"
 
 using namespace forklore::base;
 using forklore::tests::Child;

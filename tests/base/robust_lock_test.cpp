@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/child.hpp"
+#include "child.hpp"
 
 using namespace forklore::base;
 using forklore::tests::Child;

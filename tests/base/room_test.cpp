@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 #include <sys/statvfs.h>
 
-#include "base/scratch.hpp"
+#include "scratch.hpp"
 
 using forklore::base::find_shortage;
 using forklore::base::Shortage;

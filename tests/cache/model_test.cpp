@@ -3,20 +3,15 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <map>
 #include <random>
 
+#include "seed.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
 
 namespace {
-
-std::uint64_t seed() {
-  const char* given = std::getenv("FORKLORE_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
 
 struct Expected {
   std::string value;
@@ -205,10 +200,10 @@ class Model {
 }  // namespace
 
 TEST_CASE("a segment with room is a map") {
-  const std::uint64_t s = seed();
+  const std::uint64_t s = tests::seed();
   CAPTURE(s);
   MESSAGE("seed " << s);
-  test::UniqueName name;
+  tests::UniqueName name;
   Model model({.name = name, .capacity_bytes = 64 << 20}, Room::enough, s);
   model.run(60000);
   CHECK(model.stats().evictions == 0);
@@ -216,12 +211,12 @@ TEST_CASE("a segment with room is a map") {
 }
 
 TEST_CASE("a segment that is too small forgets entries whole, and nothing else") {
-  const std::uint64_t s = seed();
+  const std::uint64_t s = tests::seed();
   CAPTURE(s);
   MESSAGE("seed " << s);
   for (const std::size_t capacity : {kMinCapacityBytes, std::size_t{1} << 20}) {
     CAPTURE(capacity);
-    test::UniqueName name;
+    tests::UniqueName name;
     Model model({.name = name, .capacity_bytes = capacity}, Room::too_little, s);
     model.run(60000);
     CHECK(model.stats().evictions > 100);
@@ -231,12 +226,12 @@ TEST_CASE("a segment that is too small forgets entries whole, and nothing else")
 }
 
 TEST_CASE("a rejecting segment never loses an entry, and says when it is full") {
-  const std::uint64_t s = seed();
+  const std::uint64_t s = tests::seed();
   CAPTURE(s);
   MESSAGE("seed " << s);
   for (const std::size_t capacity : {kMinCapacityBytes, std::size_t{2} << 20}) {
     CAPTURE(capacity);
-    test::UniqueName name;
+    tests::UniqueName name;
     Model model({.name = name, .capacity_bytes = capacity, .when_full = WhenFull::reject}, Room::rejecting, s);
     model.run(60000);
     CHECK(model.stats().evictions == 0);
