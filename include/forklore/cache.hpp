@@ -19,18 +19,17 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <forklore/code.hpp>
+#include <forklore/found.hpp>
+#include <forklore/hooks.hpp>
+#include <forklore/options.hpp>
+#include <forklore/stats.hpp>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <forklore/code.hpp>
-#include <forklore/found.hpp>
-#include <forklore/hooks.hpp>
-#include <forklore/options.hpp>
-#include <forklore/stats.hpp>
 
 namespace forklore {
 

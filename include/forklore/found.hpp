@@ -3,9 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
-
 #include <forklore/code.hpp>
+#include <string>
 
 namespace forklore {
 
@@ -23,7 +22,7 @@ struct Version {
 };
 
 struct Found {
-  std::size_t size = 0;      ///< of the value, in bytes
+  std::size_t size = 0;  ///< of the value, in bytes
   std::uint16_t format = 0;
   Version version;
 };

@@ -7,9 +7,9 @@ namespace forklore {
 
 /// Called by the library with no lock held, from the thread that made the call. Each may be nullptr.
 struct Hooks {
-  void (*before_wait)() = nullptr;                  ///< about to wait for a lock (release an interpreter lock here)
-  void (*after_wait)() = nullptr;                   ///< the wait is over; pairs with before_wait
-  void (*log)(std::string_view line) = nullptr;     ///< a thing an operator wants to know: moved to a successor
+  void (*before_wait)() = nullptr;               ///< about to wait for a lock (release an interpreter lock here)
+  void (*after_wait)() = nullptr;                ///< the wait is over; pairs with before_wait
+  void (*log)(std::string_view line) = nullptr;  ///< a thing an operator wants to know: moved to a successor
 };
 
 /// Sets the hooks of this process. Call it once, before the first Cache is used by another thread.

@@ -15,12 +15,12 @@ namespace forklore {
 
 /// A time to live. Zero or less is "already expired": the entry is not kept.
 using Ttl = std::chrono::milliseconds;
-inline constexpr Ttl kForever = Ttl::max();      ///< the entry never expires
-inline constexpr Ttl kDefaultTtl = Ttl::min();   ///< what Options::default_ttl says
+inline constexpr Ttl kForever = Ttl::max();     ///< the entry never expires
+inline constexpr Ttl kDefaultTtl = Ttl::min();  ///< what Options::default_ttl says
 
-inline constexpr std::size_t kMaxKeyBytes = 1024;              ///< keys are 1 to this many bytes
-inline constexpr std::size_t kMinCapacityBytes = 128 * 1024;   ///< the smallest segment
-inline constexpr std::size_t kDefaultCapacityBytes = 32 << 20; ///< half of Docker's 64 MiB /dev/shm
+inline constexpr std::size_t kMaxKeyBytes = 1024;               ///< keys are 1 to this many bytes
+inline constexpr std::size_t kMinCapacityBytes = 128 * 1024;    ///< the smallest segment
+inline constexpr std::size_t kDefaultCapacityBytes = 32 << 20;  ///< half of Docker's 64 MiB /dev/shm
 inline constexpr std::size_t kMaxCapacityBytes = std::size_t{16} << 30;
 
 /// Where a segment's memory lies.
@@ -47,10 +47,11 @@ struct Options {
   /// when_full, stripes or max_value_bytes, if given) makes an empty successor, to which all processes move.
   std::size_t capacity_bytes = 0;
   Ttl default_ttl = kForever;
-  WhenFull when_full = WhenFull::evict;  ///< belongs to the segment: looked at when capacity_bytes is given or none is there
-  ::mode_t mode = 0600;                  ///< of a new segment, set explicitly whatever the umask
-  std::optional<::uid_t> owner = {};     ///< whose segment it is; none: the effective user's own
-  bool read_only = false;                ///< maps without write access; every write answers Code::read_only
+  WhenFull when_full =
+      WhenFull::evict;   ///< belongs to the segment: looked at when capacity_bytes is given or none is there
+  ::mode_t mode = 0600;  ///< of a new segment, set explicitly whatever the umask
+  std::optional<::uid_t> owner = {};  ///< whose segment it is; none: the effective user's own
+  bool read_only = false;             ///< maps without write access; every write answers Code::read_only
 
   // Speed.
   /// The largest value wanted; larger ones cost stripes, since a value must fit a quarter of one (a sixteenth

@@ -5,10 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <forklore/options.hpp>
 #include <string>
 #include <vector>
-
-#include <forklore/options.hpp>
 
 namespace forklore {
 
@@ -16,36 +15,36 @@ namespace forklore {
 struct Stats {
   // The segment.
   std::size_t capacity_bytes = 0;
-  std::size_t max_value_bytes = 0;   ///< larger values answer too_large
+  std::size_t max_value_bytes = 0;  ///< larger values answer too_large
   unsigned stripes = 0;
   std::size_t chunk_bytes = 0;
-  unsigned chunks = 0;               ///< in all stripes
+  unsigned chunks = 0;  ///< in all stripes
   unsigned free_chunks = 0;
   WhenFull when_full = WhenFull::evict;
-  std::uint64_t age_seconds = 0;     ///< since the segment was made
+  std::uint64_t age_seconds = 0;  ///< since the segment was made
   // What lies in it, at the moment of asking.
-  std::uint64_t entries = 0;         ///< with those that have expired and are not yet collected
-  std::uint64_t slots = 0;           ///< entries that the index has room for
-  std::uint64_t live_bytes = 0;      ///< of entries, headers included
-  std::uint64_t index_bytes = 0;     ///< buckets, ghosts, chunk tables and headers
+  std::uint64_t entries = 0;      ///< with those that have expired and are not yet collected
+  std::uint64_t slots = 0;        ///< entries that the index has room for
+  std::uint64_t live_bytes = 0;   ///< of entries, headers included
+  std::uint64_t index_bytes = 0;  ///< buckets, ghosts, chunk tables and headers
   // Calls.
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
-  std::uint64_t writes = 0;          ///< that changed something: set, add, replace, increment, touch, compare_and_set
+  std::uint64_t writes = 0;  ///< that changed something: set, add, replace, increment, touch, compare_and_set
   std::uint64_t erases = 0;
-  std::uint64_t refused = 0;         ///< too_large, full, overflow, not_a_number
-  std::uint64_t busy = 0;            ///< calls that gave up waiting for a lock
-  std::uint64_t rereads = 0;         ///< reads begun again because a writer came between
+  std::uint64_t refused = 0;  ///< too_large, full, overflow, not_a_number
+  std::uint64_t busy = 0;     ///< calls that gave up waiting for a lock
+  std::uint64_t rereads = 0;  ///< reads begun again because a writer came between
   // Work of the cache itself.
-  std::uint64_t evictions = 0;       ///< live entries that left for lack of room
-  std::uint64_t bucket_evictions = 0;///< of these, because both buckets of a new key were full
-  std::uint64_t expirations = 0;     ///< expired entries collected
-  std::uint64_t moves = 0;           ///< entries copied to save them from a reclaimed chunk
-  std::uint64_t reclaims = 0;        ///< chunks made free
-  std::uint64_t recoveries = 0;      ///< stripes taken over from a dead owner
-  std::uint64_t resets = 0;          ///< stripes emptied because they were damaged
-  std::uint64_t reattachments = 0;   ///< times that this process moved to a successor
-  std::vector<::pid_t> processes;    ///< that have called it and still live
+  std::uint64_t evictions = 0;         ///< live entries that left for lack of room
+  std::uint64_t bucket_evictions = 0;  ///< of these, because both buckets of a new key were full
+  std::uint64_t expirations = 0;       ///< expired entries collected
+  std::uint64_t moves = 0;             ///< entries copied to save them from a reclaimed chunk
+  std::uint64_t reclaims = 0;          ///< chunks made free
+  std::uint64_t recoveries = 0;        ///< stripes taken over from a dead owner
+  std::uint64_t resets = 0;            ///< stripes emptied because they were damaged
+  std::uint64_t reattachments = 0;     ///< times that this process moved to a successor
+  std::vector<::pid_t> processes;      ///< that have called it and still live
 };
 
 /// A segment that exists on this host.
@@ -53,8 +52,8 @@ struct SegmentInfo {
   std::string name;
   std::string path;
   ::uid_t owner = 0;
-  std::size_t capacity_bytes = 0;    ///< 0: not yet, or no longer, a sound segment
-  bool attached = false;             ///< some process has it mapped
+  std::size_t capacity_bytes = 0;  ///< 0: not yet, or no longer, a sound segment
+  bool attached = false;           ///< some process has it mapped
 };
 
 }  // namespace forklore

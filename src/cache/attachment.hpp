@@ -25,14 +25,14 @@ namespace forklore {
 struct View {
   View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file);
 
-  std::uint64_t id;                 // differs between all views of a process's life
-  base::FileIdentity identity;      // zero: memory without a name
+  std::uint64_t id;             // differs between all views of a process's life
+  base::FileIdentity identity;  // zero: memory without a name
   base::LockDomain domain;
   base::Mapping mapping;
-  int descriptor = -1;              // kept only where the mapping alone does not keep the flock
+  int descriptor = -1;  // kept only where the mapping alone does not keep the flock
   store::Segment segment;
-  std::atomic<bool> foreign{false}; // forked into another pid namespace: locks may not be touched. Relaxed: set by the
-                                    // thread that looks, before its first lock
+  std::atomic<bool> foreign{false};  // forked into another pid namespace: locks may not be touched. Relaxed: set by the
+                                     // thread that looks, before its first lock
 };
 
 class Attachment {
@@ -47,14 +47,16 @@ class Attachment {
 
   /// The current view. boottime: now, in ms.
   View& view(std::uint64_t boottime) noexcept {
-    if (boottime - looked_.load(std::memory_order_relaxed) >= kLookEvery) [[unlikely]] look(boottime);
+    if (boottime - looked_.load(std::memory_order_relaxed) >= kLookEvery) [[unlikely]]
+      look(boottime);
     return *current_.load(std::memory_order_acquire);  // partner: the release in look()
   }
   [[nodiscard]] View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
   /// What this thread counts on in a view.
   static const store::Counter& counter(View& view) noexcept {
     const Claimed& mine = claimed[view.id % kKept];
-    if (mine.view == view.id && mine.epoch == base::self().epoch) [[likely]] return mine.counter;
+    if (mine.view == view.id && mine.epoch == base::self().epoch) [[likely]]
+      return mine.counter;
     return claim(view);
   }
 
@@ -80,9 +82,9 @@ class Attachment {
   const Options options_;
   const std::filesystem::path path_;
   std::atomic<View*> current_{nullptr};
-  std::atomic<std::uint64_t> looked_{0};         // boottime of the last look; whoever moves it on looks
+  std::atomic<std::uint64_t> looked_{0};  // boottime of the last look; whoever moves it on looks
   std::atomic<std::uint64_t> reattachments_{0};
-  std::vector<std::unique_ptr<View>> views_;     // guarded by the registry's mutex; the last is the current one
+  std::vector<std::unique_ptr<View>> views_;  // guarded by the registry's mutex; the last is the current one
 };
 
 }  // namespace forklore

@@ -30,7 +30,7 @@ class Call {
   [[nodiscard]] bool may_write() const noexcept {
     return view_.segment.writable() && !view_.foreign.load(std::memory_order_relaxed);
   }
-  void count(store::Word CounterLine::* word, std::uint64_t n = 1) const noexcept {
+  void count(store::Word CounterLine::*word, std::uint64_t n = 1) const noexcept {
     if (view_.segment.writable()) counter_.add(word, n);
   }
   [[nodiscard]] std::uint64_t expiry(Ttl ttl, Ttl default_ttl) const noexcept {
@@ -46,7 +46,8 @@ class Call {
             std::chrono::milliseconds timeout) const {
     std::uint64_t rereads = 0;
     const Code code = segment().stripe_of(hash).read({key, hash}, now(), room, reading, timeout, rereads);
-    if (rereads != 0) [[unlikely]] count(&CounterLine::rereads, rereads);
+    if (rereads != 0) [[unlikely]]
+      count(&CounterLine::rereads, rereads);
     count(code == Code::not_found ? &CounterLine::misses : &CounterLine::hits);
     return code;
   }
@@ -285,8 +286,8 @@ Code Cache::touch(std::string_view key, Ttl ttl) noexcept {
   });
 }
 
-Code Cache::increment(std::string_view key, std::int64_t delta, std::int64_t& now,
-                      std::optional<std::int64_t> initial, Ttl ttl) noexcept {
+Code Cache::increment(std::string_view key, std::int64_t delta, std::int64_t& now, std::optional<std::int64_t> initial,
+                      Ttl ttl) noexcept {
   if (!is_key(key)) return Code::invalid_key;
   const Call call(*attachment_);
   const std::uint64_t expiry = call.expiry(ttl, default_ttl_);
@@ -340,8 +341,8 @@ Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std
   const std::size_t enough = keys.size() + limit;
   while (cursor.position < all && keys.size() < enough) {
     store::Stripe& stripe = call.segment().stripe(static_cast<std::uint32_t>(cursor.position / each));
-    const Code code = stripe.keys_in(static_cast<std::uint32_t>(cursor.position % each), call.now(), prefix, keys,
-                                     lock_timeout_);
+    const Code code =
+        stripe.keys_in(static_cast<std::uint32_t>(cursor.position % each), call.now(), prefix, keys, lock_timeout_);
     if (code != Code::ok) return code;
     ++cursor.position;
   }

@@ -32,8 +32,8 @@ std::string in_words(std::uint64_t bytes) {
   std::size_t unit = 0;
   for (; amount >= 1024 && unit + 1 < kUnits.size(); ++unit) amount /= 1024;
   std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), amount == static_cast<double>(static_cast<std::uint64_t>(amount)) ? "%.0f" : "%.1f",
-                amount);
+  std::snprintf(text.data(), text.size(),
+                amount == static_cast<double>(static_cast<std::uint64_t>(amount)) ? "%.0f" : "%.1f", amount);
   return std::string(text.data()) + " " + kUnits[unit];
 }
 
@@ -55,7 +55,8 @@ void check_options(const Options& options) {
            " and " + in_words(kMaxCapacityBytes));
   }
   if (options.stripes != 0 && (options.stripes > store::kMaxStripes || !std::has_single_bit(options.stripes))) {
-    refuse("stripes: " + std::to_string(options.stripes) + " is not a power of two from 1 to 64 (0: chosen by capacity)");
+    refuse("stripes: " + std::to_string(options.stripes) +
+           " is not a power of two from 1 to 64 (0: chosen by capacity)");
   }
   if (options.lock_timeout < std::chrono::milliseconds{0} || options.lock_timeout > std::chrono::hours{1}) {
     refuse("lock_timeout: not between 0 and an hour");

@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <thread>
 
 #include "base/room.hpp"
@@ -25,7 +25,8 @@ class Patience {
   explicit Patience(const path& file) : file_(file) {}
   void wait() {
     if (std::chrono::steady_clock::now() > until_) {
-      fail(std::errc::timed_out, file_.string() + ": another process has kept it locked for 10 seconds while making it");
+      fail(std::errc::timed_out,
+           file_.string() + ": another process has kept it locked for 10 seconds while making it");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -71,7 +72,8 @@ base::LockDomain own_domain(bool named) {
   const base::DomainLookup lookup = base::lock_domain();
   if (!lookup.known && named) {
     fail(std::errc::not_supported,
-         "/proc is not that of this pid namespace, so it cannot be known with whom locks may be shared; mount it, or use "
+         "/proc is not that of this pid namespace, so it cannot be known with whom locks may be shared; mount it, or "
+         "use "
          "place = anonymous");
   }
   return lookup.domain;
@@ -82,14 +84,13 @@ void fill(const path& name, base::File& f, const store::Shape& shape, const Opti
   const store::Geometry geometry = plan_or_throw(shape);
   const std::uint64_t bytes = geometry.shape.capacity;
   const bool in_memory = options.place != Place::file;
-  std::error_code error;
-  f.allocate(0, error);
+  const std::uint64_t more = bytes - std::min(bytes, f.size());  // what an unfinished segment has taken is there
   if (!f.promises_allocation()) {
     fail(std::errc::not_supported,
          name.string() + ": its file system does not keep what it allocates (SIGBUS is possible); use another");
   }
   const path directory = options.place == Place::anonymous ? path{} : name.parent_path();
-  if (const auto shortage = base::find_shortage(directory, bytes, in_memory)) {
+  if (const auto shortage = base::find_shortage(directory, more, in_memory)) {
     fail(std::errc::not_enough_memory, name.string() + ": capacity_bytes asks for " + in_words(bytes) + " (" +
                                            std::to_string(bytes) + "), and " + shortage->limit + " has " +
                                            in_words(shortage->available) + " (" + std::to_string(shortage->available) +
@@ -100,6 +101,7 @@ void fill(const path& name, base::File& f, const store::Shape& shape, const Opti
     fail(std::error_code(errno, std::generic_category()),
          name.string() + ": owner: cannot give it to user " + std::to_string(*options.owner));
   }
+  std::error_code error;
   f.allocate(bytes, error);
   if (error) fail(error, name.string() + ": cannot take " + in_words(bytes));
   base::Mapping mapping = base::Mapping::map(f, false, error);
@@ -237,7 +239,8 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
     const base::FileIdentity identity = f.identity();
     if (description->domain != domain || description->origin != store::Origin{identity.device, identity.inode}) {
       if (options.read_only) {
-        fail(std::errc::not_supported, name.string() + ": comes from another boot or pid namespace; open it for writing");
+        fail(std::errc::not_supported,
+             name.string() + ": comes from another boot or pid namespace; open it for writing");
       }
       f = {};
       adopt(name, domain, options);

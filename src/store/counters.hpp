@@ -18,7 +18,7 @@ class Counter {
   constexpr Counter() = default;
   Counter(CounterLine* line, bool shared) noexcept : line_(line), shared_(shared) {}
   /// Adds to one of the line's words, as in add(&CounterLine::hits).
-  void add(Word CounterLine::* word, std::uint64_t n = 1) const noexcept {
+  void add(Word CounterLine::*word, std::uint64_t n = 1) const noexcept {
     Word& w = line_->*word;
     if (shared_) {
       w.fetch_add(n, std::memory_order_relaxed);

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::uint64_t kMinChunk = 4096;
 constexpr std::uint64_t kMaxChunk = 1 << 20;
-constexpr std::uint64_t kMinStripe = 128 * kMinChunk;    // unless there is but one
-constexpr std::uint64_t kEntryForSlots = 200;            // an index slot for as many bytes
+constexpr std::uint64_t kMinStripe = 128 * kMinChunk;  // unless there is but one
+constexpr std::uint64_t kEntryForSlots = 200;          // an index slot for as many bytes
 constexpr std::uint64_t kDefaultMaxValue = 1 << 20;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
@@ -92,8 +92,7 @@ Geometry plan(const Shape& shape) noexcept {
   if (shape.stripes > kMaxStripes || (shape.stripes != 0 && !std::has_single_bit(shape.stripes))) return {};
 
   const std::uint64_t wanted =
-      shape.max_value != 0 ? shape.max_value
-                           : std::min(kDefaultMaxValue, largest_value(shape.capacity, shape.reject));
+      shape.max_value != 0 ? shape.max_value : std::min(kDefaultMaxValue, largest_value(shape.capacity, shape.reject));
   const std::uint32_t most = shape.stripes != 0 ? shape.stripes : kMaxStripes;
   const std::uint32_t least = shape.stripes != 0 ? shape.stripes : 1;
   for (std::uint32_t stripes = most; stripes >= least; stripes /= 2) {
@@ -114,12 +113,31 @@ Geometry plan(const Shape& shape) noexcept {
 
 std::uint64_t Geometry::check() const noexcept {
   std::uint64_t sum = 0;
-  for (std::uint64_t x :
-       {shape.capacity, std::uint64_t{shape.stripes}, shape.max_value, std::uint64_t{shape.reject},
-        std::uint64_t{counter_lines}, stripes_at, stripe_bytes, std::uint64_t{chunks}, std::uint64_t{chunk_bytes},
-        std::uint64_t{location_bits}, std::uint64_t{buckets}, std::uint64_t{ghost_words}, std::uint64_t{max_entry},
-        std::uint64_t{reserve_chunks}, states_at, expiries_at, heads_at, generations_at, used_at, first_at, live_at,
-        next_at, buckets_at, ghost_at, chunks_at}) {
+  for (std::uint64_t x : {shape.capacity,
+                          std::uint64_t{shape.stripes},
+                          shape.max_value,
+                          std::uint64_t{shape.reject},
+                          std::uint64_t{counter_lines},
+                          stripes_at,
+                          stripe_bytes,
+                          std::uint64_t{chunks},
+                          std::uint64_t{chunk_bytes},
+                          std::uint64_t{location_bits},
+                          std::uint64_t{buckets},
+                          std::uint64_t{ghost_words},
+                          std::uint64_t{max_entry},
+                          std::uint64_t{reserve_chunks},
+                          states_at,
+                          expiries_at,
+                          heads_at,
+                          generations_at,
+                          used_at,
+                          first_at,
+                          live_at,
+                          next_at,
+                          buckets_at,
+                          ghost_at,
+                          chunks_at}) {
     sum = base::mix(sum ^ x) + x;
   }
   return sum;

@@ -36,9 +36,9 @@ class Index {
       const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
       const auto* words = reinterpret_cast<const __m128i*>(&bucket);
       const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_load_si128(words + i), wanted); };
-      // A word's tag is its highest 16-bit lane, so the sign of its upper half is the answer, and narrowing keeps signs.
-      const __m128i signs =
-          _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
+      // A word's tag is its highest 16-bit lane, so the sign of its upper half is the answer, and narrowing keeps
+      // signs.
+      const __m128i signs = _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
       bits_ = static_cast<unsigned>(_mm_movemask_epi8(signs)) & 0xaaaau;
 #else
       for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
@@ -64,7 +64,8 @@ class Index {
   }
   [[nodiscard]] Bucket* second(std::uint64_t hash, const Bucket* one) const noexcept {
     Bucket* const two = buckets_ + ((hash * 0x9e3779b97f4a7c15u >> 32) * count_ >> 32);
-    if (two != one) [[likely]] return two;
+    if (two != one) [[likely]]
+      return two;
     return two + 1 == buckets_ + count_ ? buckets_ : two + 1;
   }
 
@@ -72,14 +73,24 @@ class Index {
     for (const Bucket* bucket : candidates(hash)) __builtin_prefetch(bucket);
   }
 
+  /// The first slot of a key's buckets that carries the tag and that accept(slot, word) takes, or nullptr. The word
+  /// was loaded with relaxed order: under the lock.
+  template <class Accept>
+  [[nodiscard]] Word* find(std::uint64_t hash, std::uint64_t tag, Accept accept) const noexcept {
+    Bucket* bucket = first(hash);
+    for (bool last = false;; last = true, bucket = second(hash, bucket)) {
+      for (Matches match(*bucket, tag); match.any(); match.next()) {
+        Word& slot = bucket->slot[match.slot()];
+        const std::uint64_t word = slot.load(std::memory_order_relaxed);
+        if (word != 0 && tag_of(word) == tag && accept(slot, word)) return &slot;
+      }
+      if (last) return nullptr;
+    }
+  }
   /// The slot that holds exactly this word but for the frequency, or nullptr. Under the lock.
   [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {
-    for (Bucket* bucket : candidates(hash)) {
-      for (Word& slot : bucket->slot) {
-        if (without_frequency(slot.load(std::memory_order_relaxed)) == without_frequency(word)) return &slot;
-      }
-    }
-    return nullptr;
+    return find(hash, tag_of(word),
+                [&](const Word&, std::uint64_t other) { return without_frequency(other ^ word) == 0; });
   }
 
   /// An empty slot for a new key, or nullptr: in its first bucket while that has room to spare, so that most reads look

@@ -169,19 +169,19 @@ static_assert(sizeof(CounterLine) == kLine);
 // ---- Segment header. Checked once at attach and not trusted again; all but magic and clean is constant from then on.
 
 struct SegmentHeader {
-  Word magic;                      // kMagic, stored last with release; partner: the acquire at attach
+  Word magic;  // kMagic, stored last with release; partner: the acquire at attach
   std::uint32_t format_version;
-  std::uint32_t fingerprint;       // of all sizes above
-  std::uint64_t capacity;          // bytes, the file's size
+  std::uint32_t fingerprint;  // of all sizes above
+  std::uint64_t capacity;     // bytes, the file's size
   std::uint32_t stripes;
-  std::uint32_t reject;            // 1: when_full = reject
-  std::uint64_t max_value;         // bytes
-  std::uint64_t geometry_check;    // of all that is derived from the four above
-  std::uint64_t birth_boottime;    // ms; moved on when a file is adopted after a reboot
-  std::uint64_t birth_realtime;    // ms since 1970
-  base::LockDomain domain;         // to whom the lock words mean something
-  std::uint64_t device, inode;     // of the file itself: a copy is not the original
-  HalfWord clean;                  // files: 1 once the last process has let go and all is on disk
+  std::uint32_t reject;          // 1: when_full = reject
+  std::uint64_t max_value;       // bytes
+  std::uint64_t geometry_check;  // of all that is derived from the four above
+  std::uint64_t birth_boottime;  // ms; moved on when a file is adopted after a reboot
+  std::uint64_t birth_realtime;  // ms since 1970
+  base::LockDomain domain;       // to whom the lock words mean something
+  std::uint64_t device, inode;   // of the file itself: a copy is not the original
+  HalfWord clean;                // files: 1 once the last process has let go and all is on disk
 };
 inline constexpr std::size_t kHeaderBytes = 256;
 static_assert(sizeof(SegmentHeader) <= kHeaderBytes && std::is_standard_layout_v<SegmentHeader>);

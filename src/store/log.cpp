@@ -25,7 +25,7 @@ std::uint32_t Log::count(Kind kind) const noexcept {
 }
 
 std::uint32_t Log::oldest(Kind kind) const noexcept {
-  const std::uint32_t open = kind == Kind::free ? count_ : open_chunk(kind);
+  const std::uint32_t open = open_chunk(kind);
   std::uint32_t best = count_;
   std::uint64_t least = ~std::uint64_t{0};
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
@@ -38,10 +38,23 @@ std::uint32_t Log::oldest(Kind kind) const noexcept {
   return best;
 }
 
+std::uint32_t Log::newest_free() const noexcept {
+  std::uint32_t best = count_;
+  std::uint64_t most = 0;
+  for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
+    const std::uint64_t word = state(chunk);
+    if (kind_of(word) == Kind::free && word >= most) {
+      most = word;
+      best = chunk;
+    }
+  }
+  return best;
+}
+
 void Log::create(std::uint64_t random) noexcept {
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
     generations_[chunk].store(static_cast<std::uint32_t>(base::mix(random + chunk)), std::memory_order_relaxed);
-    states_[chunk].store(pack_state(Kind::free, chunk), std::memory_order_relaxed);
+    states_[chunk].store(pack_state(Kind::free, count_ - chunk), std::memory_order_relaxed);
   }
   derive();
 }
@@ -53,7 +66,7 @@ std::uint64_t Log::next_sequence() noexcept {
 }
 
 std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept {
-  std::uint32_t chunk = oldest(Kind::free);
+  std::uint32_t chunk = newest_free();
   if (chunk >= count_) chunk = 0;  // only in a damaged stripe: the caller has seen enough free chunks
   std::atomic_thread_fence(std::memory_order_release);
   generations_[chunk].store(generations_[chunk].load(std::memory_order_relaxed) + 1, std::memory_order_release);

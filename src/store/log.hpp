@@ -71,7 +71,8 @@ class Log {
   /// Copies n bytes that begin skip bytes after place, over the chunks they go on in. The bytes count only after a
   /// second look at the slot. False if the way is barred. Reader.
   [[nodiscard]] bool copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept {
-    if (place.offset + skip + n > chunk_bytes_) [[unlikely]] return copy_spilled(place, skip, to, n);
+    if (place.offset + skip + n > chunk_bytes_) [[unlikely]]
+      return copy_spilled(place, skip, to, n);
     base::racy_copy(to, at(place) + skip, n);
     return true;
   }
@@ -113,6 +114,8 @@ class Log {
   }
   /// The chunk of the log that was taken longest ago and is not open, or size() if there is none.
   [[nodiscard]] std::uint32_t oldest(Kind kind) const noexcept;
+  /// The free chunk that was freed last, or size() if there is none.
+  [[nodiscard]] std::uint32_t newest_free() const noexcept;
   /// Whether an entry may begin at place: it is within what its log has in use.
   [[nodiscard]] bool is_entry_place(Place place, std::uint64_t slot) const noexcept {
     return kind_of(state(place.chunk)) != Kind::free && place.offset < used(place.chunk) &&
@@ -167,8 +170,13 @@ class Log {
     return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask();
   }
   [[nodiscard]] bool copy_spilled(Place place, std::size_t skip, char* to, std::size_t n) const noexcept;
+  /// The chunk in which the last entry of this one goes on; the same one if that is damaged.
+  [[nodiscard]] std::uint32_t following(std::uint32_t chunk) const noexcept {
+    const std::uint32_t next = next_[chunk].load(std::memory_order_relaxed) - 1;
+    return next < count_ ? next : chunk;
+  }
   std::uint64_t next_sequence() noexcept;
-  /// Puts a free chunk at the end of the log, the one that was freed longest ago.
+  /// Puts a free chunk at the end of the log, the one that was freed last: it may still be in the processor's caches.
   std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept;
 
   Word* states_;
@@ -192,46 +200,53 @@ class Log {
 /// Writes an entry's bytes in order, from chunk to chunk.
 class Writer {
  public:
-  Writer(const Log& log, Place place) noexcept : log_(log), place_(place) {}
+  Writer(const Log& log, Place place) noexcept
+      : log_(log), chunk_(place.chunk), to_(log.at(place)), left_(log.chunk_bytes_ - place.offset) {}
 
   void write(const void* from, std::size_t n) noexcept {
-    auto* bytes = static_cast<const char*>(from);
-    while (n > 0) {
-      const std::size_t part = std::min<std::size_t>(n, space());
-      base::racy_fill(log_.at(place_), bytes, part);
-      place_.offset += static_cast<std::uint32_t>(part);
-      bytes += part;
-      n -= part;
-    }
+    auto* bytes = static_cast<const std::byte*>(from);
+    while (n > left_) [[unlikely]] {
+        const std::size_t part = left_;
+        put(bytes, part);
+        bytes += part;
+        n -= part;
+        go_on();
+      }
+    put(bytes, n);
   }
   void write_word(std::uint64_t word) noexcept { write(&word, sizeof word); }
-  /// Copies an entry's bytes from where they lie now; both stay in their chunks' bounds.
+  /// Copies n bytes of an entry from where it lies now.
   void copy(Place from, std::size_t n) noexcept {
     while (n > 0) {
-      if (from.offset == log_.chunk_bytes_) from = following(from.chunk);
-      const std::size_t part = std::min({n, std::size_t{log_.chunk_bytes_ - from.offset}, std::size_t{space()}});
-      base::racy_fill(log_.at(place_), log_.at(from), part);
-      place_.offset += static_cast<std::uint32_t>(part);
+      if (from.offset == log_.chunk_bytes_) from = {log_.following(from.chunk), 0};
+      const std::size_t part = std::min<std::size_t>(n, log_.chunk_bytes_ - from.offset);
+      write(log_.at(from), part);
       from.offset += static_cast<std::uint32_t>(part);
       n -= part;
     }
   }
 
  private:
-  [[nodiscard]] Place following(std::uint32_t chunk) const noexcept {
-    const std::uint32_t next = log_.next_[chunk].load(std::memory_order_relaxed) - 1;
-    return {next < log_.count_ ? next : chunk, 0};
+  void put(const std::byte* from, std::size_t n) noexcept {
+    base::racy_fill(to_, from, n);
+    to_ += n;
+    left_ -= n;
   }
-  [[nodiscard]] std::uint32_t space() noexcept {
-    if (place_.offset == log_.chunk_bytes_) place_ = following(place_.chunk);
-    return log_.chunk_bytes_ - place_.offset;
+  void go_on() noexcept {
+    chunk_ = log_.following(chunk_);
+    to_ = log_.at({chunk_, 0});
+    left_ = log_.chunk_bytes_;
   }
   const Log& log_;
-  Place place_;
+  std::uint32_t chunk_;
+  std::byte* to_;
+  std::size_t left_;  // of the chunk
 };
 
 template <class Visit>
 void Log::for_each_chunk(Place place, std::size_t total, Visit visit) const {
+  if (place.offset + total <= chunk_bytes_) [[likely]]
+    return visit(place.chunk, static_cast<std::uint32_t>(total));
   std::size_t left = total;
   std::uint32_t chunk = place.chunk;
   std::size_t part = std::min<std::size_t>(left, chunk_bytes_ - place.offset);

@@ -44,7 +44,8 @@ std::optional<Description> describe(const SegmentHeader& header, std::uint64_t b
 class Segment {
  public:
   /// Makes a segment in zeroed memory of geometry.shape.capacity bytes; the magic word is stored last.
-  static void create(std::byte* bytes, const Geometry& geometry, const base::LockDomain& domain, Origin origin) noexcept;
+  static void create(std::byte* bytes, const Geometry& geometry, const base::LockDomain& domain,
+                     Origin origin) noexcept;
   /// Empties nothing, but gives locks, counters and time a new beginning for this process's domain and the file's
   /// origin. Only while no other process is attached.
   static void adopt(std::byte* bytes, const Description& description, const base::LockDomain& domain,

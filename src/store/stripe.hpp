@@ -61,7 +61,7 @@ struct Decision {
     erase,
   };
   Action action = Action::nothing;
-  Code code = Code::ok;     ///< what update() answers if that is done
+  Code code = Code::ok;         ///< what update() answers if that is done
   std::string_view value = {};  ///< not from the segment
   std::uint16_t format = 0;
   std::uint64_t expiry = kNever;
@@ -104,9 +104,9 @@ class Stripe {
   /// Fetches what the slots of a key's tag lead to; after prefetch().
   void prefetch_entries(std::uint64_t hash) const noexcept;
   /// Reads an entry. room(found) is asked for memory once the size is known, with no lock held, perhaps more than once;
-  /// nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds begun again. Answers ok, not_found or
-  /// buffer_too_small, and not_found when a lock that is needed in the end stays held for all of timeout. May throw what
-  /// room throws.
+  /// nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds begun again. Answers ok, not_found
+  /// or buffer_too_small, and not_found when a lock that is needed in the end stays held for all of timeout. May throw
+  /// what room throws.
   template <class Room>
   Code read(const Key& key, std::uint64_t now, Room&& room, Reading& reading, std::chrono::milliseconds timeout,
             std::uint64_t& rereads);
@@ -124,7 +124,8 @@ class Stripe {
   /// Removes every entry.
   Code clear(std::chrono::milliseconds timeout) noexcept;
 
-  /// For diagnosis, the one place that allocates under the lock. Checks every invariant and appends what is wrong, each fault a sentence that begins with where.
+  /// For diagnosis, the one place that allocates under the lock. Checks every invariant and appends what is wrong, each
+  /// fault a sentence that begins with where.
   Code verify(const std::string& where, std::chrono::milliseconds timeout, std::vector<std::string>& faults);
 
  private:
@@ -183,7 +184,13 @@ class Stripe {
   // stripe_reclaim.cpp. Under the lock.
   enum class Reclaim : std::uint8_t { evict, compact };
   [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, std::uint64_t now) noexcept;
-  [[nodiscard]] std::uint32_t choose_garbage(std::uint64_t now) const noexcept;
+  /// Where room may be had without evicting; a number past the chunks where there is none.
+  struct Survey {
+    std::uint32_t dead;  ///< a chunk that is wholly dead or expired
+    std::uint32_t best;  ///< the one with the most garbage, if there is more of it in all than can be borne
+    std::uint32_t free;  ///< how many are free
+  };
+  [[nodiscard]] Survey survey(std::uint64_t now) const noexcept;
   [[nodiscard]] std::uint32_t choose_oldest() const noexcept;
   /// Takes every slot off a chunk and frees it; false if a live entry had to stay.
   bool reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept;

@@ -41,7 +41,8 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
     for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
       Word& slot = bucket->slot[match.slot()];
       const std::uint64_t word = slot.load(std::memory_order_acquire);
-      if (tag_of(word) != tag || word == 0) [[unlikely]] continue;
+      if (tag_of(word) != tag || word == 0) [[unlikely]]
+        continue;
 
       Place place;
       EntryHead head;
@@ -50,7 +51,8 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
         if (!unchanged(slot, word)) return Attempt::changed;
         continue;
       }
-      if (head.expired(now)) [[unlikely]] return unchanged(slot, word) ? Attempt::miss : Attempt::changed;
+      if (head.expired(now)) [[unlikely]]
+        return unchanged(slot, word) ? Attempt::miss : Attempt::changed;
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
@@ -64,7 +66,8 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
           return Attempt::changed;
         }
       }
-      if (!unchanged(slot, word)) [[unlikely]] return Attempt::changed;
+      if (!unchanged(slot, word)) [[unlikely]]
+        return Attempt::changed;
       if (writable_) raise_frequency(slot, word);
       return Attempt::hit;
     }

@@ -14,8 +14,8 @@
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kMoves = 16;         // chunks walked with second chances, beyond those that the value needs
-constexpr std::uint32_t kGarbageShare = 8;   // of all bytes, one in so many dead: collect before evicting
+constexpr std::uint32_t kMoves = 16;        // chunks walked with second chances, beyond those that the value needs
+constexpr std::uint32_t kGarbageShare = 8;  // of all bytes, one in so many dead: collect before evicting
 
 }  // namespace
 
@@ -25,42 +25,49 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
   const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoves);
   for (std::uint32_t round = 0;; ++round) {
     const std::uint32_t needed = log_.chunks_needed(kind, head);
-    const std::uint32_t free = log_.count(Kind::free);
-    if (needed == 0 || free >= needed + reserve_chunks_) return true;
-    if (round == rounds) return !reject_ && free >= needed;
+    const Survey found = survey(now);
+    // One dead chunk is taken back even if others are free: what lately died is still in the processor's caches.
+    const bool reuse = round == 0 && found.dead < log_.size();
+    if (needed == 0 || (found.free >= needed + reserve_chunks_ && !reuse)) return true;
+    if (round == rounds) return !reject_ && found.free >= needed;
 
     const bool may_move = reject_ || round < wanted + kMoves;
     Reclaim how = Reclaim::compact;
-    std::uint32_t victim = choose_garbage(now);
+    std::uint32_t victim = found.dead < log_.size() ? found.dead : found.best;
     if (victim >= log_.size()) {
       if (reject_) return false;
       how = Reclaim::evict;
       victim = choose_oldest();
     }
-    if (victim >= log_.size()) return !reject_ && free >= needed;
+    if (victim >= log_.size()) return !reject_ && found.free >= needed;
     if (!reclaim(victim, how, may_move, now)) return false;
   }
 }
 
-std::uint32_t Stripe::choose_garbage(std::uint64_t now) const noexcept {
-  std::uint32_t best = log_.size();
+Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
+  Survey found{log_.size(), log_.size(), 0};
   std::uint32_t most = 0;
   std::uint64_t garbage = 0;
   const std::uint32_t open[] = {log_.open_chunk(Kind::small), log_.open_chunk(Kind::main)};
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
-    if (kind_of(log_.state(chunk)) == Kind::free || chunk == open[0] || chunk == open[1]) continue;
+    if (kind_of(log_.state(chunk)) == Kind::free) {
+      ++found.free;
+      continue;
+    }
+    if (chunk == open[0] || chunk == open[1]) continue;
     const std::uint32_t live = log_.latest_expiry(chunk) <= now ? 0 : log_.live(chunk);
-    if (live == 0) return chunk;
+    if (live == 0 && found.dead == log_.size()) found.dead = chunk;
     const std::uint32_t dead = log_.used(chunk) - std::min(live, log_.used(chunk));
     garbage += dead;
     if (dead > most) {
       most = dead;
-      best = chunk;
+      found.best = chunk;
     }
   }
   const std::uint64_t all = std::uint64_t{log_.size()} * log_.chunk_bytes();
-  if (reject_) return garbage > log_.chunk_bytes() ? best : log_.size();
-  return garbage > all / kGarbageShare ? best : log_.size();
+  const std::uint64_t bearable = reject_ ? log_.chunk_bytes() : all / kGarbageShare;
+  if (garbage <= bearable) found.best = log_.size();
+  return found;
 }
 
 std::uint32_t Stripe::choose_oldest() const noexcept {
@@ -125,8 +132,8 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uin
     evict(entry, from_small);
     return true;
   }
-  const std::uint64_t word =
-      log_.append(target, tag_of(entry.word), entry.head, [&](Writer& out) { out.copy(entry.place, entry.head.total()); });
+  const std::uint64_t word = log_.append(target, tag_of(entry.word), entry.head,
+                                         [&](Writer& out) { out.copy(entry.place, entry.head.total()); });
   publish(*entry.slot, with_frequency(word, frequency));
   log_.forget(entry.place, entry.head);
   count(header_->moves);

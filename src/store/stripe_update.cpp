@@ -50,22 +50,16 @@ Stripe::Guard::~Guard() {
 }
 
 bool Stripe::find(const Key& key, Located& found) const noexcept {
-  const std::uint64_t tag = Index::tag(key.hash);
-  for (Bucket* bucket : index_.candidates(key.hash)) {
-    for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
-      Word& slot = bucket->slot[match.slot()];
-      const std::uint64_t word = slot.load(std::memory_order_relaxed);
-      if (tag_of(word) != tag || word == 0) continue;
-      Place place;
-      EntryHead head;
-      if (log_.locate(word, place) && log_.read_head(place, head) && head.key_size == key.bytes.size() &&
-          base::racy_equal(key.bytes.data(), log_.at(place) + head.key_at(), head.key_size)) {
-        found = {&slot, word, place, head};
-        return true;
-      }
+  return index_.find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
+    if (!log_.locate(word, found.place) || !log_.read_head(found.place, found.head) ||
+        found.head.key_size != key.bytes.size() ||
+        !base::racy_equal(key.bytes.data(), log_.at(found.place) + found.head.key_at(), key.bytes.size())) {
+      return false;
     }
-  }
-  return false;
+    found.slot = &slot;
+    found.word = word;
+    return true;
+  }) != nullptr;
 }
 
 Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
