@@ -98,8 +98,10 @@ void set_serializer_error(const char* message) {
     PyErr_NormalizeException(&type, &cause, &traceback);
     if (traceback != nullptr) PyException_SetTraceback(cause, traceback);
   }
-  PyErr_Format(errors.serializer_error, cause == nullptr ? "%s" : "%s: %S", message, cause);
-  if (cause != nullptr) {
+  if (cause == nullptr) {
+    PyErr_SetString(errors.serializer_error, message);
+  } else {
+    PyErr_Format(errors.serializer_error, "%s: %s: %S", message, Py_TYPE(cause)->tp_name, cause);
     PyObject *outer_type, *outer, *outer_traceback;
     PyErr_Fetch(&outer_type, &outer, &outer_traceback);
     PyErr_NormalizeException(&outer_type, &outer, &outer_traceback);

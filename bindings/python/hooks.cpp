@@ -1,6 +1,5 @@
 #include "hooks.hpp"
 
-#include <cxxabi.h>
 #include <unistd.h>
 
 #include <forklore/hooks.hpp>
@@ -28,7 +27,7 @@ void take_back() {
   PyThreadState* state = std::exchange(given_up, nullptr);
   try {
     PyEval_RestoreThread(state);
-  } catch (abi::__forced_unwind&) {
+  } catch (...) {
     while (true) ::pause();
   }
 }

@@ -39,6 +39,8 @@ class ForkloreCache(BaseCache):
       but then the serializer's own error (PicklingError, AttributeError, TypeError) is raised, as every backend of
       Django does. set_many names both kinds in its answer.
     * add raises TooLarge and Full: False would say that there is an entry. get_or_set returns the value all the same.
+    * get raises forklore.SerializerError for a value that cannot be read back, from the serializer's own error: its
+      class is gone, or another SERIALIZER wrote it.
     * Any write raises forklore.Busy when a living process holds a lock for all of LOCK_TIMEOUT; reads then miss.
     * incr adds to integers of 64 bits alone, over all processes exactly, and keeps the time to live: ValueError if
       there is none, TypeError for anything else, OverflowError past 64 bits, with the value unchanged.
