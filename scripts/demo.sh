@@ -5,8 +5,8 @@
 # and shows what each worker sees through a module-level dict and through Forklore; one worker is killed meanwhile.
 # Then the same in C++: processes that fork, one of which is killed. Exit 0 only if every check holds.
 #
-#   --requests N   how many requests of the shop to play (default 4000)
-#   --workers N    gunicorn's workers, and the processes of the C++ demo (default 4)
+#   --requests N   how many requests of the shop to play (400 to 10000; default 4000)
+#   --workers N    gunicorn's workers, and the processes of the C++ demo (1 to 16; default 4)
 #   --cpp-only     the C++ demo alone; needs no Python
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -14,16 +14,20 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 requests=4000 workers=4 python=yes
 while [ $# -gt 0 ]; do
   case $1 in
-    --requests) requests=${2:?--requests wants a number}; shift ;;
+    --requests) requests=${2:-}; shift ;;
     --requests=*) requests=${1#*=} ;;
-    --workers) workers=${2:?--workers wants a number}; shift ;;
+    --workers) workers=${2:-}; shift ;;
     --workers=*) workers=${1#*=} ;;
     --cpp-only) python=no ;;
     -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) fail "unknown option $1; --help lists them" ;;
   esac
-  shift
+  shift || break
 done
+[[ $requests =~ ^[0-9]{3,5}$ ]] && [ "$requests" -ge 400 ] && [ "$requests" -le 10000 ] ||
+  fail "--requests must be 400 to 10000, not '$requests'"
+[[ $workers =~ ^[0-9]{1,2}$ ]] && [ "$workers" -ge 1 ] && [ "$workers" -le 16 ] ||
+  fail "--workers must be 1 to 16, not '$workers'"
 
 # Installs the package and the demo's requirements into .venv, unless nothing has changed since.
 install_package() {
@@ -51,10 +55,12 @@ quietly demo-build cmake --build "$ROOT/build/demo" --target prefork_demo || exi
 status=0
 if [ $python = yes ]; then
   echo
+  say "a shop under gunicorn"
   "$ROOT/.venv/bin/python" "$ROOT/examples/shop/demo.py" --requests "$requests" --workers "$workers" || status=$?
   [ $status -lt 128 ] || exit $status
 fi
 echo
+say "the same in C++: a server that forks its workers"
 "$ROOT/build/demo/examples/prefork_demo" --workers "$workers" || status=$?
 
 cat <<'NEXT'
