@@ -89,13 +89,15 @@ constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state
 //
 //    63                             16 15            0
 //   +---------------------------------+---------------+
-//   |  expiry, ms since birth         |    format     |   kNever: does not expire
+//   |  expiry, ms since birth         |    format     |   kNever: does not expire; kDead: gone
 //   +---------------+-----------------+---------------+
 //   |     spare     |    key size     |  value size   |   63..48, 47..32, 31..0
 //   +---------------+-----------------+---------------+
 
 inline constexpr std::size_t kEntryHeader = 16;
 inline constexpr std::uint64_t kNever = (std::uint64_t{1} << 48) - 1;
+inline constexpr std::uint64_t kDead =
+    0;  // expiry of an entry that no slot leads to any more; a hint that may be missing
 inline constexpr std::size_t kIntegerBytes = 8;
 inline constexpr std::uint16_t kIntegerFormat = 1;
 

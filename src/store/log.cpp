@@ -86,6 +86,11 @@ void Log::forget(Place place, const EntryHead& head) noexcept {
     const std::uint32_t now = live(chunk);
     live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
   });
+  // Release fence; partner: the acquire fence of a reader that took this for an expired entry.
+  std::atomic_thread_fence(std::memory_order_release);
+  EntryHead dead = head;
+  dead.expiry = kDead;
+  reinterpret_cast<Word*>(at(place))->store(dead.first_word(), std::memory_order_relaxed);
 }
 
 void Log::raise_expiry(Place place, const EntryHead& head, std::uint64_t expiry) noexcept {

@@ -150,7 +150,8 @@ class Log {
   template <class Fill>
   std::uint64_t append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept;
 
-  /// Takes the entry at place out of the live counts of the chunks it covers. After its slot was changed.
+  /// Takes the entry at place out of the live counts of the chunks it covers and marks it dead, which spares whoever
+  /// walks the chunk a search for its slot. After its slot was changed.
   void forget(Place place, const EntryHead& head) noexcept;
   /// Makes the latest expiry of every chunk that the entry covers at least this. Before its own expiry changes.
   void raise_expiry(Place place, const EntryHead& head, std::uint64_t expiry) noexcept;

@@ -102,7 +102,8 @@ bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint6
       return true;
     }
     const auto next = static_cast<std::uint32_t>(place.offset + entry.head.total());
-    if (locate_live(place, 0, entry) && !relocate(entry, how, may_move, now)) return false;
+    const bool dead = entry.head.expiry == kDead;
+    if (!dead && locate_live(place, 0, entry) && !relocate(entry, how, may_move, now)) return false;
     place.offset = next;
   }
   log_.free_chunk(chunk);

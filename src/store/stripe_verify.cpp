@@ -69,6 +69,7 @@ class Stripe::Verifier {
       fault("bucket", bucket, "has a slot that leads to no entry");
       return;
     }
+    if (head.expiry == kDead) fault("bucket", bucket, "has a slot that leads to a dead entry");
     const std::string key(reinterpret_cast<const char*>(log_.at(place)) + head.key_at(), head.key_size);
     const std::uint64_t hash = base::hash(key);
     if (tag_of(word) != Index::tag(hash)) fault("bucket", bucket, "has a slot whose tag is not its key's");
