@@ -1,8 +1,9 @@
 #include "arguments.hpp"
 
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <string>
+#include <system_error>
 
 #include "errors.hpp"
 
@@ -114,9 +115,10 @@ bool parse_size(const char* option, PyObject* object, std::size_t& size) {
   if (unit.size() > 1 && unit.back() == 'I') unit.pop_back();
   constexpr std::string_view kUnits = "BKMGT";
   const std::size_t power = unit.empty() ? 0 : unit.size() == 1 ? kUnits.find(unit[0]) : std::string_view::npos;
-  char* end = nullptr;
-  const double value = number.empty() ? -1 : std::strtod(number.c_str(), &end);
-  if (value < 0 || *end != '\0' || power == std::string_view::npos || std::ldexp(value, static_cast<int>(power) * 10) > 1e18) {
+  double value = 0;  // from_chars: whatever the locale says of decimal points
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (error != std::errc{} || end != number.data() + number.size() || power == std::string_view::npos ||
+      std::ldexp(value, static_cast<int>(power) * 10) > 1e18) {
     set_option_error("%s must be a size such as 67108864, \"64MB\" or \"1.5GB\" (powers of 1024), not %R", option,
                      object);
     return false;

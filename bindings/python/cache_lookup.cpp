@@ -13,8 +13,11 @@ char* room_for_one(void* context, std::size_t, const Found& found) {
 int look_up(const Call& call, PyObject* key, Decoded& decoded, Found& found) {
   Key bytes;
   if (!bytes.take(key)) return -1;
-  const Code code = guarded([&] { return call.cache().get_to(bytes.view(), {&decoded, room_for_one}, found); },
-                            Code::buffer_too_small);
+  const Code code = guarded(
+      [&] {
+        return call.cache().get_to(bytes.view(), {&decoded, room_for_one}, found);
+      },
+      Code::buffer_too_small);
   if (code == Code::ok) return 1;
   if (code == Code::not_found) {
     PyErr_Clear();  // of a room that a later attempt no longer needed

@@ -28,9 +28,7 @@ struct Given {
 
 bool absent(PyObject* object) { return object == nullptr || object == Py_None; }
 
-const char* to_string(Place place) {
-  return place == Place::shm ? "shm" : place == Place::file ? "file" : "anonymous";
-}
+const char* to_string(Place place) { return place == Place::shm ? "shm" : place == Place::file ? "file" : "anonymous"; }
 
 bool parse_when_full(PyObject* object, WhenFull& when_full) {
   if (object == nullptr || (PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, "evict") == 0)) {
@@ -193,9 +191,8 @@ bool parse_place(PyObject* object, Place& place) {
 }
 
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords) {
-  static const char* names[] = {"name",        "capacity",  "place",        "path", "max_value", "stripes",
-                                "default_ttl", "when_full", "lock_timeout", "mode", "owner",     "serializer",
-                                "read_only",   nullptr};
+  static const char* names[] = {"name",      "capacity",     "place", "path",  "max_value",  "stripes",   "default_ttl",
+                                "when_full", "lock_timeout", "mode",  "owner", "serializer", "read_only", nullptr};
   Given given;
   if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|O$OOOOOOOOOOp:Cache", const_cast<char**>(names), &given.name,
                                   &given.capacity, &given.place, &given.path, &given.max_value, &given.stripes,

@@ -25,7 +25,9 @@ void Call::finish() { delete_handle(std::exchange(self_->handle, nullptr)); }
 
 PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t size) {
   switch (code) {
-    case Code::not_found: PyErr_SetObject(PyExc_KeyError, key); break;
+    case Code::not_found:
+      PyErr_SetObject(PyExc_KeyError, key);
+      break;
     case Code::too_large: {
       const std::size_t most = guarded([&] { return call.cache().stats().max_value_bytes; }, std::size_t{0});
       PyErr_Clear();
@@ -33,7 +35,9 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
                    size, key, most);
       break;
     }
-    case Code::invalid_key: PyErr_Format(PyExc_ValueError, "a key is 1 to %zu bytes long", kMaxKeyBytes); break;
+    case Code::invalid_key:
+      PyErr_Format(PyExc_ValueError, "a key is 1 to %zu bytes long", kMaxKeyBytes);
+      break;
     case Code::not_a_number:
       PyErr_Format(PyExc_TypeError, "the value under %R is not an int of 64 bits", key);
       break;
@@ -44,8 +48,12 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
       PyErr_Format(errors.busy, "another process held the lock for all of lock_timeout (%d ms)",
                    static_cast<int>(call.options().lock_timeout.count()));
       break;
-    case Code::read_only: PyErr_SetString(errors.error, "this Cache was opened with read_only=True"); break;
-    default: PyErr_Format(errors.error, "unexpected answer: %s", to_string(code).data()); break;
+    case Code::read_only:
+      PyErr_SetString(errors.error, "this Cache was opened with read_only=True");
+      break;
+    default:
+      PyErr_Format(errors.error, "unexpected answer: %s", to_string(code).data());
+      break;
   }
   return nullptr;
 }
@@ -70,7 +78,8 @@ PyObject* cache_name(PyObject* self, void*) {
 PyObject* cache_path(PyObject* self, void*) {
   const Call call(self);
   if (!call) return nullptr;
-  return guarded([&] { return PyUnicode_DecodeFSDefault(call.cache().path().c_str()); }, static_cast<PyObject*>(nullptr));
+  return guarded([&] { return PyUnicode_DecodeFSDefault(call.cache().path().c_str()); },
+                 static_cast<PyObject*>(nullptr));
 }
 
 PyObject* cache_serializer(PyObject* self, void*) {
@@ -117,12 +126,14 @@ PyMethodDef methods[] = {
      "replace($self, /, key, value, ttl=...)\n--\n\nStores value if key is present; whether it was."},
     {"touch", as_method(cache_touch), kFast,
      "touch($self, /, key, ttl=...)\n--\n\nGives the entry a new time to live; whether there was one."},
-    {"delete", as_method(cache_delete), kFast, "delete($self, /, key)\n--\n\nRemoves the entry; whether there was one."},
+    {"delete", as_method(cache_delete), kFast,
+     "delete($self, /, key)\n--\n\nRemoves the entry; whether there was one."},
     {"incr", as_method(cache_incr), kFast,
      "incr($self, /, key, delta=1, *, initial=None, ttl=...)\n--\n\nAdds delta to an integer; the sum."},
     {"decr", as_method(cache_decr), kFast,
      "decr($self, /, key, delta=1, *, initial=None, ttl=...)\n--\n\nTakes delta from an integer; the difference."},
-    {"ttl", as_method(cache_ttl), kFast, "ttl($self, /, key)\n--\n\nThe seconds the entry has left, None if it never expires."},
+    {"ttl", as_method(cache_ttl), kFast,
+     "ttl($self, /, key)\n--\n\nThe seconds the entry has left, None if it never expires."},
     {"gets", as_method(cache_gets), kFast,
      "gets($self, /, key, default=None)\n--\n\n(value, version) for cas(), or (default, None)."},
     {"cas", as_method(cache_cas), kFast,
@@ -143,16 +154,14 @@ PyMethodDef methods[] = {
     {"__reduce__", cache_reduce, METH_NOARGS, "__reduce__($self, /)\n--\n\nPickled by name."},
     {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef properties[] = {
-    {"name", cache_name, nullptr, "The segment's name.", nullptr},
-    {"path", cache_path, nullptr, "The file behind the segment.", nullptr},
-    {"serializer", cache_serializer, nullptr, "The name of the serializer.", nullptr},
-    {"closed", cache_closed, nullptr, "Whether close() has been called.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef properties[] = {{"name", cache_name, nullptr, "The segment's name.", nullptr},
+                            {"path", cache_path, nullptr, "The file behind the segment.", nullptr},
+                            {"serializer", cache_serializer, nullptr, "The name of the serializer.", nullptr},
+                            {"closed", cache_closed, nullptr, "Whether close() has been called.", nullptr},
+                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(CacheObject, weak_references), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(CacheObject, weak_references), READONLY, nullptr},
+                         {nullptr, 0, 0, 0, nullptr}};
 
 constexpr const char* kDoc =
     "Cache(name, capacity=None, *, place='shm', path=None, max_value=None, stripes=0, default_ttl=None,\n"

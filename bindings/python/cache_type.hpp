@@ -22,11 +22,10 @@ struct Handle {
 };
 
 struct CacheObject {
-  PyObject_HEAD
-  PyObject* weak_references;
-  Handle* handle;         // nullptr: not opened, or closed with no call in flight. Guarded by the GIL, as all here.
-  unsigned calls;         // in flight; some of them may have given up the GIL
-  bool closed;            // no call may begin
+  PyObject_HEAD PyObject* weak_references;
+  Handle* handle;  // nullptr: not opened, or closed with no call in flight. Guarded by the GIL, as all here.
+  unsigned calls;  // in flight; some of them may have given up the GIL
+  bool closed;     // no call may begin
   Serializer serializer;
 };
 

@@ -38,8 +38,7 @@ bool parse_prefix(PyObject* object, std::string& prefix) {
 
 // What keys() answers: fetches a batch at a time.
 struct KeyIterator {
-  PyObject_HEAD
-  PyObject* cache;
+  PyObject_HEAD PyObject* cache;
   std::string* prefix;
   std::vector<std::string>* batch;
   std::size_t next;

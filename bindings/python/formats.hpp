@@ -20,7 +20,6 @@
 #pragma once
 
 #include <cstdint>
-
 #include <forklore/found.hpp>
 
 namespace forklore::python {

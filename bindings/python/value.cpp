@@ -17,10 +17,14 @@ Calls pickle_calls, json_calls, msgpack_calls;
 
 Calls* calls_of(Serializer serializer) {
   switch (serializer) {
-    case Serializer::pickle: return &pickle_calls;
-    case Serializer::json: return &json_calls;
-    case Serializer::msgpack: return &msgpack_calls;
-    case Serializer::none: break;
+    case Serializer::pickle:
+      return &pickle_calls;
+    case Serializer::json:
+      return &json_calls;
+    case Serializer::msgpack:
+      return &msgpack_calls;
+    case Serializer::none:
+      break;
   }
   return nullptr;
 }
@@ -81,10 +85,14 @@ PyObject* damaged(std::uint16_t format, std::size_t size) {
 
 const char* to_string(Serializer serializer) {
   switch (serializer) {
-    case Serializer::pickle: return "pickle";
-    case Serializer::json: return "json";
-    case Serializer::msgpack: return "msgpack";
-    case Serializer::none: break;
+    case Serializer::pickle:
+      return "pickle";
+    case Serializer::json:
+      return "json";
+    case Serializer::msgpack:
+      return "msgpack";
+    case Serializer::none:
+      break;
   }
   return "none";
 }
@@ -211,7 +219,8 @@ PyObject* Decoded::decode(Serializer serializer) {
   const auto size = static_cast<Py_ssize_t>(size_);
   const char* data = object_ ? data_ : small_;
   switch (format_) {
-    case kBytes: return object_.release();
+    case kBytes:
+      return object_.release();
     case kAscii:
       if (!is_ascii(data, size_)) return damaged(format_, size_);
       return object_ ? object_.release() : PyUnicode_DecodeASCII(data, size, nullptr);
@@ -221,12 +230,18 @@ PyObject* Decoded::decode(Serializer serializer) {
       return text;
     }
     case kInteger:
-    case kReal: return number();
-    case kTrue: return Py_NewRef(Py_True);
-    case kFalse: return Py_NewRef(Py_False);
-    case kNone: return Py_NewRef(Py_None);
-    case kBig: return big();
-    default: return serialized(serializer);
+    case kReal:
+      return number();
+    case kTrue:
+      return Py_NewRef(Py_True);
+    case kFalse:
+      return Py_NewRef(Py_False);
+    case kNone:
+      return Py_NewRef(Py_None);
+    case kBig:
+      return big();
+    default:
+      return serialized(serializer);
   }
 }
 
