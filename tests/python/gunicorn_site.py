@@ -1,6 +1,7 @@
 """A Django site for gunicorn: the WSGI application `gunicorn_site:application`.
 
-TEST_SEGMENT names the segment, TEST_CAPACITY_FILE a file with its capacity. Every answer is JSON with the worker's pid.
+TEST_SEGMENT names the segment, TEST_CAPACITY_FILE a file with its capacity, TEST_PLACE where it lies. Every answer is
+JSON with the worker's pid.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ settings.configure(
         "default": {
             "BACKEND": "forklore.django.ForkloreCache",
             "LOCATION": os.environ["TEST_SEGMENT"],
-            "OPTIONS": {"CAPACITY": Path(os.environ["TEST_CAPACITY_FILE"]).read_text()},
+            "OPTIONS": {
+                "CAPACITY": Path(os.environ["TEST_CAPACITY_FILE"]).read_text(),
+                "PLACE": os.environ["TEST_PLACE"],
+            },
         }
     },
     MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
@@ -94,3 +98,4 @@ urlpatterns = [
     path("hold", hold),
 ]
 application = get_wsgi_application()
+cache.set("warm", 1)  # under --preload this opens the segment before the fork

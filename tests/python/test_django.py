@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache, CacheKeyWarning
+from django.utils.safestring import SafeString, mark_safe
 
 import forklore
 from forklore.django import ForkloreCache
@@ -288,6 +289,17 @@ def test_close_costs_and_loses_nothing(cache: Any, backend: ForkloreCache) -> No
     assert backend.close(signal=None, sender=None) is None
     assert cache.get("k") == 1
     assert ForkloreCache.close is BaseCache.close
+
+
+def test_a_safe_string_stays_safe(cache: Any) -> None:
+    cache.set("k", mark_safe("<b>"))
+    assert type(cache.get("k")) is SafeString
+
+
+def test_a_fresh_copy_each_time(cache: Any) -> None:
+    cache.set("k", [1])
+    cache.get("k").append(2)
+    assert cache.get("k") == [1]
 
 
 # Keys

@@ -29,7 +29,7 @@ KB = 1024
 class Site:
     """gunicorn and its workers. Requests go each over a connection of its own, so that all workers get some."""
 
-    def __init__(self, segment: str, directory: Path) -> None:
+    def __init__(self, segment: str, directory: Path, place: str = "shm", *arguments: str) -> None:
         self.segment = segment
         self.capacity_file = directory / "capacity"
         self.log = directory / "gunicorn.log"
@@ -39,9 +39,10 @@ class Site:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), "--bind", f"fd://{listener.fileno()}",
                  "--config", str(HERE / "gunicorn_conf.py"), "--chdir", str(HERE), "--worker-tmp-dir", str(directory),
-                 "--error-logfile", str(self.log), "gunicorn_site:application"],
+                 "--error-logfile", str(self.log), *arguments, "gunicorn_site:application"],
                 pass_fds=[listener.fileno()],
-                env={**os.environ, "TEST_SEGMENT": segment, "TEST_CAPACITY_FILE": str(self.capacity_file)},
+                env={**os.environ, "TEST_SEGMENT": segment, "TEST_CAPACITY_FILE": str(self.capacity_file),
+                     "TEST_PLACE": place},
             )  # fmt: skip
 
     def say_capacity(self, size: int) -> None:
@@ -131,6 +132,21 @@ def test_all_workers_see_one_state(site: Site) -> None:
     assert cookie is not None
     visits = [site.ask("/visit", {"Cookie": cookie.split(";")[0]})["visits"] for _ in range(20)]
     assert visits == list(range(2, 22))
+
+
+@pytest.mark.parametrize("place", ["shm", "anonymous"])
+def test_opened_before_the_fork(name: str, tmp_path: Path, place: str) -> None:
+    """--preload: the workers inherit the handle that the master opened."""
+    site = Site(name, tmp_path, place, "--preload")
+    try:
+        site.ask("/put/k/hello")
+        assert site.agree("k", "hello")
+        os.kill(site.ask("/stats")["pid"], signal.SIGKILL)
+        assert sorted(site.ask("/count")["count"] for _ in range(20)) == list(range(1, 21))
+        assert site.agree("k", "hello")
+        assert len(segment_files(name)) == (place == "shm")
+    finally:
+        site.stop()
 
 
 def test_removal_under_running_workers(site: Site) -> None:
