@@ -1,0 +1,172 @@
+#include "crash/scenario.hpp"
+
+#include "crash/workshop.hpp"
+
+namespace forklore::crash {
+namespace {
+
+using Call = Workshop::Call;
+
+std::uint64_t risen(const Snapshot& before, const Snapshot& after, std::uint64_t Stats::*count) {
+  return after.stats().*count - before.stats().*count;
+}
+
+/// How many entries lie elsewhere after a call, in a log of their own kind or in the other.
+struct Moved {
+  unsigned within = 0, promoted = 0;
+};
+Moved moved(const Snapshot& before, const Snapshot& after) {
+  Moved count;
+  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Place place) {
+    const std::uint64_t now = after.word_of(key);
+    if (!key.starts_with("old-") || now == 0 || now == store::without_frequency(word)) return;
+    store::Place there;
+    if (!after.log().locate(now, there)) return;
+    const auto was = store::kind_of(before.log().state(place.chunk));
+    const auto is = store::kind_of(after.log().state(there.chunk));
+    ++(was == store::Kind::small && is == store::Kind::main ? count.promoted : count.within);
+  });
+  return count;
+}
+
+/// Whether a chunk was freed into which a live value goes on from the chunk before, and that value was moved.
+bool straddler_moved(const Snapshot& before, const Snapshot& after) {
+  bool found = false;
+  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Place) {
+    const std::uint64_t now = after.word_of(key);
+    if (!key.starts_with("old-") || now == 0 || now == store::without_frequency(word)) return;
+    for (std::uint32_t chunk = 0; chunk < before.log().size(); ++chunk) {
+      const bool opens = store::kind_of(before.log().state(chunk)) != store::Kind::free &&
+                         before.log().head(chunk) == store::without_frequency(word);
+      found |= opens && before.log().state(chunk) != after.log().state(chunk);
+    }
+  });
+  return found;
+}
+
+/// Sets of keys of their own, "new-N".
+std::function<Call(unsigned)> sets(std::size_t size) {
+  return [size](unsigned n) { return set_call(numbered("new-", n), static_cast<std::uint16_t>(n), size); };
+}
+
+/// A call on a segment that is about half full.
+template <class MakeCall>
+Scenario simple(const std::string& name, MakeCall make_call) {
+  return {name, [make_call](std::uint64_t seed) {
+            Workshop shop(seed);
+            shop.work(120, 600);
+            const Call call = make_call(shop);
+            return shop.with(call);
+          }};
+}
+
+Prepared prepare_recover(std::uint64_t seed) {
+  // A death between the state of a chunk just taken and the words that follow from it: recover() has most to store.
+  Workshop shop(seed);
+  Prepared prepared = shop.find(sets(500), [](const Snapshot& before, const Snapshot& after) {
+    return risen(before, after, &Stats::reclaims) > 0;
+  });
+  auto* header = reinterpret_cast<store::StripeHeader*>(prepared.image.data() + prepared.geometry.stripes_at);
+  for (store::HalfWord& open : header->open) open.store(0);
+  header->sequence.store(0);
+  set_lock_word(prepared.image, prepared.geometry, FUTEX_OWNER_DIED);
+  return prepared;
+}
+
+}  // namespace
+
+std::vector<Scenario> scenarios() {
+  std::vector<Scenario> all;
+  all.push_back(simple("insert", [](Workshop&) { return set_call("new", 1, 100); }));
+  all.push_back(simple("overwrite", [](Workshop& shop) {
+    set_call("new", 1, 100)(shop.cache());
+    return set_call("new", 2, 150);
+  }));
+  all.push_back(simple("increment", [](Workshop& shop) -> Call {
+    std::int64_t now = 0;
+    static_cast<void>(shop.cache().increment("count", 1, now, 41));
+    return [](Cache& cache) {
+      std::int64_t sum = 0;
+      static_cast<void>(cache.increment("count", 1, sum));
+    };
+  }));
+  all.push_back(simple("increment, absent", [](Workshop&) -> Call {
+    return [](Cache& cache) {
+      std::int64_t sum = 0;
+      static_cast<void>(cache.increment("count", 1, sum, 41));
+    };
+  }));
+  all.push_back(simple("touch", [](Workshop& shop) -> Call {
+    std::string value;
+    make_checked(1, 1, 6000, value);
+    static_cast<void>(shop.cache().set("new", value, std::chrono::hours(3)));
+    return [](Cache& cache) { static_cast<void>(cache.touch("new", std::chrono::hours(50))); };
+  }));
+  all.push_back(simple("erase", [](Workshop& shop) -> Call {
+    set_call("new", 1, 6000)(shop.cache());
+    return [](Cache& cache) { static_cast<void>(cache.erase("new")); };
+  }));
+  all.push_back(simple("compare-and-set", [](Workshop& shop) -> Call {
+    set_call("new", 1, 100)(shop.cache());
+    std::string value;
+    Found found;
+    static_cast<void>(shop.cache().get("new", value, &found));
+    make_checked(2, 2, 120, value);
+    return [found, value](Cache& cache) { static_cast<void>(cache.compare_and_set("new", found.version, value)); };
+  }));
+  all.push_back(simple("read", [](Workshop& shop) -> Call {
+    set_call("new", 1, 5000)(shop.cache());
+    return [](Cache& cache) { static_cast<void>(cache.get("new")); };
+  }));
+  all.push_back(simple("spilled value", [](Workshop&) { return set_call("new", 1, 10'000); }));
+  all.push_back(simple("spilled value over another", [](Workshop& shop) {
+    set_call("new", 1, 9000)(shop.cache());
+    return set_call("new", 2, 5000);
+  }));
+  all.push_back(
+      simple("clear", [](Workshop&) -> Call { return [](Cache& cache) { static_cast<void>(cache.clear()); }; }));
+
+  all.push_back({"insert that evicts", [](std::uint64_t seed) {
+                   return Workshop(seed).find(sets(300), [](const Snapshot& before, const Snapshot& after) {
+                     return risen(before, after, &Stats::evictions) > 0 &&
+                            risen(before, after, &Stats::bucket_evictions) == 0;
+                   });
+                 }});
+  all.push_back({"insert that promotes", [](std::uint64_t seed) {
+                   return Workshop(seed).find(sets(300), [](const Snapshot& before, const Snapshot& after) {
+                     return moved(before, after).promoted >= 2;
+                   });
+                 }});
+  all.push_back({"insert that compacts", [](std::uint64_t seed) {
+                   return Workshop(seed).find(sets(300), [](const Snapshot& before, const Snapshot& after) {
+                     return moved(before, after).within >= 2 && risen(before, after, &Stats::evictions) == 0;
+                   });
+                 }});
+  all.push_back(
+      {"insert that compacts, reject", [](std::uint64_t seed) {
+         return Workshop(seed, WhenFull::reject)
+             .find(
+                 sets(300),
+                 [](const Snapshot& before, const Snapshot& after) { return moved(before, after).within >= 2; }, 400);
+       }});
+  all.push_back({"straddled chunk reclaimed",
+                 [](std::uint64_t seed) { return Workshop(seed).find(sets(300), straddler_moved, 5000); }});
+  all.push_back({"spilled value that evicts", [](std::uint64_t seed) {
+                   return Workshop(seed).find(sets(9000), [](const Snapshot& before, const Snapshot& after) {
+                     return risen(before, after, &Stats::evictions) > 0 && risen(before, after, &Stats::moves) > 0;
+                   });
+                 }});
+  all.push_back({"bucket overflow", [](std::uint64_t seed) {
+                   Workshop shop(seed);
+                   return shop.find(
+                       sets(8),
+                       [](const Snapshot& before, const Snapshot& after) {
+                         return risen(before, after, &Stats::bucket_evictions) > 0;
+                       },
+                       1);
+                 }});
+  all.push_back({"recover", prepare_recover});
+  return all;
+}
+
+}  // namespace forklore::crash
