@@ -19,7 +19,7 @@ inline constexpr Ttl kForever = Ttl::max();     ///< the entry never expires
 inline constexpr Ttl kDefaultTtl = Ttl::min();  ///< what Options::default_ttl says
 
 inline constexpr std::size_t kMaxKeyBytes = 1024;               ///< keys are 1 to this many bytes
-inline constexpr std::size_t kMinCapacityBytes = 128 * 1024;    ///< the smallest segment
+inline constexpr std::size_t kMinCapacityBytes = 128 << 10;     ///< the smallest segment
 inline constexpr std::size_t kDefaultCapacityBytes = 32 << 20;  ///< half of Docker's 64 MiB /dev/shm
 inline constexpr std::size_t kMaxCapacityBytes = std::size_t{16} << 30;
 

@@ -266,7 +266,7 @@ std::uint64_t Log::append(Kind kind, std::uint64_t tag, const EntryHead& head, F
   const std::size_t total = head.total();
   // Formal partner of readers' acquire fences for bytes of recycled chunks; a full fence where memcpy may use stores
   // that x86 does not order with earlier ones.
-  if (total >= 64 * 1024) {
+  if (total >= std::size_t{1} << 16) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
   } else {
     std::atomic_thread_fence(std::memory_order_release);
