@@ -21,6 +21,7 @@ class UniqueName {
   UniqueName(const UniqueName&) = delete;
   UniqueName& operator=(const UniqueName&) = delete;
   operator const std::string&() const { return name_; }  // NOLINT(google-explicit-constructor)
+  [[nodiscard]] const std::string& str() const { return name_; }
 
  private:
   std::string name_;

@@ -1,0 +1,51 @@
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "cache/naming.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+using namespace forklore;
+
+TEST_CASE("a name and its owner are a file, and back") {
+  const std::string path = path_of({.name = "site-v1-x", .owner = 1234});
+  CHECK(path == "/dev/shm/forklore-1234-site-v1-x-v1");
+  ::uid_t owner = 0;
+  std::string name;
+  CHECK(parse_file_name("forklore-1234-site-v1-x-v1", owner, name));
+  CHECK(owner == 1234);
+  CHECK(name == "site-v1-x");
+  CHECK(path_of({.name = "a"}) == "/dev/shm/forklore-" + std::to_string(::geteuid()) + "-a-v1");
+}
+
+TEST_CASE("a file segment is where its path says, anonymous memory nowhere") {
+  CHECK(path_of({.place = Place::file, .path = "/var/cache/x"}) == "/var/cache/x");
+  CHECK(path_of({.name = "a", .place = Place::anonymous}).empty());
+}
+
+TEST_CASE("other files are not taken for segments") {
+  ::uid_t owner = 0;
+  std::string name;
+  for (const char* file :
+       {"", "forklore-", "forklore-1234", "forklore-1234-", "forklore-1234--v1", "forklore-x-a-v1", "forklore--a-v1",
+        "forklore-1234-a-v2", "forklore-1234-a-v1.next", "forklore-1234-a b-v1", "forklore-1234-.a-v1",
+        "sem.forklore-1234-a-v1", "forklore-99999999999999-a-v1", "forklore-1234-v1"}) {
+    CAPTURE(file);
+    CHECK_FALSE(parse_file_name(file, owner, name));
+  }
+}
+
+TEST_CASE("sizes in words") {
+  CHECK(in_words(0) == "0 bytes");
+  CHECK(in_words(1023) == "1023 bytes");
+  CHECK(in_words(1024) == "1 KiB");
+  CHECK(in_words(1536) == "1.5 KiB");
+  CHECK(in_words(64 << 20) == "64 MiB");
+  CHECK(in_words(std::uint64_t{16} << 30) == "16 GiB");
+  CHECK(in_words(std::uint64_t{3} << 50) == "3072 TiB");
+}
+
+TEST_CASE("a plan without a capacity takes the default") {
+  CHECK(plan_or_throw({}).shape.capacity == kDefaultCapacityBytes);
+  CHECK(plan_or_throw({}).shape.max_value == 1 << 20);
+  CHECK(plan_or_throw({.reject = true}).shape.reject);
+}
