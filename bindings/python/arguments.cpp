@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "errors.hpp"
+#include "hooks.hpp"
 
 namespace forklore::python {
 
@@ -72,10 +73,12 @@ bool parse_ttl(PyObject* object, Ttl& ttl) {
     return true;
   }
   if (PyFloat_Check(object)) return from_seconds(PyFloat_AS_DOUBLE(object), ttl);
-  Reference seconds(PyObject_HasAttrString(object, "total_seconds") != 0
-                        ? PyObject_CallMethod(object, "total_seconds", nullptr)
-                    : PyUnicode_Check(object) || PyBytes_Check(object) ? nullptr
-                                                                       : PyNumber_Float(object));
+  Reference seconds(run_python([&]() -> PyObject* {
+    if (PyObject_HasAttrString(object, "total_seconds") != 0) {
+      return PyObject_CallMethod(object, "total_seconds", nullptr);
+    }
+    return PyUnicode_Check(object) || PyBytes_Check(object) ? nullptr : PyNumber_Float(object);
+  }));
   if (seconds && PyFloat_Check(seconds.get())) return from_seconds(PyFloat_AS_DOUBLE(seconds.get()), ttl);
   PyErr_Format(PyExc_TypeError, "ttl is seconds (int, float, timedelta), None or DEFAULT, not %.200s",
                Py_TYPE(object)->tp_name);
@@ -132,7 +135,7 @@ bool parse_integer(PyObject* object, std::int64_t& integer) {
     PyErr_Format(PyExc_TypeError, "an int is wanted, not %.200s", Py_TYPE(object)->tp_name);
     return false;
   }
-  Reference index(PyNumber_Index(object));
+  Reference index(run_python([&] { return PyNumber_Index(object); }));
   if (!index) return false;
   int beyond = 0;
   integer = PyLong_AsLongLongAndOverflow(index.get(), &beyond);

@@ -4,6 +4,7 @@
 
 #include "cache_type.hpp"
 #include "errors.hpp"
+#include "hooks.hpp"
 
 namespace forklore::python {
 namespace {
@@ -16,7 +17,7 @@ class Keys {
       PyErr_SetString(PyExc_TypeError, "an iterable of keys is wanted, not one key");
       return false;
     }
-    objects_ = Reference(PySequence_Tuple(iterable));
+    objects_ = Reference(run_python([&] { return PySequence_Tuple(iterable); }));
     return objects_ && take_all();
   }
 
@@ -79,8 +80,8 @@ PyObject* get_many(PyObject* self, PyObject* iterable) {
 }
 
 PyObject* set_many(PyObject* self, PyObject* mapping, Ttl ttl) {
-  Reference names(PyMapping_Keys(mapping));
-  Reference objects(names ? PyMapping_Values(mapping) : nullptr);
+  Reference names(run_python([&] { return PyMapping_Keys(mapping); }));
+  Reference objects(names ? run_python([&] { return PyMapping_Values(mapping); }) : nullptr);
   Keys keys;
   if (!objects || !keys.take(names.get())) return nullptr;
   const Call call(self);

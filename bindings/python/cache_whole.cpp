@@ -147,18 +147,15 @@ PyObject* cache_clear(PyObject* self, PyObject*) {
 PyObject* cache_stats(PyObject* self, PyObject*) {
   const Call call(self);
   if (!call) return nullptr;
-  try {
-    const Stats stats = [&] {
-      const Unlocked unlocked;
-      return call.cache().stats();
-    }();
-    return to_python(stats).release().ptr();
-  } catch (pybind11::error_already_set& error) {
-    error.restore();
-  } catch (...) {
-    set_current_exception();
-  }
-  return nullptr;
+  Stats stats;
+  const bool done = guarded(
+      [&] {
+        const Unlocked unlocked;
+        stats = call.cache().stats();
+        return true;
+      },
+      false);
+  return done ? to_python(stats) : nullptr;
 }
 
 PyObject* cache_verify(PyObject* self, PyObject*) {

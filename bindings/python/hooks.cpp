@@ -20,16 +20,9 @@ thread_local bool wait_gave_up = false;
 
 void give_up() { given_up = PyEval_SaveThread(); }
 
-// Takes the GIL back. When the interpreter is going down, Python ends a daemon thread here by pthread_exit, whose
-// unwinding would end the process at our noexcept calls: such a thread sleeps until the process is gone, as
-// Python 3.14 has it.
 void take_back() {
   PyThreadState* state = std::exchange(given_up, nullptr);
-  try {
-    PyEval_RestoreThread(state);
-  } catch (...) {
-    while (true) ::pause();
-  }
+  run_python([&] { PyEval_RestoreThread(state); });
 }
 
 void before_wait() {
@@ -47,10 +40,12 @@ void after_wait() {
 void warn(std::string_view line) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
-  Reference logging(PyImport_ImportModule("logging"));
-  Reference logger(logging ? PyObject_CallMethod(logging.get(), "getLogger", "s", "forklore") : nullptr);
+  Reference logging(run_python([] { return PyImport_ImportModule("logging"); }));
+  Reference logger(
+      logging ? run_python([&] { return PyObject_CallMethod(logging.get(), "getLogger", "s", "forklore"); }) : nullptr);
   Reference text(logger ? PyUnicode_DecodeUTF8(line.data(), static_cast<Py_ssize_t>(line.size()), "replace") : nullptr);
-  Reference done(text ? PyObject_CallMethod(logger.get(), "warning", "sO", "%s", text.get()) : nullptr);
+  Reference done(text ? run_python([&] { return PyObject_CallMethod(logger.get(), "warning", "sO", "%s", text.get()); })
+                      : nullptr);
   if (!done) PyErr_WriteUnraisable(nullptr);
   PyErr_Restore(type, value, traceback);
 }
@@ -66,6 +61,10 @@ void log(std::string_view line) {
 }
 
 }  // namespace
+
+void sleep_for_good() {
+  while (true) ::pause();
+}
 
 void install_hooks() { set_hooks({before_wait, after_wait, log}); }
 

@@ -3,7 +3,26 @@
 
 #include <Python.h>
 
+#include <exception>
+
 namespace forklore::python {
+
+/// Never returns: the process is about to end.
+[[noreturn]] void sleep_for_good();
+
+/// Calls what may run Python code, or wait for the GIL. When the interpreter goes down, Python ends a daemon thread
+/// there by pthread_exit, whose unwinding would run our destructors without the GIL and end the process at a noexcept
+/// call: such a thread sleeps here until the process is gone, as Python 3.14 has it. What call makes holds no
+/// reference.
+template <class Call>
+auto run_python(Call&& call) {
+  try {
+    return call();
+  } catch (...) {
+    if (std::current_exception() == nullptr) sleep_for_good();  // no C++ exception, so pthread_exit
+    throw;
+  }
+}
 
 /// Installs the hooks of this process. Once, when the module is loaded.
 void install_hooks();

@@ -60,7 +60,11 @@ bool remove(const std::string& name, const py::object& place_name) {
 
 py::list list_segments() {
   py::list list;
-  for (const SegmentInfo& info : without_gil([] { return segments(); })) list.append(to_python(info));
+  for (const SegmentInfo& info : without_gil([] { return segments(); })) {
+    py::object record = py::reinterpret_steal<py::object>(to_python(info));
+    if (!record) throw py::error_already_set();
+    list.append(record);
+  }
   return list;
 }
 

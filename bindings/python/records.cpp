@@ -1,42 +1,80 @@
 #include "records.hpp"
 
+#include <concepts>
 #include <string>
 
-namespace forklore::python {
-namespace py = pybind11;
+#include "hooks.hpp"
+#include "reference.hpp"
 
+namespace forklore::python {
 namespace {
 
-py::object text(const std::string& bytes) {
-  return py::reinterpret_steal<py::object>(
-      PyUnicode_DecodeFSDefaultAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
+PyObject* to_object(std::unsigned_integral auto number) { return PyLong_FromUnsignedLongLong(number); }
+PyObject* to_object(const char* text) { return PyUnicode_FromString(text); }
+PyObject* to_object(bool truth) { return PyBool_FromLong(truth ? 1 : 0); }
+PyObject* to_object(const std::string& text) {
+  return PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
 }
+PyObject* to_object(const std::vector<::pid_t>& processes) {
+  Reference tuple(PyTuple_New(static_cast<Py_ssize_t>(processes.size())));
+  for (std::size_t i = 0; tuple && i < processes.size(); ++i) {
+    PyObject* number = PyLong_FromLong(processes[i]);
+    if (number == nullptr) return nullptr;
+    PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i), number);
+  }
+  return tuple.release();
+}
+
+// The arguments of a dataclass by name.
+class Fields {
+ public:
+  Fields() : dict_(PyDict_New()), whole_(dict_) {}
+
+  template <class Value>
+  Fields& operator()(const char* name, const Value& value) {
+    if (!whole_) return *this;
+    Reference object(to_object(value));
+    whole_ = object && PyDict_SetItemString(dict_.get(), name, object.get()) == 0;
+    return *this;
+  }
+
+  PyObject* make(const char* type_name) {
+    if (!whole_) return nullptr;
+    Reference module(run_python([] { return PyImport_ImportModule("forklore.stats"); }));
+    Reference type(module ? PyObject_GetAttrString(module.get(), type_name) : nullptr);
+    Reference nothing(PyTuple_New(0));
+    if (!type || !nothing) return nullptr;
+    return run_python([&] { return PyObject_Call(type.get(), nothing.get(), dict_.get()); });
+  }
+
+ private:
+  Reference dict_;
+  bool whole_;
+};
 
 }  // namespace
 
-py::object to_python(const Stats& stats) {
-  py::tuple processes(stats.processes.size());
-  for (std::size_t i = 0; i < stats.processes.size(); ++i) processes[i] = py::int_(stats.processes[i]);
-  using py::literals::operator""_a;
-  return py::module_::import("forklore.stats")
-      .attr("Stats")(
-          "capacity_bytes"_a = stats.capacity_bytes, "max_value_bytes"_a = stats.max_value_bytes,
-          "stripes"_a = stats.stripes, "chunk_bytes"_a = stats.chunk_bytes, "chunks"_a = stats.chunks,
-          "free_chunks"_a = stats.free_chunks, "when_full"_a = stats.when_full == WhenFull::evict ? "evict" : "reject",
-          "age_seconds"_a = stats.age_seconds, "entries"_a = stats.entries, "slots"_a = stats.slots,
-          "live_bytes"_a = stats.live_bytes, "index_bytes"_a = stats.index_bytes, "hits"_a = stats.hits,
-          "misses"_a = stats.misses, "writes"_a = stats.writes, "erases"_a = stats.erases, "refused"_a = stats.refused,
-          "busy"_a = stats.busy, "rereads"_a = stats.rereads, "evictions"_a = stats.evictions,
-          "bucket_evictions"_a = stats.bucket_evictions, "expirations"_a = stats.expirations, "moves"_a = stats.moves,
-          "reclaims"_a = stats.reclaims, "recoveries"_a = stats.recoveries, "resets"_a = stats.resets,
-          "reattachments"_a = stats.reattachments, "processes"_a = processes);
+PyObject* to_python(const Stats& stats) {
+  Fields fields;
+  fields("capacity_bytes", stats.capacity_bytes)("max_value_bytes", stats.max_value_bytes)("stripes", stats.stripes);
+  fields("chunk_bytes", stats.chunk_bytes)("chunks", stats.chunks)("free_chunks", stats.free_chunks);
+  fields("when_full", stats.when_full == WhenFull::evict ? "evict" : "reject")("age_seconds", stats.age_seconds);
+  fields("entries", stats.entries)("slots", stats.slots);
+  fields("live_bytes", stats.live_bytes)("index_bytes", stats.index_bytes);
+  fields("hits", stats.hits)("misses", stats.misses)("writes", stats.writes)("erases", stats.erases);
+  fields("refused", stats.refused)("busy", stats.busy)("rereads", stats.rereads);
+  fields("evictions", stats.evictions)("bucket_evictions", stats.bucket_evictions);
+  fields("expirations", stats.expirations)("moves", stats.moves)("reclaims", stats.reclaims);
+  fields("recoveries", stats.recoveries)("resets", stats.resets)("reattachments", stats.reattachments);
+  fields("processes", stats.processes);
+  return fields.make("Stats");
 }
 
-py::object to_python(const SegmentInfo& info) {
-  using py::literals::operator""_a;
-  return py::module_::import("forklore.stats")
-      .attr("SegmentInfo")("name"_a = text(info.name), "path"_a = text(info.path), "owner"_a = info.owner,
-                           "capacity_bytes"_a = info.capacity_bytes, "attached"_a = info.attached);
+PyObject* to_python(const SegmentInfo& info) {
+  Fields fields;
+  fields("name", info.name)("path", info.path)("owner", info.owner);
+  fields("capacity_bytes", info.capacity_bytes)("attached", info.attached);
+  return fields.make("SegmentInfo");
 }
 
 }  // namespace forklore::python

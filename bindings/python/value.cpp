@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "errors.hpp"
+#include "hooks.hpp"
 
 namespace forklore::python {
 namespace {
@@ -31,10 +32,10 @@ Calls* calls_of(Serializer serializer) {
 
 // The arguments beside the value are bound with functools.partial, so that writing is one call of one argument.
 PyObject* bind(const char* module_name, const char* function, const char* keywords) {
-  Reference module(PyImport_ImportModule(module_name));
+  Reference module(run_python([&] { return PyImport_ImportModule(module_name); }));
   Reference called(module ? PyObject_GetAttrString(module.get(), function) : nullptr);
   if (!called || keywords == nullptr) return called.release();
-  Reference functools(PyImport_ImportModule("functools"));
+  Reference functools(run_python([] { return PyImport_ImportModule("functools"); }));
   Reference partial(functools ? PyObject_GetAttrString(functools.get(), "partial") : nullptr);
   Reference globals(PyDict_New());
   Reference bound(partial && globals ? PyRun_String(keywords, Py_eval_input, globals.get(), globals.get()) : nullptr);
@@ -184,7 +185,7 @@ bool Encoded::take_other(PyObject* value, Serializer serializer) {
                  Py_TYPE(value)->tp_name);
     return false;
   }
-  Reference made(PyObject_CallOneArg(calls->dump, value));
+  Reference made(run_python([&] { return PyObject_CallOneArg(calls->dump, value); }));
   if (made && PyUnicode_Check(made.get())) made = Reference(PyUnicode_AsUTF8String(made.get()));
   if (made && !PyBytes_CheckExact(made.get())) {
     PyErr_Format(PyExc_TypeError, "%s gave %.200s", to_string(serializer), Py_TYPE(made.get())->tp_name);
@@ -284,7 +285,7 @@ PyObject* Decoded::serialized(Serializer serializer) {
     return nullptr;
   }
   if (!as_bytes()) return nullptr;
-  PyObject* value = PyObject_CallOneArg(calls->load, object_.get());
+  PyObject* value = run_python([&] { return PyObject_CallOneArg(calls->load, object_.get()); });
   if (value == nullptr && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
     set_serializer_error("the stored value cannot be deserialized");
   }

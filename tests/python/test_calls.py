@@ -74,10 +74,10 @@ def test_an_expired_ttl_keeps_nothing(cache: forklore.Cache, ttl: float) -> None
 
 def test_ttl_units(cache: forklore.Cache) -> None:
     for given, least, most in [
-        (100, 99, 100),
-        (1.5, 1.3, 1.5),
-        (datetime.timedelta(minutes=1), 59, 60),
-        (10**9, 1e9 - 1, 1e9),
+        (100, 90, 100),
+        (1.5, 0, 1.5),
+        (datetime.timedelta(minutes=1), 50, 60),
+        (10**9, 1e9 - 10, 1e9),
     ]:
         cache.set("k", 1, given)
         left = cache.ttl("k")
@@ -106,16 +106,16 @@ def test_default_ttl(name: str) -> None:
             store()
             left = cache.ttl("k")
             assert left is not None
-            assert 49 < left <= 50
+            assert 40 < left <= 50
         cache.set("k", 1, None)
         assert cache.ttl("k") is None
 
 
 def test_expiry(cache: forklore.Cache) -> None:
-    cache.set("short", 1, 0.05)
+    cache.set("short", 1, 0.5)
     cache.set("long", 1, 60)
     assert cache.get("short") == 1
-    time.sleep(0.1)
+    time.sleep(0.6)
     assert cache.get("short") is None
     assert "short" not in cache
     assert cache.get_many(["short", "long"]) == {"long": 1}
@@ -203,11 +203,11 @@ def test_counters(cache: forklore.Cache) -> None:
     cache.incr("n")
     left = cache.ttl("n")
     assert left is not None
-    assert 59 < left <= 60
+    assert 50 < left <= 60
     assert cache.incr("t", initial=0, ttl=30) == 1
     left = cache.ttl("t")
     assert left is not None
-    assert 29 < left <= 30
+    assert 20 < left <= 30
 
 
 def test_a_counter_never_wraps(cache: forklore.Cache) -> None:

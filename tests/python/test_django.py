@@ -98,11 +98,11 @@ def test_timeouts(cache: Any, backend: ForkloreCache) -> None:
         return backend.handle.ttl(backend.make_key(key))
 
     cache.set("default", 1)
-    assert 299 < left("default") <= 300
+    assert 290 < left("default") <= 300
     cache.set("none", 1, None)
     assert left("none") is None
     cache.set("float", 1, 1.5)
-    assert 1 < left("float") <= 1.5
+    assert 0 < left("float") <= 1.5
     cache.set("long", 1, timeout=60 * 60 * 24 * 31)
     assert left("long") > 60 * 60 * 24 * 30
     for past in (0, -1, -0.5):
@@ -111,12 +111,12 @@ def test_timeouts(cache: Any, backend: ForkloreCache) -> None:
         assert cache.get("k") is None
     cache.set("k", 1, 1)
     cache.set("k", 2)
-    assert left("k") > 299
+    assert left("k") > 290
 
 
 def test_expiry(cache: Any) -> None:
-    cache.set("k", 1, 0.05)
-    time.sleep(0.1)
+    cache.set("k", 1, 0.3)
+    time.sleep(0.4)
     assert cache.get("k") is None
     assert cache.has_key("k") is False
     assert cache.add("k", 2) is True
@@ -129,9 +129,9 @@ def test_touch(cache: Any, backend: ForkloreCache) -> None:
     assert cache.touch("k") is False
     cache.set("k", 1, 10)
     assert cache.touch("k") is True
-    assert left() > 299
+    assert left() > 290
     assert cache.touch("k", 20) is True
-    assert 19 < left() <= 20
+    assert 10 < left() <= 20
     assert cache.touch("k", timeout=None) is True
     assert left() is None
     assert cache.touch("k", 0) is True
@@ -205,7 +205,7 @@ def test_incr_and_decr(cache: Any, backend: ForkloreCache) -> None:
     assert cache.decr("n", 10) == 31
     assert cache.decr("n", -10) == 41
     assert cache.get("n") == 41
-    assert 59 < backend.handle.ttl(backend.make_key("n")) <= 60
+    assert 50 < backend.handle.ttl(backend.make_key("n")) <= 60
     for call in (cache.incr, cache.decr):
         with pytest.raises(ValueError, match="'absent' not found"):
             call("absent")
@@ -233,7 +233,7 @@ def test_incr_version(cache: Any, backend: ForkloreCache) -> None:
     assert cache.incr_version("k", version=2) == 3
     assert cache.get("k", version=2) is None
     assert cache.get("k", version=3) == [1]
-    assert 59 < backend.handle.ttl(backend.make_key("k", 3)) <= 60
+    assert 50 < backend.handle.ttl(backend.make_key("k", 3)) <= 60
     assert cache.decr_version("k", version=3) == 2
     assert cache.get("k", version=2) == [1]
     assert cache.incr_version("k", 5, version=2) == 7

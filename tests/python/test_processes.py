@@ -149,7 +149,7 @@ def test_killed_while_writing(name: str, fork: Fork) -> None:
                 assert value in (b"", bytes([i]) * (i * 97))
                 cache.set(f"mine{i}", i)
                 assert cache.get(f"mine{i}") == i
-            assert time.monotonic() - begin < 1
+            assert time.monotonic() - begin < 5
             children[victim] = fork(write)
         for child in children:
             child.kill()
@@ -187,7 +187,7 @@ def test_busy_and_the_gil_meanwhile(name: str, fork: Fork) -> None:
                     cache.set("small", "value")
                 except forklore.Busy as error:
                     assert "lock_timeout (200 ms)" in str(error)
-                    assert len([at for at in ticks if at > begin]) > 10
+                    assert len([at for at in ticks if at > begin]) > 3
                     assert cache.get("small") == "value"
                     break
                 os.kill(child.pid, signal.SIGCONT)
@@ -211,7 +211,7 @@ import sys, threading, forklore
 cache = forklore.Cache(sys.argv[1], "1MB")
 def work():
     while True:
-        cache.stats(); cache.verify(); cache.set("k", [1]); list(cache.keys())
+        cache.stats(); cache.verify(); cache.set("k", [1]); list(cache.keys()); cache.get("k"); cache.get_many(iter(["k"]))
 for _ in range(4):
     threading.Thread(target=work, daemon=True).start()
 import time; time.sleep(0.1)
