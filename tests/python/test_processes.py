@@ -211,7 +211,8 @@ import sys, threading, forklore
 cache = forklore.Cache(sys.argv[1], "1MB")
 def work():
     while True:
-        cache.stats(); cache.verify(); cache.set("k", [1]); list(cache.keys()); cache.get("k"); cache.get_many(iter(["k"]))
+        cache.stats(); cache.verify(); list(cache.keys())
+        cache.set("k", [1]); cache.get("k"); cache.get_many(iter(["k"]))
 for _ in range(4):
     threading.Thread(target=work, daemon=True).start()
 import time; time.sleep(0.1)
