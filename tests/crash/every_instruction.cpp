@@ -11,6 +11,7 @@
 
 #include "crash/instruction_run.hpp"
 #include "crash/opening_run.hpp"
+#include "crash/reading_run.hpp"
 
 using namespace forklore::crash;
 
@@ -122,7 +123,11 @@ int main(int count, char** arguments) {
   for (const Opening& opening : openings(parsed.run.seed)) {
     one(opening.name, [&] { return OpeningRun(opening, parsed.run).run(); });
   }
+  for (const Overtaking& overtaking : overtakings()) {
+    one(overtaking.name, [&] { return ReadingRun(overtaking, parsed.run).run(); });
+  }
+  one("slot words do not return", [&] { return slot_words_do_not_return(parsed.run); });
   if (parsed.list) return 0;
   print(sum);
-  return sum.faults == 0 && sum.kills > 0 ? 0 : 1;
+  return sum.faults == 0 && sum.kills + sum.examined > 0 ? 0 : 1;
 }

@@ -5,19 +5,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <optional>
 #include <unordered_set>
 
 namespace forklore::crash {
 namespace {
 
 constexpr std::size_t kShortCall = 2000;  // instructions; killed at each of them
-
-/// Attaches, and makes what a first call of a thread makes.
-void attach(std::optional<Cache>& cache, const std::string& name) {
-  cache.emplace(Cache::attach(name));
-  static_cast<void>(cache->contains("nothing"));
-}
 
 }  // namespace
 
@@ -58,6 +51,11 @@ bool Trace::go_to(Stepper& child, std::size_t step) const {
 InstructionRun::InstructionRun(const Scenario& scenario, const RunOptions& options)
     : options_(options), random_(options.seed), prepared_(scenario.prepare(options.seed)) {
   row_.name = scenario.name;
+  attach_ = [this] {
+    cache_.emplace(Cache::attach(std::string(name_)));
+    static_cast<void>(cache_->contains("nothing"));  // makes what a thread's first call makes
+  };
+  call_ = [this] { prepared_.call(*cache_); };
 }
 
 void InstructionRun::progress(const char* what, std::size_t done, std::size_t all) const {
@@ -78,8 +76,7 @@ Contents InstructionRun::contents_of(const Image& image) const {
 void InstructionRun::record() {
   write_segment(name_, prepared_.image);
   const SegmentFile file(name_);
-  std::optional<Cache> cache;
-  Stepper child([&] { attach(cache, name_); }, [&] { prepared_.call(*cache); });
+  Stepper child(attach_, call_);
   tid_ = static_cast<std::uint32_t>(child.pid());
   begin_ = file.take();
   const std::size_t entries_at = file.geometry().stripes_at + file.geometry().chunks_at;
@@ -154,9 +151,8 @@ void InstructionRun::kill_for_real(Checker& checker) {
   }
   for (const std::size_t step : steps) {
     write_segment(name_, prepared_.image);
-    std::optional<Cache> cache;
     {
-      Stepper child([&] { attach(cache, name_); }, [&] { prepared_.call(*cache); });
+      Stepper child(attach_, call_);
       if (!trace_.go_to(child, step)) ++row_.astray;
       child.kill();
     }

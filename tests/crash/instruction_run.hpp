@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -90,7 +92,9 @@ class InstructionRun {
   RunOptions options_;
   Random random_;
   Prepared prepared_;
-  test::UniqueName name_;
+  tests::UniqueName name_;
+  std::function<void()> attach_, call_;  // of every child alike: a trace is of addresses
+  std::optional<Cache> cache_;           // in children alone
   Trace trace_;
   std::vector<Change> changes_;
   Image begin_, end_;

@@ -45,7 +45,7 @@ class OpeningRun {
   Opening opening_;
   RunOptions options_;
   Random random_;
-  test::UniqueName name_;
+  tests::UniqueName name_;
   std::vector<Way> moments_;
   Row row_;
 };

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <exception>
 #include <stdexcept>
+#include <string>
 
 namespace forklore::crash {
 namespace {
@@ -58,13 +59,20 @@ bool Stepper::trapped() {
   if (::waitpid(pid_, &status, 0) != pid_) throw std::runtime_error("cannot wait for a traced child");
   if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) return true;
   if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP) return false;
+  const int signal = WIFSTOPPED(status) ? WSTOPSIG(status) : WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   if (!WIFSTOPPED(status)) pid_ = -1;
-  throw std::runtime_error("the call ended in an exception or a signal");
+  throw std::runtime_error("the call ended in " + (signal == 0 ? "an exception" : "signal " + std::to_string(signal)));
 }
 
 bool Stepper::step() {
   if (::ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0) throw std::runtime_error("cannot step");
   return trapped();
+}
+
+void Stepper::run_to_end() {
+  do {
+    if (::ptrace(PTRACE_CONT, pid_, nullptr, nullptr) != 0) throw std::runtime_error("cannot go on");
+  } while (trapped());
 }
 
 bool Stepper::run_to_system_call() {

@@ -22,6 +22,8 @@ class Stepper {
   bool step();
   /// Runs to where the next system call begins or, if it stands there, ends; false if the call has come to its end.
   bool run_to_system_call();
+  /// Runs at full speed to the end of the call.
+  void run_to_end();
   /// Runs at full speed until the child is about to execute the instruction at address for the visits-th time. False if
   /// that cannot be had (then it stands where it stood) or the call came to its end before.
   bool run_to(std::uint64_t address, unsigned visits);

@@ -62,7 +62,7 @@ class Workshop {
   Prepared find(const std::function<Call(unsigned)>& next, const Wanted& wanted, std::size_t largest = 1200);
 
  private:
-  test::UniqueName name_;
+  tests::UniqueName name_;
   Cache cache_;
   SegmentFile file_;
   Random random_;

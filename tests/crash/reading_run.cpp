@@ -1,0 +1,175 @@
+#include "crash/reading_run.hpp"
+
+#include <sys/mman.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "crash/stepper.hpp"
+#include "crash/workshop.hpp"
+
+namespace forklore::crash {
+namespace {
+
+/// What a reader in a child leaves for its parent.
+struct Answer {
+  Code code;
+  std::size_t size;
+  std::array<char, 64 * 1024> value;
+};
+
+class SharedAnswer {
+ public:
+  SharedAnswer() : at_(::mmap(nullptr, sizeof(Answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
+  ~SharedAnswer() { ::munmap(at_, sizeof(Answer)); }
+  SharedAnswer(const SharedAnswer&) = delete;
+  SharedAnswer& operator=(const SharedAnswer&) = delete;
+  Answer* operator->() const noexcept { return static_cast<Answer*>(at_); }
+
+ private:
+  void* at_;
+};
+
+void read(Cache& cache, const SharedAnswer& answer) {
+  Found found;
+  answer->code = cache.get_into(kReadKey, answer->value, found);
+  answer->size = found.size;
+}
+
+void store(Cache& cache, std::uint32_t counter, std::size_t size) {
+  std::string value;
+  make_checked(kReadNumber, counter, size, value);
+  static_cast<void>(cache.set(kReadKey, value));
+}
+
+/// Sets of other keys, enough to use every chunk again; each tenth time between() is called. Whether the key that is
+/// read was there after each of them.
+bool churn(Cache& cache, const std::function<void(std::uint32_t)>& between) {
+  std::string value;
+  bool present = true;
+  for (std::uint16_t i = 0; i < 600; ++i) {
+    make_checked(i, i, 100 + i * 53u % 900, value);
+    static_cast<void>(cache.set(numbered("churn-", i), value));
+    present = present && cache.contains(kReadKey) == Code::ok;
+    if (i % 10 == 9) between(i);
+  }
+  return present;
+}
+
+/// Overwrites half a segment at random: garbage is collected, and what lives beside it moves. Whether the key that is
+/// read was moved.
+bool move_about(Cache& cache) {
+  std::string value;
+  Found before;
+  Found after;
+  Random random(1);
+  const Code first = cache.get(kReadKey, value, &before);
+  for (std::uint32_t i = 0; i < 2500; ++i) {
+    const auto number = static_cast<std::uint16_t>(random.below(300));
+    make_checked(number, i, 150, value);
+    static_cast<void>(cache.set(numbered("old-", number), value));
+  }
+  const Code last = cache.get(kReadKey, value, &after);
+  return first == Code::ok && last == Code::ok && before.version != after.version;
+}
+
+Image full_segment(std::uint64_t seed, std::size_t size, WhenFull when_full) {
+  Workshop shop(seed, when_full);
+  shop.work(400, when_full == WhenFull::reject ? 200 : 900, when_full == WhenFull::reject ? 100 : 300);
+  store(shop.cache(), 1, size);
+  return shop.file().take();
+}
+
+}  // namespace
+
+std::vector<Overtaking> overtakings() {
+  std::vector<Overtaking> all;
+  for (const std::size_t size : {std::size_t{300}, std::size_t{6500}}) {
+    const std::string which = size < 4096 ? "" : ", spilled";
+    const auto evicting = [size](std::uint64_t seed) { return full_segment(seed, size, WhenFull::evict); };
+    all.push_back({"read" + which + ": overwritten", evicting,
+                   [size](Cache& cache) {
+                     store(cache, 2, size);
+                     return true;
+                   },
+                   true});
+    all.push_back(
+        {"read" + which + ": recycled", evicting, [](Cache& cache) { return churn(cache, [](std::uint32_t) {}); }});
+    all.push_back({"read" + which + ": rewritten, recycled", evicting,
+                   [size](Cache& cache) { return churn(cache, [&](std::uint32_t i) { store(cache, i, size); }); },
+                   size < 4096});
+    all.push_back({"read" + which + ": erased, recycled", evicting, [](Cache& cache) {
+                     static_cast<void>(cache.erase(kReadKey));
+                     return churn(cache, [](std::uint32_t) {});
+                   }});
+    all.push_back(
+        {"read" + which + ": moved",
+         [size](std::uint64_t seed) { return full_segment(seed, std::min<std::size_t>(size, 3000), WhenFull::reject); },
+         move_about, true});
+  }
+  return all;
+}
+
+Row ReadingRun::run() {
+  const Image image = overtaking_.prepare(options_.seed);
+  const SharedAnswer answer;
+  std::optional<Cache> cache;
+  const auto attach = [&] {
+    cache.emplace(Cache::attach(std::string(name_)));
+    static_cast<void>(cache->contains("nothing"));
+  };
+  const auto get = [&] { read(*cache, answer); };  // one for all children: a trace is of addresses
+  Trace trace;
+  {
+    write_segment(name_, image);
+    Stepper child(attach, get);
+    trace.add(child.address());
+    while (child.step()) {
+      ++row_.instructions;
+      trace.add(child.address());
+    }
+  }
+  for (const std::size_t step : choose(row_.instructions + 1, options_.sample, random_)) {
+    write_segment(name_, image);
+    Stepper child(attach, get);
+    if (!trace.go_to(child, step)) {
+      ++row_.astray;
+      continue;
+    }
+    Cache other = Cache::attach(std::string(name_));
+    const bool present = overtaking_.overtake(other);
+    if (!present && overtaking_.must_stay) report_fault(row_, "overtaking", "the key did not stay, or was not moved");
+    child.run_to_end();
+    ++row_.examined;
+    const std::string where = "overtaken after instruction " + std::to_string(step);
+    if (answer->code == Code::not_found) {
+      if (present) report_fault(row_, where, "a miss for a key that was present throughout");
+    } else if (answer->code != Code::ok) {
+      report_fault(row_, where, "answers " + std::string(to_string(answer->code)));
+    } else if (!read_checked(kReadNumber, {answer->value.data(), answer->size})) {
+      report_fault(row_, where, "a torn value of " + std::to_string(answer->size) + " bytes");
+    }
+  }
+  return row_;
+}
+
+Row slot_words_do_not_return(const RunOptions& options) {
+  Row row{.name = "slot words do not return"};
+  Workshop shop(options.seed);
+  std::set<std::uint64_t> seen;
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    store(shop.cache(), i, 2900);
+    Found found;
+    std::string value;
+    static_cast<void>(shop.cache().get(kReadKey, value, &found));
+    ++row.examined;
+    if (!seen.insert(found.version.word).second) {
+      report_fault(row, "write " + std::to_string(i), "its slot word was that of an earlier value");
+    }
+  }
+  return row;
+}
+
+}  // namespace forklore::crash
