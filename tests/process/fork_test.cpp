@@ -1,0 +1,147 @@
+// Handles opened before fork and after it, with threads on both sides.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "child.hpp"
+#include "process/checked_value.hpp"
+#include "process/waiting.hpp"
+#include "shared.hpp"
+#include "unique_name.hpp"
+
+using namespace forklore;
+using tests::checked_value;
+using tests::Child;
+using tests::comes_true;
+using tests::number_of;
+using tests::Shared;
+using tests::UniqueName;
+
+namespace {
+
+constexpr int kThreads = 4, kChildren = 6, kCalls = 3000;
+
+/// Counts and stores from several threads. The number of threads that met something wrong.
+int work(Cache& cache, int who) {
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const std::string key = "p" + std::to_string(who) + "t" + std::to_string(t);
+      std::int64_t now = 0;
+      std::string out;
+      for (unsigned i = 0; i < kCalls; ++i) {
+        const bool ok = cache.increment("n", 1, now, 0) == Code::ok &&
+                        cache.set(key, checked_value(key, i, 24 + i % 500)) == Code::ok &&
+                        cache.get(key, out) == Code::ok && number_of(key, out) == i;
+        if (!ok) {
+          ++wrong;
+          return;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("a handle opened before fork serves parent and children, while threads of the parent are in calls") {
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 8 << 20});
+  std::atomic<int> wrong{0};
+  std::thread parent([&] { wrong += work(cache, 100); });
+  std::vector<Child> children;
+  for (int i = 0; i < kChildren; ++i) {
+    children.emplace_back([&cache, i] { return work(cache, i); });
+    ::usleep(3000);
+  }
+  for (Child& child : children) CHECK(child.join() == 0);
+  parent.join();
+  CHECK(wrong == 0);
+  std::int64_t now = 0;
+  CHECK(cache.increment("n", 0, now) == Code::ok);
+  CHECK(now == std::int64_t{kChildren + 1} * kThreads * kCalls);
+  CHECK(cache.stats().hits == std::uint64_t{kChildren + 1} * kThreads * kCalls);  // each thread counts on its own line
+  CHECK(cache.stats().busy == 0);
+  CHECK(cache.verify().empty());
+}
+
+TEST_CASE("handles opened after fork, in children of children too, are to the same segment") {
+  UniqueName name;
+  const Options options{.name = name, .capacity_bytes = 8 << 20};
+  std::vector<Child> children;
+  for (int i = 0; i < kChildren; ++i) {
+    children.emplace_back([&, i] {
+      Cache cache = Cache::open(options);
+      Child grandchild([&] { return work(cache, 10 + i); });
+      Cache second = Cache::open({.name = name});
+      return work(second, i) + grandchild.join();
+    });
+  }
+  for (Child& child : children) CHECK(child.join() == 0);
+  Cache cache = Cache::attach(name.str());
+  std::int64_t now = 0;
+  CHECK(cache.increment("n", 0, now) == Code::ok);
+  CHECK(now == std::int64_t{2} * kChildren * kThreads * kCalls);
+  CHECK(cache.verify().empty());
+}
+
+TEST_CASE("the processes that have called and live are told") {
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  struct Steps {
+    std::atomic<bool> called, end;
+  };
+  Shared<Steps> steps;
+  Child child([&] {
+    static_cast<void>(cache.set("key", "value"));
+    steps->called = true;
+    while (!steps->end.load()) ::usleep(500);
+    return 0;
+  });
+  REQUIRE(comes_true([&] { return steps->called.load(); }));
+  std::vector<::pid_t> expected{::getpid(), child.pid()};
+  std::sort(expected.begin(), expected.end());
+  CHECK(cache.stats().processes == expected);
+  steps->end = true;
+  CHECK(child.join() == 0);
+  CHECK(cache.stats().processes == std::vector<::pid_t>{::getpid()});
+}
+
+TEST_CASE("a handle closed in a child leaves the parent's alone, and the other way round") {
+  UniqueName name;
+  std::optional<Cache> cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Child closes([&] {
+    cache.reset();
+    return 0;
+  });
+  CHECK(closes.join() == 0);
+  CHECK(cache->set("key", "value") == Code::ok);
+  struct Steps {
+    std::atomic<bool> go;
+  };
+  Shared<Steps> steps;
+  Child keeps([&] {
+    while (!steps->go.load()) ::usleep(500);
+    return cache->get("key") == "value" && cache->set("key", "from the child") == Code::ok ? 0 : 1;
+  });
+  cache.reset();
+  const auto attached = [&] {
+    for (const SegmentInfo& info : segments()) {
+      if (info.name == name.str()) return info.attached;
+    }
+    return false;
+  };
+  CHECK(attached());
+  steps->go = true;
+  CHECK(keeps.join() == 0);
+  CHECK_FALSE(attached());
+  CHECK(Cache::attach(name.str()).get("key") == "from the child");
+}

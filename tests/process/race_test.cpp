@@ -1,0 +1,135 @@
+// Many processes open one name at the same moment: it is one segment, and all agree.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstring>
+#include <vector>
+
+#include "cache/naming.hpp"
+#include "child.hpp"
+#include "process/waiting.hpp"
+#include "shared.hpp"
+#include "unique_name.hpp"
+
+using namespace forklore;
+using tests::Child;
+using tests::comes_true;
+using tests::Shared;
+using tests::UniqueName;
+
+namespace {
+
+constexpr int kProcesses = 40, kIncrements = 50;
+
+struct Meeting {
+  std::atomic<int> ready, added, opened;
+  std::atomic<bool> go, look;
+  std::atomic<std::int64_t> nonce[kProcesses];
+};
+
+/// Opens when all are ready, adds its mark if nobody has, counts, and says whose mark it sees.
+int open_and_count(Meeting& meeting, const Options& options, int number) {
+  meeting.ready.fetch_add(1);
+  while (!meeting.go.load()) {
+  }
+  Cache cache = Cache::open(options);
+  std::int64_t now = 0;
+  const Code added = cache.add("mark", std::to_string(number + 1));
+  if (added == Code::ok) meeting.added.fetch_add(1);
+  if (added != Code::ok && added != Code::exists) return 2;
+  for (int i = 0; i < kIncrements; ++i) {
+    if (cache.increment("n", 1, now, 0) != Code::ok) return 3;
+  }
+  meeting.opened.fetch_add(1);
+  while (!meeting.look.load()) ::usleep(200);
+  const auto mark = cache.get("mark");
+  if (!mark) return 4;
+  meeting.nonce[number] = std::stoll(*mark);
+  return 0;
+}
+
+template <class OptionsOf>
+void race(Meeting& meeting, OptionsOf options_of) {
+  std::vector<Child> children;
+  for (int i = 0; i < kProcesses; ++i) {
+    children.emplace_back([&meeting, options = options_of(i), i] {
+      try {
+        return open_and_count(meeting, options, i);
+      } catch (const OpenError& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+      }
+    });
+  }
+  CHECK(comes_true([&] { return meeting.ready.load() == kProcesses; }));
+  meeting.go = true;
+  CHECK(comes_true([&] { return meeting.opened.load() == kProcesses; }));
+  meeting.look = true;
+  for (Child& child : children) CHECK(child.join() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("forty processes that open a new name at once get one segment") {
+  for (int round = 0; round < 8; ++round) {
+    CAPTURE(round);
+    UniqueName name;
+    const Options options{.name = name, .capacity_bytes = 1 << 20};
+    if (round % 2 == 1) {  // where somebody died before the file had a size
+      const int file = ::open(path_of(options).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+      REQUIRE(file >= 0);
+      ::close(file);
+    }
+    Shared<Meeting> meeting;
+    race(*meeting, [&](int) { return options; });
+    CHECK(meeting->added == 1);
+    for (const auto& nonce : meeting->nonce) CHECK(nonce.load() == meeting->nonce[0].load());
+    Cache cache = Cache::open(options);
+    std::int64_t now = 0;
+    CHECK(cache.increment("n", 0, now) == Code::ok);
+    CHECK(now == kProcesses * kIncrements);
+    CHECK(cache.verify().empty());
+    CHECK(cache.options().capacity_bytes == 1 << 20);
+  }
+}
+
+TEST_CASE("forty processes that want two capacities at once all come to agree on one") {
+  UniqueName name;
+  const auto options_of = [&](int i) {
+    return Options{.name = name, .capacity_bytes = std::size_t{1 << 20} << (i % 2)};
+  };
+  Shared<Meeting> meeting;
+  std::vector<Child> children;
+  for (int i = 0; i < kProcesses; ++i) {
+    children.emplace_back([&meeting, options = options_of(i), i] {
+      meeting->ready.fetch_add(1);
+      while (!meeting->go.load()) {
+      }
+      Cache cache = Cache::open(options);
+      meeting->opened.fetch_add(1);
+      while (!meeting->look.load()) {
+        if (meeting->opened.load() < kProcesses) continue;
+        static_cast<void>(cache.add("mark", std::to_string(i + 1)));
+        if (const auto mark = cache.get("mark")) meeting->nonce[i] = std::stoll(*mark);
+        ::usleep(2000);
+      }
+      return 0;
+    });
+  }
+  CHECK(comes_true([&] { return meeting->ready.load() == kProcesses; }));
+  meeting->go = true;
+  CHECK(comes_true([&] { return meeting->opened.load() == kProcesses; }));
+  CHECK(comes_true(
+      [&] {
+        for (const auto& nonce : meeting->nonce) {
+          if (nonce.load() == 0 || nonce.load() != meeting->nonce[0].load()) return false;
+        }
+        return true;
+      },
+      std::chrono::seconds(3)));
+  meeting->look = true;
+  for (Child& child : children) CHECK(child.join() == 0);
+}
