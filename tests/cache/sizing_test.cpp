@@ -1,0 +1,56 @@
+// How many entries of a size fit a capacity: the figures of docs/layout.md, printed and held.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "unique_name.hpp"
+
+using namespace forklore;
+using tests::UniqueName;
+
+namespace {
+
+struct Fit {
+  std::uint64_t untouched = 0;  ///< stored before the first entry had to leave
+  std::uint64_t full = 0;       ///< held once twice as many have been stored as ever fit
+};
+
+Fit fill(std::size_t capacity, std::size_t value_size) {
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = capacity});
+  const std::string value(value_size, 'v');
+  Fit fit;
+  std::uint64_t stored = 0;
+  const auto store = [&] {
+    std::string key = std::to_string(stored++);
+    key.insert(0, 24 - key.size(), '0');
+    REQUIRE(cache.set(key, value) == Code::ok);
+  };
+  while (stored % 1000 != 0 || cache.stats().evictions == 0) store();
+  fit.untouched = stored - cache.stats().evictions;
+  while (stored < 2 * fit.untouched) store();
+  fit.full = cache.stats().entries;
+  return fit;
+}
+
+}  // namespace
+
+TEST_CASE("what fits 64 MiB with keys of 24 bytes") {
+  constexpr std::size_t kCapacity = 64 << 20;
+  for (const std::size_t value : {8u, 100u, 200u, 512u, 1024u, 4096u, 20'000u}) {
+    const Fit fit = fill(kCapacity, value);
+    const auto share = static_cast<double>(fit.full * (24 + value)) / static_cast<double>(kCapacity);
+    MESSAGE("values of " << value << ": " << fit.untouched << " before the first leaves, " << fit.full
+                         << " when full; keys and values are " << static_cast<int>(share * 100)
+                         << " % of the capacity");
+    const std::size_t entry = (16 + 24 + value + 7) / 8 * 8;
+    // By the sum: 5.5 % for the index and the rest, chunks for the entries; one slot for each 200 bytes at most.
+    const double by_bytes = static_cast<double>(kCapacity) * 0.945 / static_cast<double>(entry);
+    const double by_slots = static_cast<double>(kCapacity) / 200;
+    CHECK(static_cast<double>(fit.full) > 0.85 * std::min(by_bytes, by_slots));
+    CHECK(static_cast<double>(fit.full) < 1.01 * std::min(by_bytes, by_slots));
+    CHECK(static_cast<double>(fit.untouched) > 0.6 * std::min(by_bytes, by_slots));
+  }
+}
