@@ -75,11 +75,26 @@ bool move_about(Cache& cache) {
   return first == Code::ok && last == Code::ok && before.version != after.version;
 }
 
-Image full_segment(std::uint64_t seed, std::size_t size, WhenFull when_full) {
-  Workshop shop(seed, when_full);
-  shop.work(400, when_full == WhenFull::reject ? 200 : 900, when_full == WhenFull::reject ? 100 : 300);
+Image full_segment(std::uint64_t seed, std::size_t size) {
+  Workshop shop(seed);
+  shop.work(400, 900);
   store(shop.cache(), 1, size);
   return shop.file().take();
+}
+
+/// One of which the key that is read is moved later; spilled: it goes on in another chunk now.
+Image segment_to_move_in(std::uint64_t seed, bool spilled) {
+  constexpr std::size_t kSize = 700;
+  for (std::uint64_t attempt = 0; attempt < 100; ++attempt) {
+    Workshop shop(seed + attempt * 1000, WhenFull::reject);
+    shop.work(200, 200, 100);
+    store(shop.cache(), 1, kSize);
+    const Snapshot now = shop.snapshot();
+    store::Place place;
+    static_cast<void>(now.log().locate(now.word_of(kReadKey), place));
+    if ((place.offset + kSize > now.log().chunk_bytes()) == spilled && move_about(shop.cache())) return now.image();
+  }
+  throw std::runtime_error("no segment in which the key that is read is moved");
 }
 
 }  // namespace
@@ -88,7 +103,7 @@ std::vector<Overtaking> overtakings() {
   std::vector<Overtaking> all;
   for (const std::size_t size : {std::size_t{300}, std::size_t{6500}}) {
     const std::string which = size < 4096 ? "" : ", spilled";
-    const auto evicting = [size](std::uint64_t seed) { return full_segment(seed, size, WhenFull::evict); };
+    const auto evicting = [size](std::uint64_t seed) { return full_segment(seed, size); };
     all.push_back({"read" + which + ": overwritten", evicting,
                    [size](Cache& cache) {
                      store(cache, 2, size);
@@ -104,10 +119,8 @@ std::vector<Overtaking> overtakings() {
                      static_cast<void>(cache.erase(kReadKey));
                      return churn(cache, [](std::uint32_t) {});
                    }});
-    all.push_back(
-        {"read" + which + ": moved",
-         [size](std::uint64_t seed) { return full_segment(seed, std::min<std::size_t>(size, 3000), WhenFull::reject); },
-         move_about, true});
+    all.push_back({"read" + which + ": moved",
+                   [size](std::uint64_t seed) { return segment_to_move_in(seed, size > 4096); }, move_about, true});
   }
   return all;
 }

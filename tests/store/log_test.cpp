@@ -162,7 +162,7 @@ TEST_CASE("as much of a value that spans chunks can be copied out as is wanted")
   }
 }
 
-TEST_CASE("the chunk that was freed longest ago is taken first") {
+TEST_CASE("the chunk that was freed last is taken first, while it is warm") {
   LogBox box;
   std::vector<std::uint32_t> taken;
   const std::uint32_t n = box.log.size();
@@ -173,8 +173,10 @@ TEST_CASE("the chunk that was freed longest ago is taken first") {
   const std::vector<std::uint32_t> freed{taken[7], taken[2], taken[20], taken[3]};
   for (const std::uint32_t chunk : freed) box.log.free_chunk(chunk);
   CHECK(box.log.count(Kind::free) == 4);
-  for (const std::uint32_t chunk : freed) CHECK(box.place(box.append(Kind::main, "abc", filling)).chunk == chunk);
-  CHECK(box.log.oldest(Kind::main) == freed[0]);
+  for (std::size_t i = freed.size(); i-- > 0;) {
+    CHECK(box.place(box.append(Kind::main, "abc", filling)).chunk == freed[i]);
+  }
+  CHECK(box.log.oldest(Kind::main) == freed.back());
   CHECK(box.log.oldest(Kind::small) == taken[0]);
 }
 
