@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/robust_lock.hpp"
 
 #include <doctest/doctest.h>

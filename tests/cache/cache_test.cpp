@@ -1,5 +1,4 @@
 // What each call answers, and what it leaves behind.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <array>

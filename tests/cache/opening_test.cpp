@@ -1,5 +1,4 @@
 // What lies under a name when it is opened: nothing, something unfinished, something damaged, another's, another shape.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "cache/opening.hpp"
 
 #include <doctest/doctest.h>

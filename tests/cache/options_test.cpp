@@ -1,5 +1,4 @@
 // Every wrong option is named in the error, with its bound.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <filesystem>

@@ -1,5 +1,4 @@
 // How many entries of a size fit a capacity: the figures of docs/layout.md, printed and held.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <algorithm>

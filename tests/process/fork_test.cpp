@@ -1,5 +1,4 @@
 // Handles opened before fork and after it, with threads on both sides.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,5 +1,4 @@
 // Workers that get SIGKILL again and again amid their writes: nobody hangs, and what was acknowledged is there.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -1,5 +1,4 @@
 // A segment's life among processes that come and go: daemons, rolling restarts, removal under running workers.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -1,5 +1,4 @@
 // Many processes open one name at the same moment: it is one segment, and all agree.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,4 @@
 // Readers under writers, in processes of their own: no value is ever torn, whatever is recycled under it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <atomic>
