@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "base/process.hpp"
+#include "base/test_fault.hpp"
 
 namespace forklore::base {
 
@@ -33,6 +34,7 @@ inline robust_list* pending(const Self& me) noexcept {
 }
 
 inline void set_pending(const Self& me, std::atomic<std::uint32_t>& word) noexcept {
+  if (broken("lock-not-pending")) return;
   auto* entry = reinterpret_cast<robust_list*>(reinterpret_cast<char*>(&word) - me.robust->futex_offset);
   std::atomic_ref(me.robust->list_op_pending).store(entry, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -1,6 +1,7 @@
 #include "store/log.hpp"
 
 #include "base/hash.hpp"
+#include "base/test_fault.hpp"
 
 namespace forklore::store {
 
@@ -69,7 +70,9 @@ std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noex
   std::uint32_t chunk = newest_free();
   if (chunk >= count_) chunk = 0;  // only in a damaged stripe: the caller has seen enough free chunks
   std::atomic_thread_fence(std::memory_order_release);
-  generations_[chunk].store(generations_[chunk].load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  if (base::broken("state-before-fields")) states_[chunk].store(pack_state(kind, next_sequence()));
+  const std::uint32_t raise = base::broken("generation-not-raised") ? 0 : 1;
+  generations_[chunk].store(generations_[chunk].load(std::memory_order_relaxed) + raise, std::memory_order_release);
   used_[chunk].store(first, std::memory_order_release);
   first_[chunk].store(first, std::memory_order_release);
   heads_[chunk].store(without_frequency(head), std::memory_order_release);
@@ -112,6 +115,7 @@ bool Log::derive() noexcept {
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
     const std::uint64_t word = state(chunk);
     const unsigned kind = kind_number(word);
+    if (base::broken("recovery-rewrites-next")) next_[chunk].store(0);
     if (kind >= kKinds) {
       sound = false;
       continue;

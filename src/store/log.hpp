@@ -112,6 +112,11 @@ class Log {
     const std::uint32_t chunk = header_->open[static_cast<unsigned>(kind)].load(std::memory_order_relaxed) - 1;
     return chunk < count_ && kind_of(state(chunk)) == kind ? chunk : count_;
   }
+  /// Where the log ends: the next entry begins here if it fits. Chunk size() if the log has none.
+  [[nodiscard]] Place end(Kind kind) const noexcept {
+    const std::uint32_t open = open_chunk(kind);
+    return {open, open < count_ ? used(open) : 0};
+  }
   /// The chunk of the log that was taken longest ago and is not open, or size() if there is none.
   [[nodiscard]] std::uint32_t oldest(Kind kind) const noexcept;
   /// The free chunk that was freed last, or size() if there is none.
@@ -272,8 +277,7 @@ std::uint64_t Log::append(Kind kind, std::uint64_t tag, const EntryHead& head, F
     std::atomic_thread_fence(std::memory_order_release);
   }
 
-  Place place{open_chunk(kind), 0};
-  if (place.chunk < count_) place.offset = used(place.chunk);
+  Place place = end(kind);
   if (place.chunk >= count_ || chunk_bytes_ - place.offset < head.unspilled()) place = {take(kind, 0, 0), 0};
   const std::uint64_t word = slot_word(tag, place);
   const std::size_t here = std::min<std::size_t>(total, chunk_bytes_ - place.offset);

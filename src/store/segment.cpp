@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
+#include "base/test_fault.hpp"
 
 namespace forklore::store {
 
@@ -42,6 +43,7 @@ std::optional<Description> describe(const SegmentHeader& header, std::uint64_t b
 
 void Segment::create(std::byte* bytes, const Geometry& g, const base::LockDomain& domain, Origin origin) noexcept {
   auto& header = *reinterpret_cast<SegmentHeader*>(bytes);
+  if (base::broken("magic-first")) header.magic.store(kMagic);
   const std::uint64_t random = base::random_word();
   for (std::uint32_t i = 0; i < g.shape.stripes; ++i) {
     Stripe(bytes + g.stripes_at + i * g.stripe_bytes, g, true).create(random + i * std::uint64_t{kMaxChunks});

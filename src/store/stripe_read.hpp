@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "base/racy_copy.hpp"
+#include "base/test_fault.hpp"
 #include "store/stripe.hpp"
 
 namespace forklore::store {
@@ -13,6 +14,7 @@ inline bool Stripe::unchanged(const Word& slot, std::uint64_t word) const noexce
   // Partner: the release fence in Log::take and Log::append. If any byte read before this fence was written there,
   // the load below sees the slot as the writer left it before it reused the chunk.
   std::atomic_thread_fence(std::memory_order_acquire);
+  if (base::broken("no-second-look")) return true;
   return without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }
 

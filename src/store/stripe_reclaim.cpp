@@ -9,6 +9,7 @@
 // before is moved or evicted whole. An open chunk is never reclaimed.
 #include <algorithm>
 
+#include "base/test_fault.hpp"
 #include "store/stripe.hpp"
 
 namespace forklore::store {
@@ -88,8 +89,9 @@ bool Stripe::locate_live(Place place, std::uint64_t word, Located& entry) const 
 }
 
 bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept {
+  if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
   Located entry;
-  if (const std::uint64_t word = log_.head(chunk); word != 0) {
+  if (const std::uint64_t word = log_.head(chunk); word != 0 && !base::broken("straddler-forgotten")) {
     Place place;
     if (log_.locate(word, place) && log_.is_entry_place(place, word) && log_.read_head(place, entry.head) &&
         locate_live(place, word, entry) && !relocate(entry, how, may_move, now)) {
@@ -97,6 +99,7 @@ bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint6
     }
   }
   for (Place place{chunk, log_.first(chunk)}; place.offset < log_.used(chunk);) {
+    if (base::broken("freed-unwalked")) break;
     if (place.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(place, entry.head)) {
       reset();
       return true;

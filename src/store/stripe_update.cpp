@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/racy_copy.hpp"
+#include "base/test_fault.hpp"
 #include "store/stripe_read.hpp"
 
 namespace forklore::store {
@@ -107,6 +108,8 @@ Code Stripe::store(const Key& key, const Located& old, const Decision& decision,
     if (leaving.slot == nullptr) return Code::full;
     leaving.word = leaving.slot->load(std::memory_order_relaxed);
   }
+  if (base::broken("publish-before-write"))
+    publish(*leaving.slot, log_.slot_word(Index::tag(key.hash), log_.end(kind)));
   const std::uint64_t word = log_.append(kind, Index::tag(key.hash), head, [&](Writer& out) {
     out.write_word(head.first_word());
     out.write_word(head.second_word());
@@ -119,6 +122,8 @@ Code Stripe::store(const Key& key, const Located& old, const Decision& decision,
     }
   });
   const unsigned frequency = old.slot == nullptr ? 0 : frequency_of(old.slot->load(std::memory_order_relaxed));
+  if (base::broken("forget-before-publish") && old.slot != nullptr) log_.forget(old.place, old.head);
+  if (base::broken("overwrite-by-erase")) publish(*leaving.slot, 0);
   publish(*leaving.slot, with_frequency(word, frequency));
 
   if (old.slot == nullptr) {
@@ -175,10 +180,11 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
       return decision.code;
     }
     case Decision::Action::change_expiry: {
-      log_.raise_expiry(old.place, old.head, decision.expiry);
+      if (!base::broken("touch-before-expiry")) log_.raise_expiry(old.place, old.head, decision.expiry);
       EntryHead head = old.head;
       head.expiry = decision.expiry;
       reinterpret_cast<Word*>(log_.at(old.place))->store(head.first_word(), std::memory_order_release);
+      if (base::broken("touch-before-expiry")) log_.raise_expiry(old.place, old.head, decision.expiry);
       return decision.code;
     }
     case Decision::Action::erase:
@@ -207,6 +213,7 @@ void Stripe::empty() noexcept {
 }
 
 void Stripe::recover() noexcept {
+  if (base::broken("recovery-left-out")) return;
   count(header_->recoveries);
   if (!log_.derive()) reset();
 }

@@ -42,6 +42,6 @@ class ReadingRun {
 
 /// No slot word of a key may come twice, whatever is recycled meanwhile: a reader that slept would take a new entry for
 /// the one it began with, a compare_and_set an old version for the current one.
-Row slot_words_do_not_return(const RunOptions& options);
+Row slot_words_do_not_return();
 
 }  // namespace forklore::crash

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/test_fault.hpp"
 #include "crash/checked_value.hpp"
 #include "crash/scenario.hpp"
 #include "crash/segment_file.hpp"
@@ -41,6 +42,7 @@ class Snapshot {
   store::Index index_;
 };
 
+/// Nothing is broken on purpose while one lives: what is made here is sound.
 class Workshop {
  public:
   using Call = std::function<void(Cache&)>;
@@ -62,6 +64,7 @@ class Workshop {
   Prepared find(const std::function<Call(unsigned)>& next, const Wanted& wanted, std::size_t largest = 1200);
 
  private:
+  base::Unbroken unbroken_;
   tests::UniqueName name_;
   Cache cache_;
   SegmentFile file_;
