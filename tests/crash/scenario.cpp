@@ -1,6 +1,7 @@
 #include "crash/scenario.hpp"
 
 #include "crash/workshop.hpp"
+#include "test_clock.hpp"
 
 namespace forklore::crash {
 namespace {
@@ -60,6 +61,24 @@ Scenario simple(const std::string& name, MakeCall make_call) {
           }};
 }
 
+void let_pass(std::chrono::milliseconds time) {
+  tests::set_clock(tests::clock_ms() + static_cast<std::uint64_t>(time.count()));
+}
+
+/// A segment with chunks in which all has expired.
+Prepared prepare_expired(std::uint64_t seed) {
+  Workshop shop(seed);
+  std::string value;
+  for (std::uint16_t i = 0; i < 60; ++i) {
+    make_checked(i, i, 600, value);
+    static_cast<void>(shop.cache().set(numbered("old-", i), value, std::chrono::hours(1)));
+  }
+  let_pass(std::chrono::hours(2));
+  return shop.find(sets(500), [](const Snapshot& before, const Snapshot& after) {
+    return risen(before, after, &Stats::expirations) >= 2 && risen(before, after, &Stats::evictions) == 0;
+  });
+}
+
 Prepared prepare_recover(std::uint64_t seed) {
   // A death between the state of a chunk just taken and the words that follow from it: recover() has most to store.
   Workshop shop(seed);
@@ -80,6 +99,13 @@ std::vector<Scenario> scenarios() {
   all.push_back(simple("insert", [](Workshop&) { return set_call("new", 1, 100); }));
   all.push_back(simple("overwrite", [](Workshop& shop) {
     set_call("new", 1, 100)(shop.cache());
+    return set_call("new", 2, 150);
+  }));
+  all.push_back(simple("overwrite, expired", [](Workshop& shop) {
+    std::string value;
+    make_checked(1, 1, 6000, value);
+    static_cast<void>(shop.cache().set("new", value, std::chrono::hours(1)));
+    let_pass(std::chrono::hours(2));
     return set_call("new", 2, 150);
   }));
   all.push_back(simple("increment", [](Workshop& shop) -> Call {
@@ -114,10 +140,12 @@ std::vector<Scenario> scenarios() {
     make_checked(2, 2, 120, value);
     return [found, value](Cache& cache) { static_cast<void>(cache.compare_and_set("new", found.version, value)); };
   }));
-  all.push_back(simple("read", [](Workshop& shop) -> Call {
-    set_call("new", 1, 5000)(shop.cache());
-    return [](Cache& cache) { static_cast<void>(cache.get("new")); };
-  }));
+  for (const std::size_t size : {std::size_t{100}, std::size_t{5000}}) {
+    all.push_back(simple(size < 4096 ? "read" : "read, spilled", [size](Workshop& shop) -> Call {
+      set_call("new", 1, size)(shop.cache());
+      return [](Cache& cache) { static_cast<void>(cache.get("new")); };
+    }));
+  }
   all.push_back(simple("spilled value", [](Workshop&) { return set_call("new", 1, 10'000); }));
   all.push_back(simple("spilled value over another", [](Workshop& shop) {
     set_call("new", 1, 9000)(shop.cache());
@@ -132,6 +160,7 @@ std::vector<Scenario> scenarios() {
                             risen(before, after, &Stats::bucket_evictions) == 0;
                    });
                  }});
+  all.push_back({"insert that collects expired", prepare_expired});
   all.push_back({"insert that promotes", [](std::uint64_t seed) {
                    return Workshop(seed).find(sets(300), [](const Snapshot& before, const Snapshot& after) {
                      return moved(before, after).promoted >= 2;
