@@ -18,7 +18,7 @@ enum class Code : std::uint8_t {
   overflow,          ///< increment past the range of a 64-bit integer
   full,              ///< WhenFull::reject alone: no room without taking a live entry
   busy,              ///< the lock was held by a living owner for all of Options::lock_timeout
-  read_only,         ///< a write through a handle that may only read
+  read_only,         ///< a write through a handle that only reads: opened so, or forked into another pid namespace
   buffer_too_small,  ///< get_into: Found::size says how much is wanted
 };
 

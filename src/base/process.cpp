@@ -78,13 +78,14 @@ bool read_boot_id(std::array<std::uint8_t, 16>& id) noexcept {
   return digits == 32;
 }
 
-bool proc_is_ours() noexcept {
+// Which process /proc takes this one for; -1 if there is no /proc.
+::pid_t pid_in_proc() noexcept {
   std::array<char, 32> text{};
   const ssize_t length = ::readlink("/proc/self", text.data(), text.size());
-  if (length <= 0) return false;
+  if (length <= 0) return -1;
   ::pid_t pid = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + length, pid);
-  return error == std::errc{} && end == text.data() + length && pid == ::getpid();
+  return error == std::errc{} && end == text.data() + length ? pid : -1;
 }
 
 }  // namespace
@@ -140,7 +141,9 @@ bool thread_alive(std::uint32_t tid) noexcept {
 DomainLookup lock_domain() noexcept {
   DomainLookup lookup;
   struct stat space {};
-  if (!proc_is_ours() || !read_boot_id(lookup.domain.boot_id) || ::stat("/proc/self/ns/pid", &space) != 0)
+  const ::pid_t pid = pid_in_proc();
+  lookup.proc_of_others = pid != -1 && pid != ::getpid();
+  if (pid != ::getpid() || !read_boot_id(lookup.domain.boot_id) || ::stat("/proc/self/ns/pid", &space) != 0)
     return lookup;
   lookup.domain.pid_namespace_device = space.st_dev;
   lookup.domain.pid_namespace_inode = space.st_ino;

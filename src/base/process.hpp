@@ -55,9 +55,10 @@ struct LockDomain {
 };
 static_assert(sizeof(LockDomain) == 40);
 
-/// This process's domain; known is false where /proc is missing or belongs to another namespace.
+/// This process's domain; known is false where /proc is missing or belongs to another pid namespace.
 struct DomainLookup {
   bool known = false;
+  bool proc_of_others = false;  ///< /proc belongs to another pid namespace: this process was born outside of that
   LockDomain domain;
 };
 DomainLookup lock_domain() noexcept;

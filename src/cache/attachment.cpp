@@ -132,7 +132,8 @@ const store::Counter& Attachment::claim(View& view) noexcept {
   const std::uint32_t epoch = base::self().epoch;
   if (mine.epoch != epoch) {
     const base::DomainLookup lookup = base::lock_domain();
-    if (lookup.known && lookup.domain != view.domain) view.foreign.store(true, std::memory_order_relaxed);
+    const bool born_elsewhere = lookup.known ? lookup.domain != view.domain : lookup.proc_of_others;
+    if (born_elsewhere && view.domain != base::LockDomain{}) view.segment.forbid_writing();
   }
   mine = {view.id, epoch, view.segment.writable() ? view.segment.counters().claim() : store::Counter{}};
   return mine.counter;

@@ -31,8 +31,6 @@ struct View {
   base::Mapping mapping;
   int descriptor = -1;  // kept only where the mapping alone does not keep the flock
   store::Segment segment;
-  std::atomic<bool> foreign{false};  // forked into another pid namespace: locks may not be touched. Relaxed: set by the
-                                     // thread that looks, before its first lock
 };
 
 class Attachment {

@@ -27,9 +27,7 @@ class Call {
 
   [[nodiscard]] store::Segment& segment() const noexcept { return view_.segment; }
   [[nodiscard]] std::uint64_t now() const noexcept { return view_.segment.age(boottime_); }
-  [[nodiscard]] bool may_write() const noexcept {
-    return view_.segment.writable() && !view_.foreign.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] bool may_write() const noexcept { return view_.segment.writable(); }
   void count(store::Word CounterLine::*word, std::uint64_t n = 1) const noexcept {
     if (view_.segment.writable()) counter_.add(word, n);
   }

@@ -94,6 +94,11 @@ Segment::Segment(std::byte* bytes, const Description& d, bool writable)
   }
 }
 
+void Segment::forbid_writing() noexcept {
+  __atomic_store_n(&writable_, false, __ATOMIC_RELAXED);
+  for (Stripe& stripe : stripes_) stripe.forbid_writing();
+}
+
 void Segment::sum(Stats& stats) {
   const Geometry& g = geometry_;
   stats.capacity_bytes = g.shape.capacity;

@@ -59,7 +59,9 @@ class Segment {
   [[nodiscard]] std::uint32_t stripes() const noexcept { return geometry_.shape.stripes; }
   [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
-  [[nodiscard]] bool writable() const noexcept { return writable_; }
+  [[nodiscard]] bool writable() const noexcept { return __atomic_load_n(&writable_, __ATOMIC_RELAXED); }
+  /// From now on this object neither writes nor locks. Each thread that must not calls it before its first call.
+  void forbid_writing() noexcept;
   /// Milliseconds since the segment's birth, by the boottime given.
   [[nodiscard]] std::uint64_t age(std::uint64_t boottime) const noexcept {
     const auto age = static_cast<std::int64_t>(boottime - birth_);  // of a file, birth may lie before this boot

@@ -92,6 +92,8 @@ class Stripe {
  public:
   /// bytes: g.stripe_bytes of the mapping, which outlive this. writable: false on a read-only mapping.
   Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept;
+  [[nodiscard]] bool writable() const noexcept { return __atomic_load_n(&writable_, __ATOMIC_RELAXED); }
+  void forbid_writing() noexcept { __atomic_store_n(&writable_, false, __ATOMIC_RELAXED); }
 
   /// Lays out a new stripe in zeroed memory. Nobody else may look at it yet.
   void create(std::uint64_t random) noexcept;
@@ -110,7 +112,8 @@ class Stripe {
   template <class Room>
   Code read(const Key& key, std::uint64_t now, Room&& room, Reading& reading, std::chrono::milliseconds timeout,
             std::uint64_t& rereads);
-  /// Appends the keys in a bucket that begin with prefix. Answers ok or busy.
+  /// Appends the keys in a bucket that begin with prefix. Answers ok, or busy when a key is rewritten without pause and
+  /// the lock cannot be had.
   Code keys_in(std::uint32_t bucket, std::uint64_t now, std::string_view prefix, std::vector<std::string>& keys,
                std::chrono::milliseconds timeout);
   [[nodiscard]] std::uint32_t buckets() const noexcept { return index_.size(); }
@@ -208,7 +211,8 @@ class Stripe {
   std::uint32_t reserve_chunks_;
   std::uint32_t small_chunks_;  // above which the small log gives way first
   bool reject_;
-  bool writable_;
+
+  bool writable_;  // atomic: forbid_writing() may come while another thread asks
 };
 
 /// Adds to a count that the lock guards.

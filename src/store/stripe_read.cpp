@@ -35,6 +35,7 @@ Code Stripe::keys_in(std::uint32_t bucket, std::uint64_t now, std::string_view p
       const std::uint64_t word = slot.load(std::memory_order_acquire);
       if (word == 0) break;
       if (round == kRounds) {  // somebody rewrites this key without pause: hold still for the length of one copy
+        if (!writable()) return Code::busy;
         key.reserve(kMaxKeyBytes);
         Guard guard(*this, timeout);
         if (!guard.held()) return Code::busy;

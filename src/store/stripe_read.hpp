@@ -70,7 +70,7 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
       }
       if (!unchanged(slot, word)) [[unlikely]]
         return Attempt::changed;
-      if (writable_) raise_frequency(slot, word);
+      if (writable()) raise_frequency(slot, word);
       return Attempt::hit;
     }
     if (last) return Attempt::miss;
@@ -106,7 +106,7 @@ template <class Room>
     if (outcome == Attempt::miss) return Code::not_found;
     if (outcome == Attempt::no_room) return Code::buffer_too_small;
   }
-  if (!writable_) return Code::not_found;
+  if (!writable()) return Code::not_found;
 
   char* ready = nullptr;
   Found expected;

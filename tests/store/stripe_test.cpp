@@ -430,10 +430,18 @@ TEST_CASE("a lock that a living thread keeps makes a write busy, and hinders no 
   CHECK(box.set("key", "other") == Code::ok);
 }
 
-TEST_CASE("a stripe on a read-only mapping is read and stays as it is") {
+TEST_CASE("a stripe that may not be written is read and stays as it is, its lock too") {
   StripeBox box(1 << 20);
   REQUIRE(box.set("key", "value") == Code::ok);
+  REQUIRE(box.set("endless", bytes(20'000)) == Code::ok);
+  std::memset(box.memory.data() + box.geometry.next_at, 0, box.geometry.chunks * sizeof(HalfWord));  // nor ever read
+  box.header().lock.store(FUTEX_OWNER_DIED);
   Stripe reader(box.memory.data(), box.geometry, false);
+  SUBCASE("on a read-only mapping") {}
+  SUBCASE("or because it has been forbidden") {
+    reader = Stripe(box.memory.data(), box.geometry, true);
+    reader.forbid_writing();
+  }
   const std::string before(reinterpret_cast<const char*>(box.memory.data()), box.memory.size());
   std::string out;
   Reading reading;
@@ -445,6 +453,8 @@ TEST_CASE("a stripe on a read-only mapping is read and stays as it is") {
   for (unsigned i = 0; i < 5; ++i) {
     REQUIRE(reader.read({"key", base::hash("key")}, box.now, room, reading, box.timeout, rereads) == Code::ok);
     CHECK(out == "value");
+    const Key endless{"endless", base::hash("endless")};
+    REQUIRE(reader.read(endless, box.now, room, reading, box.timeout, rereads) == Code::not_found);
   }
   CHECK(std::memcmp(before.data(), box.memory.data(), before.size()) == 0);
 }
