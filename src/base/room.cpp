@@ -1,6 +1,7 @@
 #include "base/room.hpp"
 
 #include <linux/magic.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 
@@ -171,6 +172,14 @@ void add_file_system(Tightest& tightest, const fs::path& directory) {
   tightest.add(std::uint64_t{system.f_bavail} * system.f_frsize, "the file system of " + directory.string(), remedy);
 }
 
+// Past it, a process that makes a file larger gets SIGXFSZ.
+void add_file_size_limit(Tightest& tightest) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  tightest.add(limit.rlim_cur, "the limit on the size of files",
+               "raise it (ulimit -f, LimitFSIZE= of a systemd unit) or ask for a smaller capacity");
+}
+
 void add_cgroups(Tightest& tightest, const fs::path& root, const Hierarchy& hierarchy) {
   const auto own = own_cgroup(root, hierarchy);
   if (!own) return;
@@ -194,6 +203,7 @@ std::optional<Shortage> find_shortage(const fs::path& directory, std::uint64_t b
                                       const fs::path& root) {
   Tightest tightest(bytes);
   add_file_system(tightest, directory);
+  add_file_size_limit(tightest);
   if (charged) {
     for (const Hierarchy& hierarchy : kHierarchies) add_cgroups(tightest, root, hierarchy);
   }

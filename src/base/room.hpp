@@ -15,9 +15,10 @@ struct Shortage {
   std::string remedy;           ///< the setting to change: "--shm-size ...", "memory.max ..."
 };
 
-/// Whether bytes more fit the file system of directory (unless it is empty) and, if charged, memory.max less
-/// memory.current of every enclosing memory cgroup (versions 2 and 1, found through /proc/self/cgroup and
-/// mountinfo, ancestors included; a limit that cannot be read is no limit; file pages not in use count as available).
+/// Whether bytes more fit the file system of directory (unless it is empty), the limit on file sizes (RLIMIT_FSIZE)
+/// and, if charged, memory.max less memory.current of every enclosing memory cgroup (versions 2 and 1, found through
+/// /proc/self/cgroup and mountinfo, ancestors included; a limit that cannot be read is no limit; file pages not in use
+/// count as available).
 /// The tightest limit that they do not fit; none: they fit.
 std::optional<Shortage> find_shortage(const std::filesystem::path& directory, std::uint64_t bytes, bool charged);
 

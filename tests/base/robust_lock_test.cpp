@@ -291,6 +291,23 @@ TEST_CASE("the child of a fork inside the lock is not its owner") {
   CHECK(arena->word == 0);
 }
 
+TEST_CASE("the child of a fork while another thread is inside waits for that thread") {
+  Shared arena;
+  std::thread holder([&] { CHECK(hold(*arena) == 0); });
+  await(arena->step, 1);
+  Child child([&] {
+    if (self().robust->list_op_pending != nullptr) return 1;
+    if (acquire_lock(arena->word, milliseconds(60)) != Acquired::busy) return 2;
+    arena->step = 2;
+    if (acquire_lock(arena->word, milliseconds(2000)) != Acquired::ok) return 3;
+    release_lock(arena->word);
+    return 0;
+  });
+  CHECK(child.join() == 0);
+  holder.join();
+  CHECK(arena->word == 0);
+}
+
 TEST_CASE("who waited keeps the waiters' mark, so that the next one is woken as well") {
   Shared arena;
   Child holder([&] { return hold(*arena); });
