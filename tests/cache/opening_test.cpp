@@ -186,8 +186,10 @@ TEST_CASE("a header damaged in any of its bytes is refused with a reason, or is 
 }
 
 TEST_CASE("a file of another owner is refused, by name") {
-  if (::geteuid() != 0) {
-    MESSAGE("skipped: only root can give a file away");
+  if (::geteuid() != 0) {  // who cannot give a file away finds one of root's
+    const Refusal refused = refusal({.place = Place::file, .path = "/etc/passwd", .mode = 0644, .read_only = true});
+    CHECK(refused.code == std::errc::permission_denied);
+    CHECK(refused.has("belongs to user 0, not to " + std::to_string(::geteuid())));
     return;
   }
   UniqueName name;
@@ -385,6 +387,29 @@ TEST_CASE("a read-only handle reads what others write and writes nothing") {
   Cursor cursor;
   CHECK(reader.scan(cursor, 1000, "", keys) == Code::ok);
   CHECK(keys == std::vector<std::string>{"key"});
+}
+
+TEST_CASE("where nobody may write, who only reads may open") {
+  Scratch scratch;
+  const Mount mount(scratch.path());
+  const fs::path path = scratch / "segment";
+  const Options options = file_options(path);
+  const Options reads{.place = Place::file, .path = path, .read_only = true};
+  CHECK(works(Cache::open(options)));
+  REQUIRE(::chmod(path.c_str(), 0400) == 0);
+  if (mount.done) {
+    REQUIRE(::mount(nullptr, mount.path.c_str(), nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID, "size=4m") == 0);
+  }
+  if (!mount.done && ::geteuid() == 0) {
+    MESSAGE("skipped: root may write everywhere, and nothing may be mounted");
+    return;
+  }
+  const Refusal refused = refusal(options);
+  CHECK(refused.code == (mount.done ? std::errc::read_only_file_system : std::errc::permission_denied));
+  CHECK(refused.has(path.string() + ": cannot open it"));
+  Cache reader = Cache::open(reads);
+  CHECK(reader.get("key") == "value");
+  CHECK(reader.set("key", "other") == Code::read_only);
 }
 
 TEST_CASE("a file keeps its entries while it is not used, and says that it is clean") {

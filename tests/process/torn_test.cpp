@@ -75,13 +75,16 @@ void storm(std::size_t capacity, std::chrono::milliseconds time) {
   const std::uint64_t seed = tests::seed();
   MESSAGE("seed " << seed);
   CAPTURE(seed);
-  UniqueName name;
+  const UniqueName name;
   Cache cache = Cache::open({.name = name, .capacity_bytes = capacity, .max_value_bytes = 20'500, .stripes = 1});
   Shared<Tally> tally;
   std::vector<Child> children;
   for (std::uint64_t i = 0; i < 2; ++i) {
     children.emplace_back([&, i] { return write(cache, *tally, seed + i, i); });
-    children.emplace_back([&, i] { return read(cache, *tally, seed + 2 + i); });
+    children.emplace_back([&, i] {
+      Cache reader = Cache::open({.name = name, .read_only = i == 1});
+      return read(reader, *tally, seed + 2 + i);
+    });
   }
   std::this_thread::sleep_for(time);
   tally->end = true;
