@@ -7,6 +7,7 @@ JSON with the worker's pid.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,10 @@ def page(request: HttpRequest) -> JsonResponse:
     return answer()
 
 
-def hold(request: HttpRequest) -> JsonResponse:
-    """Writes without end, until the worker is killed."""
+def hold(request: HttpRequest, how: str = "") -> JsonResponse:
+    """Writes without end, until the worker is killed; deaf to SIGABRT if so asked."""
+    if how == "deaf":
+        signal.signal(signal.SIGABRT, signal.SIG_IGN)
     cache.set("holder", os.getpid())
     end = time.monotonic() + 20
     while time.monotonic() < end:
@@ -96,6 +99,7 @@ urlpatterns = [
     path("stats", stats),
     path("page", page),
     path("hold", hold),
+    path("hold/<how>", hold),
 ]
 application = get_wsgi_application()
 cache.set("warm", 1)  # under --preload this opens the segment before the fork

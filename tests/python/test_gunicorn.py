@@ -178,28 +178,70 @@ def test_rolling_restart_to_twice_the_capacity_and_back(site: Site) -> None:
         assert len(segment_files(site.segment)) == 1
 
 
-def test_a_killed_worker(site: Site) -> None:
-    site.ask("/put/k/stays")
-    before = set(site.ask_all("/stats"))
+def hold_until_cut_off(site: Site, path: str, cache: forklore.Cache, end: Callable[[int], None]) -> int:
+    """Has a worker write without end, calls end with its process id, and waits until the request is cut off."""
     cut_off: list[bool] = []
 
     def hold() -> None:
-        with pytest.raises((http.client.HTTPException, OSError)):
-            site.ask("/hold")
+        with pytest.raises((http.client.HTTPException, OSError, AssertionError)):  # an error page at best
+            site.ask(path)
         cut_off.append(True)
 
+    cache.delete(":1:holder")
+    thread = threading.Thread(target=hold)
+    thread.start()
+    eventually(lambda: cache.get(":1:holder") is not None, 10)
+    holder = cache.get(":1:holder")
+    end(holder)
+    thread.join()
+    assert cut_off == [True]
+    return holder
+
+
+def check_after_deaths(site: Site, cache: forklore.Cache, dead: set[int]) -> None:
+    """The others go on, new workers come, and nothing is lost or torn."""
+    assert not dead & set(site.ask_all("/stats"))
+    assert site.agree("k", "stays")
+    assert cache.get(":1:held") in (None, "x" * 50_000)
+    assert cache.verify() == []
+
+
+def test_a_killed_worker(site: Site) -> None:
+    site.ask("/put/k/stays")
+
+    def kill(holder: int) -> None:
+        time.sleep(0.05)
+        os.kill(holder, signal.SIGKILL)
+
     with forklore.Cache.attach(site.segment) as cache:
-        for _ in range(3):
-            cache.delete(":1:holder")
-            thread = threading.Thread(target=hold)
-            thread.start()
-            eventually(lambda: cache.get(":1:holder") is not None, 10)
-            time.sleep(0.05)
-            os.kill(cache.get(":1:holder"), signal.SIGKILL)
-            thread.join()
-        assert cut_off == [True] * 3
+        dead = {hold_until_cut_off(site, "/hold", cache, kill) for _ in range(3)}
+        check_after_deaths(site, cache, dead)
+
+
+def test_workers_that_gunicorn_ends_for_being_slow(name: str, tmp_path: Path) -> None:
+    """--timeout: SIGABRT, and SIGKILL for who does not hear it."""
+    site = Site(name, tmp_path, "shm", "--timeout", "2")
+    try:
         site.ask_all("/stats")
-        assert site.agree("k", "stays")
-        assert len(set(site.ask_all("/stats")) - before) >= 1
-        assert cache.get(":1:held") in (None, "x" * 50_000)
-        assert cache.verify() == []
+        site.ask("/put/k/stays")
+        with forklore.Cache.attach(site.segment) as cache:
+            dead = {hold_until_cut_off(site, path, cache, lambda _: None) for path in ("/hold", "/hold/deaf")}
+            check_after_deaths(site, cache, dead)
+        log = site.log.read_text()
+        assert all(f"WORKER TIMEOUT (pid:{pid})" in log for pid in dead)
+        assert "SIGKILL" in log
+    finally:
+        site.stop()
+
+
+def test_workers_that_retire(name: str, tmp_path: Path) -> None:
+    """--max-requests: each worker ends after a few requests, and its successor goes on where it left off."""
+    site = Site(name, tmp_path, "shm", "--max-requests", "5")
+    try:
+        answers = [site.ask("/count") for _ in range(60)]
+        assert [answer["count"] for answer in answers] == list(range(1, 61))
+        assert len({answer["pid"] for answer in answers}) > 2 * WORKERS
+        with forklore.Cache.attach(site.segment) as cache:
+            assert cache.verify() == []
+    finally:
+        site.stop()
