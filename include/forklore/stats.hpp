@@ -24,7 +24,7 @@ struct Stats {
   std::uint64_t age_seconds = 0;  ///< since the segment was made
   // What lies in it, at the moment of asking.
   std::uint64_t entries = 0;      ///< with those that have expired and are not yet collected
-  std::uint64_t slots = 0;        ///< entries that the index has room for
+  std::uint64_t slots = 0;        ///< of the index, which grows and shrinks with the entries
   std::uint64_t live_bytes = 0;   ///< of entries, headers included
   std::uint64_t index_bytes = 0;  ///< buckets, ghosts, chunk tables and headers
   // Calls.

@@ -19,6 +19,28 @@ using Action = store::Decision::Action;
 
 bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
 
+// A scan's position, one word: the stripe, the log, where in the chunk, and the lower bits of its sequence.
+//
+//    63    58 57    56                 40 39                  0
+//   +--------+-----+---------------------+---------------------+
+//   | stripe | log | offset, of 8 bytes  |      sequence       |
+//   +--------+-----+---------------------+---------------------+
+
+constexpr unsigned kStripeShift = 58, kLogShift = 57, kOffsetShift = 40;
+constexpr std::uint64_t kSequenceBits = (std::uint64_t{1} << kOffsetShift) - 1;
+
+std::uint64_t scan_position(std::uint32_t stripe, const store::ScanPlace& place) noexcept {
+  return std::uint64_t{stripe} << kStripeShift | std::uint64_t{place.log == store::Kind::main} << kLogShift |
+         std::uint64_t{place.offset / 8} << kOffsetShift | (place.sequence & kSequenceBits);
+}
+
+/// next: the sequence that the stripe gives next. The place is within its last 2^40.
+store::ScanPlace scan_place(std::uint64_t position, std::uint64_t next) noexcept {
+  const std::uint64_t back = (next - position) & kSequenceBits;
+  return {(position >> kLogShift & 1) != 0 ? store::Kind::main : store::Kind::small, next - std::min(back, next),
+          static_cast<std::uint32_t>(position >> kOffsetShift << 3 & (store::kMaxChunkBytes - 1))};
+}
+
 /// What every call begins with: the time, the view, and what this thread counts on.
 class Call {
  public:
@@ -333,18 +355,20 @@ Code Cache::clear() noexcept {
 
 Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys) {
   const Call call(*attachment_);
-  // A position is a bucket's number over all stripes; a key never changes its bucket while it stands.
-  const std::uint64_t each = call.segment().stripe(0).buckets();
-  const std::uint64_t all = each * call.segment().stripes();
   const std::size_t enough = keys.size() + limit;
-  while (cursor.position < all && keys.size() < enough) {
-    store::Stripe& stripe = call.segment().stripe(static_cast<std::uint32_t>(cursor.position / each));
-    const Code code =
-        stripe.keys_in(static_cast<std::uint32_t>(cursor.position % each), call.now(), prefix, keys, lock_timeout_);
-    if (code != Code::ok) return code;
-    ++cursor.position;
+  while (!cursor.finished() && keys.size() < enough) {
+    const auto number = static_cast<std::uint32_t>(cursor.position >> kStripeShift) % call.segment().stripes();
+    const store::Stripe& stripe = call.segment().stripe(number);
+    store::ScanPlace place = scan_place(cursor.position, stripe.header().sequence.load(std::memory_order_relaxed));
+    stripe.scan(place, call.now(), prefix, enough, keys);
+    if (place.log != store::Kind::free) {
+      cursor.position = scan_position(number, place);
+    } else if (number + 1 < call.segment().stripes()) {
+      cursor.position = scan_position(number + 1, {});
+    } else {
+      cursor.position = ~std::uint64_t{0};
+    }
   }
-  if (cursor.position >= all) cursor.position = ~std::uint64_t{0};
   return Code::ok;
 }
 

@@ -10,26 +10,27 @@ namespace forklore::store {
 namespace {
 
 constexpr std::uint64_t kMinChunk = 4096;
-constexpr std::uint64_t kMaxChunk = 1 << 20;
 constexpr std::uint64_t kMinStripe = 128 * kMinChunk;  // unless there is but one
-constexpr std::uint64_t kEntryForSlots = 200;          // an index slot for as many bytes
+constexpr std::uint64_t kBytesForGhost = 400;          // a ghost for as many
+constexpr std::uint64_t kBytesForBucket = 1 << 17;     // a bucket that is always there for as many
 constexpr std::uint64_t kDefaultMaxValue = 1 << 20;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
 
 /// Lays out one stripe; chunks is 0 if nothing fits.
 void divide_stripe(Geometry& g) noexcept {
-  const std::uint64_t buckets = std::max<std::uint64_t>(g.stripe_bytes / kEntryForSlots / kSlotsPerBucket, 2);
-  g.buckets = static_cast<std::uint32_t>(buckets);
-  g.ghost_words = static_cast<std::uint32_t>(round_up(buckets * kSlotsPerBucket / 2, 16));
+  g.least_buckets =
+      static_cast<std::uint32_t>(std::bit_floor(std::max<std::uint64_t>(g.stripe_bytes / kBytesForBucket, 8)));
+  g.ghost_words = static_cast<std::uint32_t>(round_up(g.stripe_bytes / kBytesForGhost, 16));
 
-  const std::uint64_t fixed = sizeof(StripeHeader) + buckets * sizeof(Bucket) + g.ghost_words * sizeof(HalfWord);
+  const std::uint64_t fixed =
+      sizeof(StripeHeader) + g.least_buckets * sizeof(Bucket) + g.ghost_words * sizeof(HalfWord);
   constexpr std::uint64_t kColumns = 3 * sizeof(Word) + 5 * sizeof(HalfWord);
   constexpr std::uint64_t kPadding = 9 * kLine;
   if (g.stripe_bytes < fixed + kPadding + 8 * (kMinChunk + kColumns)) return;
   const std::uint64_t room = g.stripe_bytes - fixed - kPadding;
 
-  std::uint64_t chunk = kMaxChunk;
+  std::uint64_t chunk = kMaxChunkBytes;
   while (chunk > kMinChunk && room / (chunk + kColumns) < kMaxChunks / 2) chunk /= 2;
   g.chunks = static_cast<std::uint32_t>(std::min<std::uint64_t>(room / (chunk + kColumns), kMaxChunks));
   g.chunk_bytes = static_cast<std::uint32_t>(chunk);
@@ -49,9 +50,11 @@ void divide_stripe(Geometry& g) noexcept {
   g.first_at = column(sizeof(HalfWord));
   g.live_at = column(sizeof(HalfWord));
   g.next_at = column(sizeof(HalfWord));
-  g.buckets_at = at;
-  g.ghost_at = g.buckets_at + buckets * sizeof(Bucket);
-  g.chunks_at = round_up(g.ghost_at + g.ghost_words * sizeof(HalfWord), kLine);
+  g.ghost_at = at;
+  g.buckets_at = round_up(g.ghost_at + g.ghost_words * sizeof(HalfWord), kLine);
+  g.chunks_at = g.buckets_at + g.least_buckets * sizeof(Bucket);
+  // Entries of a byte or two need three chunks of index for every seven of entries.
+  g.most_buckets = static_cast<std::uint32_t>(g.least_buckets + g.chunks * 3 / 8 * (chunk / sizeof(Bucket)));
   g.location_bits = static_cast<unsigned>(std::bit_width(g.stripe_bytes / 8));
 
   // Reject mode moves any live entry before it frees a chunk, so it keeps room for the largest: see protocol 9.
@@ -123,7 +126,8 @@ std::uint64_t Geometry::check() const noexcept {
                           std::uint64_t{chunks},
                           std::uint64_t{chunk_bytes},
                           std::uint64_t{location_bits},
-                          std::uint64_t{buckets},
+                          std::uint64_t{least_buckets},
+                          std::uint64_t{most_buckets},
                           std::uint64_t{ghost_words},
                           std::uint64_t{max_entry},
                           std::uint64_t{reserve_chunks},
@@ -135,8 +139,8 @@ std::uint64_t Geometry::check() const noexcept {
                           first_at,
                           live_at,
                           next_at,
-                          buckets_at,
                           ghost_at,
+                          buckets_at,
                           chunks_at}) {
     sum = base::mix(sum ^ x) + x;
   }

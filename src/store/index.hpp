@@ -1,13 +1,19 @@
-// index.hpp - Where a key's slot may be: two buckets of eight slots (two-choice hashing: Azar, Broder, Karlin, Upfal).
+// index.hpp - Where a key's slot may be: two buckets of eight slots (two-choice hashing: Azar, Broder, Karlin, Upfal),
+// out of a number of buckets that grows and shrinks one by one (linear hashing: Litwin, VLDB 1980).
 //
-// A key is never put in its other bucket while its old slot stands, and an overwrite reuses the slot: so one pass
-// over both buckets sees every key that is present throughout.
+// The buckets are one array. Its first part lies before the chunks; as the index grows, the first chunks of the stripe
+// become index, one after the other, so a bucket's place needs no table.
+//
+// A key stands in one slot of one of its two buckets. Overwriting it keeps the slot; only Stripe moves slots, under the
+// lock, and every move changes the index word. So a reader that looked through both buckets, and finds the word as it
+// was before, has not missed a key that was there throughout.
 #pragma once
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -19,110 +25,170 @@
 
 namespace forklore::store {
 
+/// The slots of a bucket that seem to carry a tag; each is to be loaded again before it is believed (an empty one may
+/// seem to). For (Matches m(bucket, tag); m.any(); m.next()) with m.slot() from 0 to 7.
+class Matches {
+ public:
+  Matches(const Bucket& bucket, std::uint64_t tag) noexcept {
+#if defined(__SSE2__) && !defined(FORKLORE_TSAN)
+    const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
+    const auto* words = reinterpret_cast<const __m128i*>(&bucket);
+    const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_load_si128(words + i), wanted); };
+    // A word's tag is its highest 16-bit lane, so the sign of its upper half is the answer, and narrowing keeps signs.
+    const __m128i signs = _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
+    bits_ = static_cast<unsigned>(_mm_movemask_epi8(signs)) & 0xaaaau;
+#else
+    for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
+      bits_ |= static_cast<unsigned>(tag_of(bucket.slot[i].load(std::memory_order_relaxed)) == tag) << (2 * i + 1);
+    }
+#endif
+  }
+  [[nodiscard]] bool any() const noexcept { return bits_ != 0; }
+  [[nodiscard]] unsigned slot() const noexcept { return static_cast<unsigned>(std::countr_zero(bits_)) / 2; }
+  void next() noexcept { bits_ &= bits_ - 1; }
+
+ private:
+  unsigned bits_ = 0;  // two a slot, the upper one counts
+};
+
+/// The first empty slot of a bucket, or nullptr. Under the lock.
+inline Word* empty_slot(Bucket& bucket) noexcept {
+  for (Word& slot : bucket.slot) {
+    if (slot.load(std::memory_order_relaxed) == 0) return &slot;
+  }
+  return nullptr;
+}
+
 class Index {
  public:
   Index(std::byte* stripe, const Geometry& g) noexcept
-      : buckets_(reinterpret_cast<Bucket*>(stripe + g.buckets_at)), count_(g.buckets) {}
+      : buckets_(reinterpret_cast<Bucket*>(stripe + g.buckets_at)),
+        header_(reinterpret_cast<StripeHeader*>(stripe)),
+        least_(g.least_buckets),
+        most_(g.most_buckets) {}
 
-  /// The part of a hash that a slot carries. Shares no bits with the buckets' numbers or the stripe's.
+  /// The part of a hash that a slot carries. Shares no bits with the stripe's number; few with the buckets'.
   static std::uint64_t tag(std::uint64_t hash) noexcept { return (hash >> 32) & 0xffff; }
 
-  /// The slots of a bucket that seem to carry a tag; each is to be loaded again before it is believed (an empty one may
-  /// seem to). For (auto m = matches(...); m.any(); m.next()) with m.slot() from 0 to 7.
-  class Matches {
+  /// The index as it is at one moment. Whatever the word in shared memory says, all buckets lie in the stripe.
+  class View {
    public:
-    Matches(const Bucket& bucket, std::uint64_t tag) noexcept {
-#if defined(__SSE2__) && !defined(FORKLORE_TSAN)
-      const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
-      const auto* words = reinterpret_cast<const __m128i*>(&bucket);
-      const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_load_si128(words + i), wanted); };
-      // A word's tag is its highest 16-bit lane, so the sign of its upper half is the answer, and narrowing keeps
-      // signs.
-      const __m128i signs = _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
-      bits_ = static_cast<unsigned>(_mm_movemask_epi8(signs)) & 0xaaaau;
-#else
-      for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
-        bits_ |= static_cast<unsigned>(tag_of(bucket.slot[i].load(std::memory_order_relaxed)) == tag) << (2 * i + 1);
-      }
-#endif
+    View(Bucket* buckets, std::uint64_t word, std::uint32_t size, std::uint32_t mask) noexcept
+        : buckets_(buckets), word_(word), size_(size), mask_(mask) {}
+
+    [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+    [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
+    [[nodiscard]] Bucket& bucket(std::uint32_t number) const noexcept { return buckets_[number]; }
+    [[nodiscard]] std::uint32_t bucket_number(const Word& slot) const noexcept {
+      return static_cast<std::uint32_t>(reinterpret_cast<const Bucket*>(&slot) - buckets_);
     }
-    [[nodiscard]] bool any() const noexcept { return bits_ != 0; }
-    [[nodiscard]] unsigned slot() const noexcept { return static_cast<unsigned>(std::countr_zero(bits_)) / 2; }
-    void next() noexcept { bits_ &= bits_ - 1; }
-
-   private:
-    unsigned bits_ = 0;  // two a slot, the upper one counts
-  };
-
-  /// Both buckets of a hash; they differ.
-  [[nodiscard]] std::array<Bucket*, 2> candidates(std::uint64_t hash) const noexcept {
-    Bucket* const one = first(hash);
-    return {one, second(hash, one)};
-  }
-  [[nodiscard]] Bucket* first(std::uint64_t hash) const noexcept {
-    return buckets_ + ((hash & 0xffffffffu) * count_ >> 32);
-  }
-  [[nodiscard]] Bucket* second(std::uint64_t hash, const Bucket* one) const noexcept {
-    Bucket* const two = buckets_ + ((hash * 0x9e3779b97f4a7c15u >> 32) * count_ >> 32);
-    if (two != one) [[likely]]
-      return two;
-    return two + 1 == buckets_ + count_ ? buckets_ : two + 1;
-  }
-
-  void prefetch(std::uint64_t hash) const noexcept {
-    for (const Bucket* bucket : candidates(hash)) __builtin_prefetch(bucket);
-  }
-
-  /// The first slot of a key's buckets that carries the tag and that accept(slot, word) takes, or nullptr. The word
-  /// was loaded with relaxed order: under the lock.
-  template <class Accept>
-  [[nodiscard]] Word* find(std::uint64_t hash, std::uint64_t tag, Accept accept) const noexcept {
-    Bucket* bucket = first(hash);
-    for (bool last = false;; last = true, bucket = second(hash, bucket)) {
-      for (Matches match(*bucket, tag); match.any(); match.next()) {
-        Word& slot = bucket->slot[match.slot()];
-        const std::uint64_t word = slot.load(std::memory_order_relaxed);
-        if (word != 0 && tag_of(word) == tag && accept(slot, word)) return &slot;
-      }
-      if (last) return nullptr;
+    /// The same buckets, as they will be or were numbered.
+    [[nodiscard]] View resized(std::uint32_t size) const noexcept {
+      return {buckets_, word_, size, std::bit_ceil(size) - 1};
     }
-  }
-  /// The slot that holds exactly this word but for the frequency, or nullptr. Under the lock.
-  [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {
-    return find(hash, tag_of(word),
-                [&](const Word&, std::uint64_t other) { return without_frequency(other ^ word) == 0; });
-  }
+    [[nodiscard]] Bucket& first(std::uint64_t hash) const noexcept {
+      return buckets_[home(static_cast<std::uint32_t>(hash))];
+    }
+    /// Of a few keys the same as the first.
+    [[nodiscard]] Bucket& second(std::uint64_t hash) const noexcept {
+      return buckets_[home(static_cast<std::uint32_t>(hash * 0x9e3779b97f4a7c15u >> 32))];
+    }
+    [[nodiscard]] std::array<Bucket*, 2> candidates(std::uint64_t hash) const noexcept {
+      return {&first(hash), &second(hash)};
+    }
+    [[nodiscard]] bool is_candidate(std::uint64_t hash, const Bucket& bucket) const noexcept {
+      return &first(hash) == &bucket || &second(hash) == &bucket;
+    }
+    /// The other bucket of a key that may stand in this one.
+    [[nodiscard]] Bucket& other(std::uint64_t hash, const Bucket& bucket) const noexcept {
+      Bucket& one = first(hash);
+      return &one == &bucket ? second(hash) : one;
+    }
 
-  /// An empty slot for a new key, or nullptr: in its first bucket while that has room to spare, so that most reads look
-  /// at one bucket only, then in the emptier of the two. Under the lock.
-  [[nodiscard]] Word* find_empty(std::uint64_t hash) const noexcept {
-    constexpr unsigned kToSpare = 3;
-    Word* best = nullptr;
-    unsigned best_count = 0;
-    for (Bucket* bucket : candidates(hash)) {
-      Word* empty = nullptr;
-      unsigned count = 0;
-      for (Word& slot : bucket->slot) {
-        if (slot.load(std::memory_order_relaxed) == 0) {
-          empty = &slot;
-          ++count;
+    /// The first slot of a key's buckets that carries the tag and that accept(slot, word) takes, or nullptr. The word
+    /// was loaded with relaxed order: under the lock.
+    template <class Accept>
+    [[nodiscard]] Word* find(std::uint64_t hash, std::uint64_t tag, Accept accept) const noexcept {
+      for (Bucket* bucket : candidates(hash)) {
+        for (Matches match(*bucket, tag); match.any(); match.next()) {
+          Word& slot = bucket->slot[match.slot()];
+          const std::uint64_t word = slot.load(std::memory_order_relaxed);
+          if (word != 0 && tag_of(word) == tag && accept(slot, word)) return &slot;
         }
       }
-      if (count >= kToSpare) return empty;
-      if (count > best_count) {
-        best = empty;
-        best_count = count;
-      }
+      return nullptr;
     }
-    return best;
+    /// The slot that holds exactly this word but for the frequency, or nullptr. Under the lock.
+    [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {
+      return find(hash, tag_of(word),
+                  [&](const Word&, std::uint64_t other) { return without_frequency(other ^ word) == 0; });
+    }
+    /// An empty slot for a new key, in its first bucket if that has one: most reads then look at one bucket only.
+    /// nullptr if both are full. Under the lock.
+    [[nodiscard]] Word* find_empty(std::uint64_t hash) const noexcept {
+      Word* const slot = empty_slot(first(hash));
+      return slot != nullptr ? slot : empty_slot(second(hash));
+    }
+
+   private:
+    /// Of the lowest bits that number all buckets, one bit less where that bucket is not yet there.
+    [[nodiscard]] std::uint32_t home(std::uint32_t bits) const noexcept {
+      const std::uint32_t number = bits & mask_;
+      return number < size_ ? number : number & (mask_ >> 1);
+    }
+
+    Bucket* buckets_;
+    std::uint64_t word_;
+    std::uint32_t size_;
+    std::uint32_t mask_;
+  };
+
+  /// Partner: the release stores in move_on() and set_size(). Who sees the word sees every slot that it counts in.
+  [[nodiscard]] View view() const noexcept {
+    const std::uint64_t word = header_->index.load(std::memory_order_acquire);
+    // What follows from a size, and that it is within bounds, is worked out once for each: a guess that is nearly always
+    // right spares a read the wait for it.
+    const std::uint64_t known = std::atomic_ref(known_).load(std::memory_order_relaxed);
+    if (static_cast<std::uint32_t>(known) == index_size_of(word)) [[likely]]
+      return {buckets_, word, static_cast<std::uint32_t>(known), static_cast<std::uint32_t>(known >> 32)};
+    return view_of(word);
+  }
+  /// Whether slots have moved since the view was made. The caller has issued an acquire fence; partner: the release
+  /// fences behind move_on() and set_size().
+  [[nodiscard]] bool moved(const View& view) const noexcept {
+    return header_->index.load(std::memory_order_relaxed) != view.word();
   }
 
-  [[nodiscard]] Bucket& bucket(std::uint32_t number) const noexcept { return buckets_[number]; }
-  [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
+  /// The bucket that splits to make bucket number, and that takes its keys back. number > 0.
+  static std::uint32_t parent(std::uint32_t number) noexcept { return number ^ std::bit_floor(number); }
+
+  // Under the lock.
+
+  /// Tells readers that a slot stands in a second place, before it leaves the first. Release, then a release fence.
+  void move_on() noexcept { set_size(view().size()); }
+  /// The same, with another number of buckets.
+  void set_size(std::uint32_t buckets) noexcept {
+    header_->index.store(next_index_word(header_->index.load(std::memory_order_relaxed), buckets),
+                         std::memory_order_release);
+    std::atomic_thread_fence(std::memory_order_release);
+  }
+
+  [[nodiscard]] std::uint32_t least() const noexcept { return least_; }
+  [[nodiscard]] std::uint32_t most() const noexcept { return most_; }
 
  private:
+  [[gnu::noinline]] View view_of(std::uint64_t word) const noexcept {
+    const std::uint32_t size = std::clamp(index_size_of(word), least_, most_);
+    const std::uint32_t mask = std::bit_ceil(size) - 1;
+    std::atomic_ref(known_).store(std::uint64_t{mask} << 32 | size, std::memory_order_relaxed);
+    return {buckets_, word, size, mask};
+  }
+
   Bucket* buckets_;
-  std::uint32_t count_;
+  StripeHeader* header_;
+  std::uint32_t least_;
+  std::uint32_t most_;
+  alignas(8) mutable std::uint64_t known_ = 0;  // private: mask << 32 | size
 };
 
 }  // namespace forklore::store

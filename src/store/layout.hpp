@@ -1,7 +1,7 @@
 // layout.hpp - The map of a segment's memory: every struct and every packed word that processes share.
 //
 //   segment:  SegmentHeader | counter lines | stripe 0 | stripe 1 | ... | stripe N-1
-//   stripe:   StripeHeader | chunk table, a column a field | buckets | ghost | chunks
+//   stripe:   StripeHeader | chunk table, a column a field | ghost | buckets | chunks; the first chunks may be buckets
 //   chunk:    entries one after the other; the last may go on in the chunk that `next` names
 //   entry:    16 bytes of header, key, value; an integer's value lies before its key; rounded up to 8 bytes
 //
@@ -23,6 +23,7 @@ inline constexpr std::uint32_t kFormatVersion = 1;
 inline constexpr std::size_t kLine = 64;  // a cache line
 inline constexpr std::size_t kSlotsPerBucket = 8;
 inline constexpr unsigned kMaxChunks = 256;  // of a stripe
+inline constexpr std::size_t kMaxChunkBytes = 1 << 20;
 inline constexpr unsigned kMaxStripes = 64;
 
 using Word = std::atomic<std::uint64_t>;
@@ -70,11 +71,12 @@ static_assert(sizeof(Bucket) == kLine);
 //   |  kind  |               sequence               |   the order in its log, or among the free ones
 //   +--------+--------------------------------------+
 //
+// index: the chunk holds buckets. Those chunks are always the first of the stripe.
 // Written under the lock with release. Which chunk a log appends to, the order in a log and the free list follow
 // from these words alone.
 
-enum class Kind : std::uint8_t { free = 0, small = 1, main = 2 };
-inline constexpr unsigned kKinds = 3;
+enum class Kind : std::uint8_t { free = 0, small = 1, main = 2, index = 3 };
+inline constexpr unsigned kKinds = 4;
 inline constexpr unsigned kKindShift = 56;
 inline constexpr std::uint64_t kSequenceMask = (std::uint64_t{1} << kKindShift) - 1;
 
@@ -135,12 +137,32 @@ inline constexpr std::size_t kEntryOverhead = kEntryHeader + sizeof(Word);
 static_assert(kEntryOverhead == 24);
 static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
 
-// ---- Stripe header. All but the lock word is read and written under the lock.
+// ---- Index word: how many buckets there are, and how often slots have moved.
+//
+//    63                                24 23           0
+//   +------------------------------------+--------------+
+//   |              moves                 |   buckets    |
+//   +------------------------------------+--------------+
+//
+// Written under the lock with release, before a moved slot is taken from where it was; read with acquire.
+
+inline constexpr unsigned kIndexSizeBits = 24;
+constexpr std::uint32_t index_size_of(std::uint64_t index) noexcept {
+  return static_cast<std::uint32_t>(index & ((std::uint64_t{1} << kIndexSizeBits) - 1));
+}
+constexpr std::uint64_t next_index_word(std::uint64_t index, std::uint32_t buckets) noexcept {
+  return ((index >> kIndexSizeBits) + 1) << kIndexSizeBits | buckets;
+}
+
+// ---- Stripe header. All but the lock and the index word is read and written under the lock alone.
 
 struct alignas(kLine) StripeHeader {
   alignas(kLine) HalfWord lock;          // base::acquire_lock, release_lock
+  alignas(kLine) Word index;             // alone on its line: every read looks here
   alignas(kLine) HalfWord open[kKinds];  // chunk that a log appends to, plus 1; 0: none. Derived from the states
   Word sequence;                         // the next to give. Derived from the states
+  Word slots_used;                       // counted anew after a death
+  Word moving;                           // buckets whose slots are on the move, plus 1: from << 32 | to; 0: none
   Word evicted_bytes;                    // the ghost's clock; a hint
   // Counts of the stripe's own work; they only grow.
   alignas(kLine) Word evictions;
@@ -151,7 +173,7 @@ struct alignas(kLine) StripeHeader {
   Word recoveries;
   Word resets;
 };
-static_assert(sizeof(StripeHeader) == 3 * kLine);
+static_assert(sizeof(StripeHeader) == 4 * kLine);
 
 // ---- Counter line: what one thread of one process has counted. Written by its owner alone, but for line 0, which
 // all share that found no other. Never set back: a new owner counts on, so sums never shrink.

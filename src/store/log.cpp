@@ -55,7 +55,8 @@ std::uint32_t Log::newest_free() const noexcept {
 void Log::create(std::uint64_t random) noexcept {
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
     generations_[chunk].store(static_cast<std::uint32_t>(base::mix(random + chunk)), std::memory_order_relaxed);
-    states_[chunk].store(pack_state(Kind::free, count_ - chunk), std::memory_order_relaxed);
+    // The last chunk is taken first: the first ones are those that the index will want.
+    states_[chunk].store(pack_state(Kind::free, chunk), std::memory_order_relaxed);
   }
   derive();
 }
@@ -107,9 +108,14 @@ void Log::free_chunk(std::uint32_t chunk) noexcept {
   states_[chunk].store(pack_state(Kind::free, next_sequence()), std::memory_order_release);
 }
 
+void Log::give_to_index(std::uint32_t chunk) noexcept {
+  states_[chunk].store(pack_state(Kind::index, next_sequence()), std::memory_order_release);
+}
+
 bool Log::derive() noexcept {
   bool sound = true;
   std::uint64_t highest = 0;
+  std::uint32_t index = 0;
   std::uint32_t open[kKinds] = {};
   std::uint64_t newest[kKinds] = {};
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
@@ -121,7 +127,8 @@ bool Log::derive() noexcept {
       continue;
     }
     highest = std::max(highest, sequence_of(word));
-    if (kind != 0 && sequence_of(word) >= newest[kind]) {
+    if (kind_of(word) == Kind::index && chunk != index++) sound = false;
+    if (in_log(chunk) && sequence_of(word) >= newest[kind]) {
       newest[kind] = sequence_of(word);
       open[kind] = chunk + 1;
     }

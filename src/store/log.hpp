@@ -79,9 +79,16 @@ class Log {
 
   // State of the chunks.
 
-  [[nodiscard]] std::uint64_t state(std::uint32_t chunk) const noexcept {
-    return states_[chunk].load(std::memory_order_relaxed);
+  [[nodiscard]] std::uint64_t state(std::uint32_t chunk,
+                                    std::memory_order order = std::memory_order_relaxed) const noexcept {
+    return states_[chunk].load(order);
   }
+  /// Whether the chunk holds entries.
+  [[nodiscard]] bool in_log(std::uint32_t chunk) const noexcept {
+    const Kind kind = kind_of(state(chunk));
+    return kind == Kind::small || kind == Kind::main;
+  }
+  [[nodiscard]] bool is_index(std::uint32_t chunk) const noexcept { return kind_of(state(chunk)) == Kind::index; }
   [[nodiscard]] std::uint32_t used(std::uint32_t chunk) const noexcept {
     return std::min(used_[chunk].load(std::memory_order_relaxed) & ~7u, chunk_bytes_);
   }
@@ -106,6 +113,9 @@ class Log {
   }
   [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
   [[nodiscard]] std::uint32_t chunk_bytes() const noexcept { return chunk_bytes_; }
+  [[nodiscard]] std::uint32_t buckets_per_chunk() const noexcept {
+    return chunk_bytes_ / static_cast<std::uint32_t>(sizeof(Bucket));
+  }
   [[nodiscard]] std::uint32_t count(Kind kind) const noexcept;
   /// The chunk that the log appends to, or size() if none.
   [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept {
@@ -123,8 +133,7 @@ class Log {
   [[nodiscard]] std::uint32_t newest_free() const noexcept;
   /// Whether an entry may begin at place: it is within what its log has in use.
   [[nodiscard]] bool is_entry_place(Place place, std::uint64_t slot) const noexcept {
-    return kind_of(state(place.chunk)) != Kind::free && place.offset < used(place.chunk) &&
-           slot_generation(slot) == generation(place.chunk);
+    return in_log(place.chunk) && place.offset < used(place.chunk) && slot_generation(slot) == generation(place.chunk);
   }
   /// The slot word, frequency 0, of an entry at place.
   [[nodiscard]] std::uint64_t slot_word(std::uint64_t tag, Place place) const noexcept {
@@ -160,8 +169,13 @@ class Log {
   void forget(Place place, const EntryHead& head) noexcept;
   /// Makes the latest expiry of every chunk that the entry covers at least this. Before its own expiry changes.
   void raise_expiry(Place place, const EntryHead& head, std::uint64_t expiry) noexcept;
-  /// Gives a chunk back that no slot points into. Fence and state store (release); partner: a reader's acquire fence.
+  /// Gives a chunk back that no slot points into, or that the index no longer reaches. Fence and state store (release);
+  /// partner: a reader's acquire fence.
   void free_chunk(std::uint32_t chunk) noexcept;
+  /// Lets the log append to a new chunk from now on. One must be free.
+  void open_next(Kind kind) noexcept { static_cast<void>(take(kind, 0, 0)); }
+  /// Makes a free chunk part of the index. Its bytes may still be read as those of entries.
+  void give_to_index(std::uint32_t chunk) noexcept;
   /// Works out anew what follows from the states: the open chunks and the next sequence. Stores only what differs.
   /// False if a state makes no sense.
   bool derive() noexcept;

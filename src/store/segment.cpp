@@ -108,11 +108,12 @@ void Segment::sum(Stats& stats) {
   stats.chunks = g.chunks * g.shape.stripes;
   stats.when_full = g.shape.reject ? WhenFull::reject : WhenFull::evict;
   stats.age_seconds = age(base::boottime_ms()) / 1000;
-  stats.slots = std::uint64_t{g.buckets} * kSlotsPerBucket * g.shape.stripes;
   stats.index_bytes = g.shape.capacity - std::uint64_t{g.chunk_bytes} * g.chunks * g.shape.stripes;
   for (Stripe& stripe : stripes_) {
     const StripeTotals totals = stripe.totals();
     stats.entries += totals.entries;
+    stats.slots += totals.slots;
+    stats.index_bytes += totals.index_chunks * g.chunk_bytes;
     stats.live_bytes += totals.live_bytes;
     stats.free_chunks += static_cast<unsigned>(totals.free_chunks);
     const StripeHeader& h = stripe.header();

@@ -85,7 +85,14 @@ class Decide {
 
 /// Sums over the stripe's chunks and slots.
 struct StripeTotals {
-  std::uint64_t entries = 0, live_bytes = 0, free_chunks = 0;
+  std::uint64_t entries = 0, slots = 0, live_bytes = 0, free_chunks = 0, index_chunks = 0;
+};
+
+/// How far a scan of a stripe has come: one log after the other, each in the order in which it was written.
+struct ScanPlace {
+  Kind log = Kind::small;  ///< or main; free: at the end
+  std::uint64_t sequence = 0;
+  std::uint32_t offset = 0;
 };
 
 class Stripe {
@@ -102,7 +109,9 @@ class Stripe {
 
   // Reading. now: ms since the segment's birth.
 
-  void prefetch(std::uint64_t hash) const noexcept { index_.prefetch(hash); }
+  void prefetch(std::uint64_t hash) const noexcept {
+    for (const Bucket* bucket : index_.view().candidates(hash)) __builtin_prefetch(bucket);
+  }
   /// Fetches what the slots of a key's tag lead to; after prefetch().
   void prefetch_entries(std::uint64_t hash) const noexcept;
   /// Reads an entry. room(found) is asked for memory once the size is known, with no lock held, perhaps more than once;
@@ -112,11 +121,11 @@ class Stripe {
   template <class Room>
   Code read(const Key& key, std::uint64_t now, Room&& room, Reading& reading, std::chrono::milliseconds timeout,
             std::uint64_t& rereads);
-  /// Appends the keys in a bucket that begin with prefix. Answers ok, or busy when a key is rewritten without pause and
-  /// the lock cannot be had.
-  Code keys_in(std::uint32_t bucket, std::uint64_t now, std::string_view prefix, std::vector<std::string>& keys,
-               std::chrono::milliseconds timeout);
-  [[nodiscard]] std::uint32_t buckets() const noexcept { return index_.size(); }
+  /// Appends keys that begin with prefix until there are enough of them or the stripe is at its end, and moves the
+  /// place on. Any place may be given. A key that is there throughout comes at least once: an entry is only ever moved
+  /// to the end of its log or to that of main, which comes later.
+  void scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
+            std::vector<std::string>& keys) const;
   [[nodiscard]] StripeTotals totals() const noexcept;
   [[nodiscard]] const StripeHeader& header() const noexcept { return *header_; }
 
@@ -164,7 +173,11 @@ class Stripe {
   template <class Room>
   Code read_again(const Key& key, std::uint64_t now, Room& room, Reading& reading, std::chrono::milliseconds timeout,
                   std::uint64_t& rereads);
-  [[nodiscard]] bool unchanged(const Word& slot, std::uint64_t word) const noexcept;
+  /// The second look at what a verdict rests on: a slot, or that no slot was found.
+  [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
+  [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
+  [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
+                                std::size_t enough, std::vector<std::string>& keys) const;
   static void raise_frequency(Word& slot, std::uint64_t word) noexcept;
   [[nodiscard]] std::uint64_t version_of(std::uint64_t word, std::int64_t integer) const noexcept;
   [[nodiscard]] std::int64_t integer_at(Place place) const noexcept;
@@ -173,6 +186,8 @@ class Stripe {
   [[nodiscard]] bool find(const Key& key, Located& found) const noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
+  /// How many chunks the small log may have before it gives way first.
+  [[nodiscard]] std::uint32_t small_share() const noexcept;
   [[nodiscard]] Kind choose_log(const Key& key, const Located& old, const EntryHead& head) noexcept;
   Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
   void publish(Word& slot, std::uint64_t word) noexcept;
@@ -183,6 +198,25 @@ class Stripe {
   /// The answer to damage: no entries, all chunks free.
   void reset() noexcept;
   void empty() noexcept;
+
+  // stripe_index.cpp. Under the lock.
+  /// Lets the index grow or shrink towards its due size, by work in proportion to the bytes that a new entry takes.
+  void tend_index(std::size_t bytes, std::uint64_t now) noexcept;
+  bool grow_index(std::uint64_t now) noexcept;
+  bool shrink_index() noexcept;
+  [[nodiscard]] bool index_reaches(std::uint32_t bucket) const noexcept;
+  [[nodiscard]] bool extend_index(std::uint64_t now) noexcept;
+  /// Empties a slot of a full bucket by moving its entry's slot to the entry's other bucket, which may have to do the
+  /// same first as often as further says. nullptr if none can be moved.
+  Word* displace(const Index::View& view, const Bucket& bucket, unsigned further) noexcept;
+  void move_slot(const Index::View& view, Word& from, Word& to) noexcept;
+  void begin_move(std::uint32_t from, std::uint32_t to) noexcept;
+  void end_move() noexcept;
+  /// Clears what a move that a death cut short has left standing twice.
+  void settle() noexcept;
+  /// The hash of the key that a slot leads to. False if it leads nowhere: damaged.
+  [[nodiscard]] bool hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept;
+  [[nodiscard]] std::uint64_t count_slots() const noexcept;
 
   // stripe_reclaim.cpp. Under the lock.
   enum class Reclaim : std::uint8_t { evict, compact };
@@ -209,15 +243,14 @@ class Stripe {
   Log log_;
   Ghost ghost_;
   std::uint32_t reserve_chunks_;
-  std::uint32_t small_chunks_;  // above which the small log gives way first
   bool reject_;
 
   bool writable_;  // atomic: forbid_writing() may come while another thread asks
 };
 
 /// Adds to a count that the lock guards.
-inline void count(Word& word, std::uint64_t n = 1) noexcept {
-  word.store(word.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+inline void count(Word& word, std::int64_t n = 1) noexcept {
+  word.store(word.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
 }
 
 }  // namespace forklore::store

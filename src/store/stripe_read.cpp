@@ -6,8 +6,8 @@ namespace forklore::store {
 
 void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
   const std::uint64_t tag = Index::tag(hash);
-  for (const Bucket* bucket : index_.candidates(hash)) {
-    for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
+  for (const Bucket* bucket : index_.view().candidates(hash)) {
+    for (Matches match(*bucket, tag); match.any(); match.next()) {
       const std::uint64_t word = bucket->slot[match.slot()].load(std::memory_order_relaxed);
       Place place;
       if (tag_of(word) == tag && word != 0 && log_.locate(word, place)) {
@@ -18,49 +18,75 @@ void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
   }
 }
 
-Code Stripe::keys_in(std::uint32_t bucket, std::uint64_t now, std::string_view prefix, std::vector<std::string>& keys,
-                     std::chrono::milliseconds timeout) {
-  std::string key;
-  const auto read_key = [&](std::uint64_t word) {
-    Place place;
-    EntryHead head;
-    key.clear();
-    if (!log_.locate(word, place) || !log_.read_head(place, head) || head.expired(now)) return;
-    key.resize(head.key_size);
-    base::racy_copy(key.data(), log_.at(place) + head.key_at(), head.key_size);
-  };
-  for (const Word& slot : index_.bucket(bucket).slot) {
-    constexpr unsigned kRounds = 64;
-    for (unsigned round = 0;; ++round) {
-      const std::uint64_t word = slot.load(std::memory_order_acquire);
-      if (word == 0) break;
-      if (round == kRounds) {  // somebody rewrites this key without pause: hold still for the length of one copy
-        if (!writable()) return Code::busy;
-        key.reserve(kMaxKeyBytes);
-        Guard guard(*this, timeout);
-        if (!guard.held()) return Code::busy;
-        read_key(slot.load(std::memory_order_relaxed));
-      } else {
-        read_key(word);
-        if (!unchanged(slot, word)) continue;
+void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
+                  std::vector<std::string>& keys) const {
+  while (place.log != Kind::free && keys.size() < enough) {
+    // The chunk to go on in, or the one after it.
+    std::uint32_t next = log_.size();
+    std::uint64_t least = ~std::uint64_t{0};
+    for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
+      const std::uint64_t state = log_.state(chunk);
+      if (kind_of(state) == place.log && sequence_of(state) >= place.sequence && sequence_of(state) < least) {
+        least = sequence_of(state);
+        next = chunk;
       }
-      if (!key.empty() && std::string_view(key).starts_with(prefix)) keys.push_back(key);
-      break;
     }
+    if (next == log_.size()) {
+      place = {place.log == Kind::small ? Kind::main : Kind::free};
+      continue;
+    }
+    if (least != place.sequence) place = {place.log, least};
+    if (scan_chunk(next, place, now, prefix, enough, keys)) place = {place.log, least + 1};
   }
-  return Code::ok;
+}
+
+/// False before its end: there are enough keys, or the chunk is no longer the one that was chosen.
+bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
+                        std::size_t enough, std::vector<std::string>& keys) const {
+  const std::uint64_t state = pack_state(place.log, place.sequence);
+  // Acquire; partner: the release store of the state in Log::take. The fields are those of this use of the chunk.
+  if (log_.state(chunk, std::memory_order_acquire) != state) return false;
+  std::string key;
+  Place at{chunk, std::max(place.offset, log_.first(chunk))};
+  while (at.offset < log_.used(chunk) && keys.size() < enough) {
+    EntryHead head;
+    if (at.offset % 8 != 0 || at.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(at, head)) return true;
+    key.resize(head.key_size);
+    base::racy_copy(key.data(), log_.at(at) + head.key_at(), head.key_size);
+    const std::uint64_t hash = base::hash(key);
+    const std::uint64_t word = log_.slot_word(Index::tag(hash), at);
+    // Partner: the release fences in Log::take and Log::append. The bytes were those of this use of the chunk.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (log_.state(chunk) != state) return false;
+
+    if (!head.expired(now) && std::string_view(key).starts_with(prefix)) {
+      for (bool settled = false; !settled;) {
+        const Index::View view = index_.view();
+        const bool found = view.find_word(hash, word) != nullptr;
+        settled = found || unmoved(view);
+        if (found) keys.push_back(key);
+      }
+    }
+    at.offset = static_cast<std::uint32_t>(std::min<std::size_t>(at.offset + head.total(), log_.chunk_bytes()));
+    place.offset = at.offset;
+  }
+  return at.offset >= log_.used(chunk);
 }
 
 StripeTotals Stripe::totals() const noexcept {
   StripeTotals sum;
-  for (std::uint32_t bucket = 0; bucket < index_.size(); ++bucket) {
-    for (const Word& slot : index_.bucket(bucket).slot) sum.entries += slot.load(std::memory_order_relaxed) != 0;
-  }
+  sum.entries = header_->slots_used.load(std::memory_order_relaxed);
+  sum.slots = std::uint64_t{index_.view().size()} * kSlotsPerBucket;
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
-    if (kind_of(log_.state(chunk)) == Kind::free) {
-      ++sum.free_chunks;
-    } else {
-      sum.live_bytes += log_.live(chunk);
+    switch (kind_of(log_.state(chunk))) {
+      case Kind::free:
+        ++sum.free_chunks;
+        break;
+      case Kind::index:
+        ++sum.index_chunks;
+        break;
+      default:
+        sum.live_bytes += log_.live(chunk);
     }
   }
   return sum;

@@ -10,10 +10,18 @@
 
 namespace forklore::store {
 
-inline bool Stripe::unchanged(const Word& slot, std::uint64_t word) const noexcept {
-  // Partner: the release fence in Log::take and Log::append. If any byte read before this fence was written there,
-  // the load below sees the slot as the writer left it before it reused the chunk.
+inline bool Stripe::unmoved(const Index::View& view) const noexcept {
+  // Partner: the release fence in Index::set_size. If any slot was read as a move left it behind, the load below sees
+  // that slots have moved.
   std::atomic_thread_fence(std::memory_order_acquire);
+  if (base::broken("no-second-index-look")) return true;
+  return !index_.moved(view);
+}
+
+inline bool Stripe::unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept {
+  // Partner: the release fence in Log::take and Log::append, by the same fence as above. If any byte read before it was
+  // written there, the load below sees the slot as the writer left it before it reused the chunk.
+  if (!unmoved(view)) return false;
   if (base::broken("no-second-look")) return true;
   return without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }
@@ -38,9 +46,9 @@ inline std::int64_t Stripe::integer_at(Place place) const noexcept {
 template <class Room>
 inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const {
   const std::uint64_t tag = Index::tag(key.hash);
-  Bucket* bucket = index_.first(key.hash);
-  for (bool last = false;; last = true, bucket = index_.second(key.hash, bucket)) {
-    for (Index::Matches match(*bucket, tag); match.any(); match.next()) {
+  const Index::View view = index_.view();
+  for (Bucket* bucket : view.candidates(key.hash)) {
+    for (Matches match(*bucket, tag); match.any(); match.next()) {
       Word& slot = bucket->slot[match.slot()];
       const std::uint64_t word = slot.load(std::memory_order_acquire);
       if (tag_of(word) != tag || word == 0) [[unlikely]]
@@ -50,11 +58,11 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
       EntryHead head;
       if (!log_.locate(word, place) || !log_.read_head(place, head) || head.key_size != key.bytes.size() ||
           !base::racy_equal(key.bytes.data(), log_.at(place) + head.key_at(), key.bytes.size())) [[unlikely]] {
-        if (!unchanged(slot, word)) return Attempt::changed;
+        if (!unchanged(view, slot, word)) return Attempt::changed;
         continue;
       }
       if (head.expired(now)) [[unlikely]]
-        return unchanged(slot, word) ? Attempt::miss : Attempt::changed;
+        return unchanged(view, slot, word) ? Attempt::miss : Attempt::changed;
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
@@ -68,13 +76,13 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
           return Attempt::changed;
         }
       }
-      if (!unchanged(slot, word)) [[unlikely]]
+      if (!unchanged(view, slot, word)) [[unlikely]]
         return Attempt::changed;
       if (writable()) raise_frequency(slot, word);
       return Attempt::hit;
     }
-    if (last) return Attempt::miss;
   }
+  return unmoved(view) ? Attempt::miss : Attempt::changed;
 }
 
 template <class Room>

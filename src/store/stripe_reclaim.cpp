@@ -49,9 +49,12 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
   Survey found{log_.size(), log_.size(), 0};
   std::uint32_t most = 0;
   std::uint64_t garbage = 0;
+  std::uint64_t chunks = 0;
   const std::uint32_t open[] = {log_.open_chunk(Kind::small), log_.open_chunk(Kind::main)};
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
-    if (kind_of(log_.state(chunk)) == Kind::free) {
+    if (log_.is_index(chunk)) continue;
+    ++chunks;
+    if (!log_.in_log(chunk)) {
       ++found.free;
       continue;
     }
@@ -65,14 +68,13 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
       found.best = chunk;
     }
   }
-  const std::uint64_t all = std::uint64_t{log_.size()} * log_.chunk_bytes();
-  const std::uint64_t bearable = reject_ ? log_.chunk_bytes() : all / kGarbageShare;
+  const std::uint64_t bearable = (reject_ ? 1 : chunks / kGarbageShare) * log_.chunk_bytes();
   if (garbage <= bearable) found.best = log_.size();
   return found;
 }
 
 std::uint32_t Stripe::choose_oldest() const noexcept {
-  const Kind first = log_.count(Kind::small) > small_chunks_ ? Kind::small : Kind::main;
+  const Kind first = log_.count(Kind::small) > small_share() ? Kind::small : Kind::main;
   const std::uint32_t victim = log_.oldest(first);
   return victim < log_.size() ? victim : log_.oldest(first == Kind::small ? Kind::main : Kind::small);
 }
@@ -81,7 +83,7 @@ bool Stripe::locate_live(Place place, std::uint64_t word, Located& entry) const 
   entry.place = place;
   const char* key = reinterpret_cast<const char*>(log_.at(place)) + entry.head.key_at();
   const std::uint64_t hash = base::hash({key, entry.head.key_size});
-  entry.slot = index_.find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), place) : word);
+  entry.slot = index_.view().find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), place) : word);
   if (entry.slot == nullptr) return false;
   entry.word = entry.slot->load(std::memory_order_relaxed);
   entry.hash = hash;

@@ -22,11 +22,13 @@ Stripe::Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept
       log_(bytes, g),
       ghost_(bytes, g),
       reserve_chunks_(g.reserve_chunks),
-      small_chunks_(std::max(g.chunks / 10, 1u)),
       reject_(g.shape.reject),
       writable_(writable) {}
 
-void Stripe::create(std::uint64_t random) noexcept { log_.create(random); }
+void Stripe::create(std::uint64_t random) noexcept {
+  log_.create(random);
+  index_.set_size(index_.least());
+}
 
 void Stripe::adopt() noexcept {
   header_->lock.store(0, std::memory_order_relaxed);
@@ -51,7 +53,7 @@ Stripe::Guard::~Guard() {
 }
 
 bool Stripe::find(const Key& key, Located& found) const noexcept {
-  return index_.find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
+  return index_.view().find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
     if (!log_.locate(word, found.place) || !log_.read_head(found.place, found.head) ||
         found.head.key_size != key.bytes.size() ||
         !base::racy_equal(key.bytes.data(), log_.at(found.place) + found.head.key_at(), key.bytes.size())) {
@@ -64,10 +66,16 @@ bool Stripe::find(const Key& key, Located& found) const noexcept {
 }
 
 Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
-  if (Word* empty = index_.find_empty(key.hash)) return empty;
+  const Index::View view = index_.view();
+  if (Word* empty = view.find_empty(key.hash)) return empty;
+  for (const unsigned further : {0u, 1u}) {
+    for (const Bucket* bucket : view.candidates(key.hash)) {
+      if (Word* left = displace(view, *bucket, further)) return left;
+    }
+  }
   Word* coldest = nullptr;
   unsigned least = kMaxFrequency + 1;
-  for (Bucket* bucket : index_.candidates(key.hash)) {
+  for (Bucket* bucket : view.candidates(key.hash)) {
     for (Word& slot : bucket->slot) {
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
       Place place;
@@ -82,8 +90,13 @@ Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
   return reject_ ? nullptr : coldest;
 }
 
+std::uint32_t Stripe::small_share() const noexcept {
+  const std::uint32_t index = (index_.view().size() - index_.least()) / log_.buckets_per_chunk();
+  return std::max((log_.size() - index) / 10, 1u);
+}
+
 Kind Stripe::choose_log(const Key& key, const Located& old, const EntryHead& head) noexcept {
-  if (head.total() > std::size_t{small_chunks_} * log_.chunk_bytes() / 2) return Kind::main;
+  if (head.total() > std::size_t{small_share()} * log_.chunk_bytes() / 2) return Kind::main;
   if (old.slot != nullptr) return kind_of(log_.state(old.place.chunk)) == Kind::main ? Kind::main : Kind::small;
   const bool returning = ghost_.take(key.hash, header_->evicted_bytes.load(std::memory_order_relaxed));
   return returning ? Kind::main : Kind::small;
@@ -96,6 +109,7 @@ void Stripe::publish(Word& slot, std::uint64_t word) noexcept {
 
 void Stripe::remove(const Located& entry) noexcept {
   publish(*entry.slot, 0);
+  count(header_->slots_used, -1);
   log_.forget(entry.place, entry.head);
 }
 
@@ -127,7 +141,10 @@ Code Stripe::store(const Key& key, const Located& old, const Decision& decision,
   publish(*leaving.slot, with_frequency(word, frequency));
 
   if (old.slot == nullptr) {
-    if (leaving.word == 0) return decision.code;
+    if (leaving.word == 0) {
+      count(header_->slots_used);
+      return decision.code;
+    }
     if (!log_.locate(leaving.word, leaving.place) || !log_.read_head(leaving.place, leaving.head)) return decision.code;
     if (leaving.head.expired(now)) {
       count(header_->expirations);
@@ -164,7 +181,10 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
 
     const EntryHead head = head_of(key, decision);
     const bool chosen = kind != Kind::free;
-    if (!chosen) kind = choose_log(key, old, head);
+    if (!chosen) {
+      if (old.slot == nullptr) tend_index(head.total(), now);
+      kind = choose_log(key, old, head);
+    }
     if (chosen || log_.chunks_needed(kind, head) == 0) break;
     if (!make_room(kind, head, now)) return Code::full;
   }
@@ -202,12 +222,17 @@ Code Stripe::clear(std::chrono::milliseconds timeout) noexcept {
 }
 
 void Stripe::empty() noexcept {
-  for (std::uint32_t bucket = 0; bucket < index_.size(); ++bucket) {
-    for (Word& slot : index_.bucket(bucket).slot) {
+  const Index::View view = index_.view();
+  for (std::uint32_t bucket = 0; bucket < view.size(); ++bucket) {
+    for (Word& slot : view.bucket(bucket).slot) {
       if (slot.load(std::memory_order_relaxed) != 0) publish(slot, 0);
     }
   }
-  for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
+  header_->slots_used.store(0, std::memory_order_relaxed);
+  index_.set_size(index_.least());
+  end_move();
+  // From the last to the first, so that the chunks of the index are the first ones at any moment.
+  for (std::uint32_t chunk = log_.size(); chunk-- > 0;) {
     if (log_.state(chunk) >> kKindShift != 0) log_.free_chunk(chunk);
   }
 }
@@ -215,7 +240,10 @@ void Stripe::empty() noexcept {
 void Stripe::recover() noexcept {
   if (base::broken("recovery-left-out")) return;
   count(header_->recoveries);
-  if (!log_.derive()) reset();
+  const std::uint32_t buckets = index_.view().size();
+  if (!log_.derive() || !index_reaches(buckets - 1)) return reset();
+  settle();
+  header_->slots_used.store(count_slots(), std::memory_order_relaxed);
 }
 
 void Stripe::reset() noexcept {

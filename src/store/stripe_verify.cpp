@@ -11,17 +11,23 @@ namespace forklore::store {
 class Stripe::Verifier {
  public:
   Verifier(const Stripe& stripe, const std::string& where, std::vector<std::string>& faults)
-      : stripe_(stripe), log_(stripe.log_), where_(where), faults_(faults), covered_(log_.size()) {}
+      : stripe_(stripe),
+        log_(stripe.log_),
+        where_(where),
+        faults_(faults),
+        view_(stripe.index_.view()),
+        covered_(log_.size()) {}
 
   void run() {
     states();
-    for (std::uint32_t bucket = 0; bucket < stripe_.index_.size(); ++bucket) {
-      for (const Word& slot : stripe_.index_.bucket(bucket).slot) {
+    index();
+    for (std::uint32_t bucket = 0; bucket < view_.size(); ++bucket) {
+      for (const Word& slot : view_.bucket(bucket).slot) {
         if (const std::uint64_t word = slot.load(std::memory_order_relaxed); word != 0) entry(bucket, slot, word);
       }
     }
     for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
-      if (kind_of(log_.state(chunk)) == Kind::free) continue;
+      if (!log_.in_log(chunk)) continue;
       walk(chunk);
       if (log_.live(chunk) < covered_[chunk]) fault("chunk", chunk, "counts fewer live bytes than it has");
     }
@@ -44,7 +50,7 @@ class Stripe::Verifier {
       }
       if (!seen.insert(sequence_of(word)).second) fault("chunk", chunk, "has a sequence that another has too");
       newest[kind_number(word)] = std::max(newest[kind_number(word)], sequence_of(word) + 1);
-      if (log_.first(chunk) > log_.used(chunk) && kind_of(word) != Kind::free) {
+      if (log_.first(chunk) > log_.used(chunk) && log_.in_log(chunk)) {
         fault("chunk", chunk, "begins behind its end");
       }
     }
@@ -62,6 +68,22 @@ class Stripe::Verifier {
     }
   }
 
+  void index() {
+    const std::uint32_t chunks = log_.count(Kind::index);
+    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
+      if (!log_.is_index(chunk)) fault("chunk", chunk, "holds entries before the last chunk of the index");
+    }
+    const StripeHeader& header = *stripe_.header_;
+    if (index_size_of(header.index.load(std::memory_order_relaxed)) != view_.size() ||
+        !stripe_.index_reaches(view_.size() - 1)) {
+      fault("bucket", view_.size() - 1, "lies outside the index");
+    }
+    if (header.moving.load(std::memory_order_relaxed) != 0) fault("index", 0, "has slots on the move");
+    if (header.slots_used.load(std::memory_order_relaxed) != stripe_.count_slots()) {
+      fault("index", 0, "counts other slots in use than it has");
+    }
+  }
+
   void entry(std::uint32_t bucket, const Word& slot, std::uint64_t word) {
     Place place;
     EntryHead head;
@@ -74,8 +96,8 @@ class Stripe::Verifier {
     const std::uint64_t hash = base::hash(key);
     if (tag_of(word) != Index::tag(hash)) fault("bucket", bucket, "has a slot whose tag is not its key's");
     bool at_home = false;
-    for (const Bucket* home : stripe_.index_.candidates(hash)) {
-      at_home |= home == &stripe_.index_.bucket(bucket);
+    for (const Bucket* home : view_.candidates(hash)) {
+      at_home |= home == &view_.bucket(bucket);
       for (const Word& other : home->slot) {
         if (&other > &slot && same_key(other.load(std::memory_order_relaxed), key)) {
           fault("bucket", bucket, "has a key that stands twice");
@@ -86,7 +108,7 @@ class Stripe::Verifier {
 
     std::size_t covered = 0;
     log_.for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
-      if (kind_of(log_.state(chunk)) == Kind::free) fault("chunk", chunk, "is free and holds a live value");
+      if (!log_.in_log(chunk)) fault("chunk", chunk, "is in no log and holds a live value");
       if (covered != 0 && log_.head(chunk) != without_frequency(word)) {
         fault("chunk", chunk, "does not know the entry that goes on in it");
       }
@@ -122,6 +144,7 @@ class Stripe::Verifier {
   const Log& log_;
   const std::string& where_;
   std::vector<std::string>& faults_;
+  const Index::View view_;
   std::vector<std::uint64_t> covered_;
 };
 

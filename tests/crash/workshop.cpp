@@ -12,8 +12,8 @@ Options options(const std::string& name, WhenFull when_full) {
 }  // namespace
 
 void Snapshot::for_each_entry(const std::function<void(const std::string&, std::uint64_t, store::Place)>& visit) const {
-  for (std::uint32_t bucket = 0; bucket < index_.size(); ++bucket) {
-    for (const store::Word& slot : index_.bucket(bucket).slot) {
+  for (std::uint32_t bucket = 0; bucket < index_.view().size(); ++bucket) {
+    for (const store::Word& slot : index_.view().bucket(bucket).slot) {
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
       store::Place place;
       store::EntryHead head;

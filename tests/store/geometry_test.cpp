@@ -66,8 +66,8 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
                  {g.first_at, sizeof(HalfWord) * g.chunks},
                  {g.live_at, sizeof(HalfWord) * g.chunks},
                  {g.next_at, sizeof(HalfWord) * g.chunks},
-                 {g.buckets_at, sizeof(Bucket) * g.buckets},
                  {g.ghost_at, sizeof(HalfWord) * g.ghost_words},
+                 {g.buckets_at, sizeof(Bucket) * g.least_buckets},
                  {g.chunks_at, std::uint64_t{g.chunk_bytes} * g.chunks}};
     std::uint64_t end = 0;
     for (const auto& part : parts) {
@@ -76,6 +76,13 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
       end = part.at + part.bytes;
     }
     REQUIRE(end <= g.stripe_bytes);
+    // The buckets go on in the chunks without a gap, and leave most of them to entries.
+    REQUIRE(g.buckets_at + sizeof(Bucket) * g.least_buckets == g.chunks_at);
+    REQUIRE(std::has_single_bit(g.least_buckets));
+    REQUIRE(g.most_buckets >= g.least_buckets);
+    REQUIRE(g.buckets_at + sizeof(Bucket) * g.most_buckets <=
+            g.chunks_at + std::uint64_t{g.chunk_bytes} * g.chunks / 2);
+    REQUIRE(g.most_buckets < 1u << kIndexSizeBits);
   }
   MESSAGE(planned << " shapes planned");
   CHECK(planned > 3000);
@@ -98,7 +105,8 @@ TEST_CASE("the check differs between any two geometries that differ") {
   const Geometry g = plan({.capacity = 32 << 20});
   for (auto change : {+[](Geometry& x) { x.shape.reject = true; }, +[](Geometry& x) { ++x.shape.max_value; },
                       +[](Geometry& x) { --x.chunks; }, +[](Geometry& x) { x.chunks_at += 64; },
-                      +[](Geometry& x) { ++x.buckets; }, +[](Geometry& x) { ++x.reserve_chunks; }}) {
+                      +[](Geometry& x) { ++x.least_buckets; }, +[](Geometry& x) { ++x.most_buckets; },
+                      +[](Geometry& x) { ++x.reserve_chunks; }}) {
     Geometry other = g;
     change(other);
     CHECK(other.check() != g.check());

@@ -13,18 +13,23 @@ using namespace forklore::store;
 
 namespace {
 
+/// An index of so many buckets, of which most began as chunks.
 struct IndexBox {
-  explicit IndexBox(std::uint32_t buckets) : memory(std::size_t{buckets} * sizeof(Bucket)) {
-    geometry.buckets = buckets;
+  explicit IndexBox(std::uint32_t buckets) : memory(sizeof(StripeHeader) + std::size_t{buckets} * sizeof(Bucket)) {
+    geometry.buckets_at = sizeof(StripeHeader);
+    geometry.least_buckets = std::min(buckets, 2u);
+    geometry.most_buckets = buckets;
+    index().set_size(buckets);
   }
+  Index index() { return {memory.data(), geometry}; }
+  Index::View view() { return index().view(); }
   Geometry geometry;
   tests::Lines memory;
-  Index index() { return {memory.data(), geometry}; }
 };
 
 std::vector<unsigned> slots(const Bucket& bucket, std::uint64_t tag) {
   std::vector<unsigned> all;
-  for (Index::Matches match(bucket, tag); match.any(); match.next()) all.push_back(match.slot());
+  for (Matches match(bucket, tag); match.any(); match.next()) all.push_back(match.slot());
   return all;
 }
 
@@ -32,27 +37,32 @@ std::uint64_t word_of(std::uint64_t tag) { return tag << kTagShift | 12345; }
 
 }  // namespace
 
-TEST_CASE("a key's two buckets differ and are in range, whatever the number of buckets") {
+TEST_CASE("a key's two buckets are in range and seldom the same, whatever the number of buckets") {
   for (const std::uint32_t buckets : {2u, 3u, 7u, 81u, 4096u, 100'001u}) {
     CAPTURE(buckets);
     IndexBox box(buckets);
-    const Index index = box.index();
+    const Index::View index = box.view();
+    unsigned same = 0;
     for (std::uint64_t i = 0; i < 20000; ++i) {
       const std::uint64_t hash = i < 10 ? std::uint64_t{0} - i : base::mix(i);
       const auto [one, two] = index.candidates(hash);
-      REQUIRE(one != two);
+      same += one == two;
+      REQUIRE(&index.other(hash, *one) == two);
+      REQUIRE((one == two || &index.other(hash, *two) == one));
       for (const Bucket* bucket : {one, two}) {
         REQUIRE(bucket >= &index.bucket(0));
         REQUIRE(bucket <= &index.bucket(buckets - 1));
+        REQUIRE(index.is_candidate(hash, *bucket));
       }
     }
+    CHECK(same < 2 * 20000 / buckets + 100);
   }
 }
 
 TEST_CASE("keys spread over the buckets, and first and second choice are not tied to each other") {
   constexpr std::uint32_t kBuckets = 64;
   IndexBox box(kBuckets);
-  const Index index = box.index();
+  const Index::View index = box.view();
   std::vector<unsigned> count(kBuckets);
   std::set<std::pair<const Bucket*, const Bucket*>> pairs;
   constexpr unsigned kKeys = 64000;
@@ -72,7 +82,7 @@ TEST_CASE("keys spread over the buckets, and first and second choice are not tie
 TEST_CASE("two choices of eight slots fill most of an index before a key finds no place") {
   constexpr std::uint32_t kBuckets = 1000;
   IndexBox box(kBuckets);
-  const Index index = box.index();
+  const Index::View index = box.view();
   unsigned stored = 0;
   for (;; ++stored) {
     const std::uint64_t hash = base::mix(stored + 1);
@@ -87,7 +97,7 @@ TEST_CASE("two choices of eight slots fill most of an index before a key finds n
 
 TEST_CASE("a bucket's matches are the slots of a tag, each once, in order") {
   IndexBox box(2);
-  Bucket& bucket = box.index().bucket(0);
+  Bucket& bucket = box.view().bucket(0);
   for (const std::uint64_t tag : {0x0001u, 0x1234u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
     CAPTURE(tag);
     for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
@@ -111,7 +121,7 @@ TEST_CASE("a bucket's matches are the slots of a tag, each once, in order") {
 
 TEST_CASE("a word is found whatever its frequency, and no other") {
   IndexBox box(16);
-  const Index index = box.index();
+  const Index::View index = box.view();
   const std::uint64_t hash = base::mix(7);
   const std::uint64_t word = word_of(Index::tag(hash));
   CHECK(index.find_word(hash, word) == nullptr);
@@ -125,23 +135,55 @@ TEST_CASE("a word is found whatever its frequency, and no other") {
   }
 }
 
-TEST_CASE("a new key goes to its first bucket while that has room to spare, then to the emptier") {
+TEST_CASE("a new key goes to its first bucket if that has room, then to the second") {
   IndexBox box(16);
-  const Index index = box.index();
+  const Index::View index = box.view();
   const std::uint64_t hash = base::mix(3);
   const auto [one, two] = index.candidates(hash);
-  const auto in = [](const Bucket* bucket, const Word* slot) {
-    return slot >= bucket->slot && slot < bucket->slot + kSlotsPerBucket;
-  };
-  for (unsigned i = 0; i < 6; ++i) {
-    Word* slot = index.find_empty(hash);
-    REQUIRE(in(one, slot));
-    slot->store(word_of(1));
+  REQUIRE(one != two);
+  for (Bucket* bucket : {one, two}) {
+    for (Word& slot : bucket->slot) {
+      REQUIRE(index.find_empty(hash) == &slot);
+      slot.store(word_of(1));
+    }
   }
-  Word* slot = index.find_empty(hash);  // two left there, eight here
-  REQUIRE(in(two, slot));
-  for (unsigned i = 0; i < 8; ++i) two->slot[i].store(word_of(2));
-  CHECK(in(one, index.find_empty(hash)));
-  for (Word& full : one->slot) full.store(word_of(3));
   CHECK(index.find_empty(hash) == nullptr);
+}
+
+TEST_CASE("when a bucket is added, only keys of its parent change their home, and only to it") {
+  IndexBox box(3000);
+  for (std::uint32_t size = 2; size < 3000; size += 1 + size / 37) {
+    CAPTURE(size);
+    const Index::View before = box.view().resized(size);
+    const Index::View after = before.resized(size + 1);
+    const std::uint32_t parent = Index::parent(size);
+    REQUIRE(parent < size);
+    unsigned moved = 0;
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+      const std::uint64_t hash = base::mix(i);
+      for (const auto& [old, now] :
+           {std::pair{&before.first(hash), &after.first(hash)}, std::pair{&before.second(hash), &after.second(hash)}}) {
+        if (old == now) continue;
+        ++moved;
+        REQUIRE(old == &before.bucket(parent));
+        REQUIRE(now == &after.bucket(size));
+      }
+    }
+    if (size < 500) CHECK(moved > 0);
+  }
+}
+
+TEST_CASE("whatever the index word holds, all buckets are in range, and every move changes it") {
+  IndexBox box(100);
+  auto& word = reinterpret_cast<StripeHeader*>(box.memory.data())->index;
+  for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{101}, ~std::uint64_t{0}}) {
+    word.store(value);
+    const Index::View view = box.view();
+    CHECK(view.size() >= 2);
+    CHECK(view.size() <= 100);
+    CHECK_FALSE(box.index().moved(view));
+    box.index().move_on();
+    CHECK(box.index().moved(view));
+    CHECK(box.view().size() == view.size());
+  }
 }

@@ -147,7 +147,7 @@ TEST_CASE("capacity is the sum of the chunks and of all else, and the figures sa
   CHECK(stats.index_bytes + std::uint64_t{stats.chunks} * stats.chunk_bytes == stats.capacity_bytes);
   CHECK(stats.free_chunks == stats.chunks);
   CHECK(stats.stripes == box.geometry.shape.stripes);
-  CHECK(stats.slots == std::uint64_t{box.geometry.buckets} * 8 * box.geometry.shape.stripes);
+  CHECK(stats.slots == std::uint64_t{box.geometry.least_buckets} * 8 * box.geometry.shape.stripes);
   CHECK(stats.entries == 0);
 }
 

@@ -1,0 +1,188 @@
+// Keeping the index in step with the entries. It grows by linear hashing (Litwin, VLDB 1980), a bucket at a time, and
+// shrinks the same way. A key whose two buckets are full gets a slot by one or two steps of cuckoo hashing (Pagh,
+// Rodler, ESA 2001), so the buckets may be filled well.
+//
+// A slot moves in one way: the buckets it moves between are noted, it is stored in its new place, the index word
+// changes, a release fence, its old place is cleared. Between any two of these a reader finds it or finds the word
+// changed, and a death leaves it standing twice at most: settle() puts that right.
+#include "base/test_fault.hpp"
+#include "store/stripe_read.hpp"
+
+namespace forklore::store {
+namespace {
+
+// Entries to two buckets, of 16 that they hold: above the one the index grows, below the other it shrinks.
+constexpr std::uint64_t kCrowded = 13;
+constexpr std::uint64_t kSparse = 11;
+constexpr std::size_t kBytesPerStep = 128;  // of a new entry: entries as long need two steps or fewer for each
+
+}  // namespace
+
+void Stripe::tend_index(std::size_t bytes, std::uint64_t now) noexcept {
+  for (std::size_t steps = 1 + bytes / kBytesPerStep; steps > 0; --steps) {
+    const std::uint64_t used = 2 * header_->slots_used.load(std::memory_order_relaxed);
+    const std::uint64_t buckets = index_.view().size();
+    if (used >= kCrowded * buckets) {
+      if (!grow_index(now)) return;
+    } else if (used >= kSparse * buckets || !shrink_index()) {
+      return;
+    }
+  }
+}
+
+bool Stripe::hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept {
+  Place place;
+  EntryHead head;
+  if (!log_.locate(word, place) || !log_.read_head(place, head)) return false;
+  hash = base::hash({reinterpret_cast<const char*>(log_.at(place)) + head.key_at(), head.key_size});
+  return true;
+}
+
+void Stripe::begin_move(std::uint32_t from, std::uint32_t to) noexcept {
+  header_->moving.store(std::uint64_t{from + 1} << 32 | (to + 1), std::memory_order_release);
+}
+
+void Stripe::end_move() noexcept { header_->moving.store(0, std::memory_order_release); }
+
+void Stripe::move_slot(const Index::View& view, Word& from, Word& to) noexcept {
+  begin_move(view.bucket_number(from), view.bucket_number(to));
+  const std::uint64_t word = from.load(std::memory_order_relaxed);
+  if (base::broken("moved-by-clearing")) publish(from, 0);
+  publish(to, word);
+  index_.move_on();
+  publish(from, 0);
+  end_move();
+}
+
+Word* Stripe::displace(const Index::View& view, const Bucket& bucket, unsigned further) noexcept {
+  for (const Word& slot : bucket.slot) {
+    std::uint64_t hash = 0;
+    if (!hash_of(slot.load(std::memory_order_relaxed), hash)) continue;
+    Bucket& other = view.other(hash, bucket);
+    if (&other == &bucket) continue;
+    Word* const empty = further == 0 ? empty_slot(other) : displace(view, other, further - 1);
+    if (empty == nullptr) continue;
+    move_slot(view, const_cast<Word&>(slot), *empty);
+    return const_cast<Word*>(&slot);
+  }
+  return nullptr;
+}
+
+bool Stripe::index_reaches(std::uint32_t bucket) const noexcept {
+  return bucket < index_.least() || log_.is_index((bucket - index_.least()) / log_.buckets_per_chunk());
+}
+
+bool Stripe::extend_index(std::uint64_t now) noexcept {
+  const std::uint32_t chunk = log_.count(Kind::index);
+  // To empty the chunk may take two more, for a while; a reject stripe has its own reasons to keep some.
+  const std::uint32_t spare = reject_ ? reserve_chunks_ + 1 : reserve_chunks_;
+  if (log_.count(Kind::free) < spare) return false;
+  if (log_.in_log(chunk)) {
+    const Kind kind = kind_of(log_.state(chunk));
+    if (log_.open_chunk(kind) == chunk) log_.open_next(kind);
+    if (!reclaim(chunk, Reclaim::compact, true, now)) return false;
+  }
+  // Emptying it may have found damage, and begun the stripe anew.
+  if (kind_of(log_.state(chunk)) != Kind::free || log_.count(Kind::index) != chunk) return false;
+  log_.give_to_index(chunk);
+  return true;
+}
+
+bool Stripe::grow_index(std::uint64_t now) noexcept {
+  const std::uint32_t number = index_.view().size();
+  if (number == index_.most() || (!index_reaches(number) && !extend_index(now))) return false;
+  const Index::View grown = index_.view().resized(number + 1);
+  Bucket& from = grown.bucket(Index::parent(number));
+  Bucket& to = grown.bucket(number);
+  begin_move(Index::parent(number), number);
+  // Partner: the acquire fence of a reader that still takes these bytes for an entry's.
+  std::atomic_thread_fence(std::memory_order_release);
+  for (Word& slot : to.slot) publish(slot, 0);
+  for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
+    const std::uint64_t word = from.slot[i].load(std::memory_order_relaxed);
+    std::uint64_t hash = 0;
+    if (word != 0 && hash_of(word, hash) && !grown.is_candidate(hash, from)) publish(to.slot[i], word);
+  }
+  if (base::broken("split-unannounced")) end_move();
+  index_.set_size(number + 1);
+  for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
+    if (to.slot[i].load(std::memory_order_relaxed) != 0) publish(from.slot[i], 0);
+  }
+  end_move();
+  return true;
+}
+
+bool Stripe::shrink_index() noexcept {
+  const Index::View view = index_.view();
+  if (view.size() == index_.least()) return false;
+  const std::uint32_t number = view.size() - 1;
+  Bucket& from = view.bucket(number);
+  Bucket& to = view.bucket(Index::parent(number));
+  unsigned left = 0;
+  for (Word& slot : from.slot) {
+    const std::uint64_t word = slot.load(std::memory_order_relaxed);
+    if (word == 0) continue;
+    std::uint64_t hash = 0;
+    Word* elsewhere = nullptr;
+    if (hash_of(word, hash)) {
+      Bucket& other = view.other(hash, from);
+      if (&other != &from) elsewhere = empty_slot(other);
+    }
+    if (elsewhere != nullptr) {
+      move_slot(view, slot, *elsewhere);
+    } else {
+      ++left;
+    }
+  }
+  for (const Word& slot : to.slot) left += slot.load(std::memory_order_relaxed) != 0;
+  if (left > kSlotsPerBucket) return false;
+
+  begin_move(number, Index::parent(number));
+  for (const Word& slot : from.slot) {
+    if (const std::uint64_t word = slot.load(std::memory_order_relaxed); word != 0) publish(*empty_slot(to), word);
+  }
+  if (base::broken("merged-by-clearing")) {
+    for (Word& slot : from.slot) publish(slot, 0);
+  }
+  index_.set_size(number);
+  for (Word& slot : from.slot) publish(slot, 0);
+  end_move();
+  const std::uint32_t last = log_.count(Kind::index) - 1;
+  if (last < log_.size() && index_.least() + last * log_.buckets_per_chunk() == number) log_.free_chunk(last);
+  return true;
+}
+
+void Stripe::settle() noexcept {
+  const std::uint64_t moving = header_->moving.load(std::memory_order_relaxed);
+  if (moving == 0) return;
+  const auto from = static_cast<std::uint32_t>(moving >> 32) - 1;
+  const auto to = static_cast<std::uint32_t>(moving) - 1;
+  const Index::View view = index_.view();
+  // A bucket that is not there was not yet, or is no longer, part of the index: nothing stands in it.
+  if (from < view.size() && to < view.size() && from != to) {
+    index_.move_on();
+    for (Word& slot : view.bucket(from).slot) {
+      const std::uint64_t word = slot.load(std::memory_order_relaxed);
+      if (word == 0) continue;
+      for (Word& twin : view.bucket(to).slot) {
+        if (without_frequency(twin.load(std::memory_order_relaxed) ^ word) != 0) continue;
+        std::uint64_t hash = 0;
+        const bool arrived = hash_of(word, hash) && view.is_candidate(hash, view.bucket(to));
+        publish(arrived ? slot : twin, 0);
+        break;
+      }
+    }
+  }
+  end_move();
+}
+
+std::uint64_t Stripe::count_slots() const noexcept {
+  const Index::View view = index_.view();
+  std::uint64_t n = 0;
+  for (std::uint32_t bucket = 0; bucket < view.size(); ++bucket) {
+    for (const Word& slot : view.bucket(bucket).slot) n += slot.load(std::memory_order_relaxed) != 0;
+  }
+  return n;
+}
+
+}  // namespace forklore::store
