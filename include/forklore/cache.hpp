@@ -113,8 +113,8 @@ class Cache {
 
   // Looking inside.
 
-  /// Appends up to about limit keys that begin with prefix and moves the cursor on. A key that is present throughout
-  /// the scan comes at least once; one that comes and goes, perhaps. Takes no lock for long. ok or busy.
+  /// Appends up to limit keys that begin with prefix and moves the cursor on. A key that is present throughout
+  /// the scan comes at least once; one that comes and goes, perhaps. Takes no lock. ok.
   [[nodiscard]] Code scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys);
   [[nodiscard]] Stats stats() const;
   /// Checks every invariant of the stored structures, a stripe at a time under its lock. Empty: sound.

@@ -146,8 +146,8 @@ class Index {
   /// Partner: the release stores in move_on() and set_size(). Who sees the word sees every slot that it counts in.
   [[nodiscard]] View view() const noexcept {
     const std::uint64_t word = header_->index.load(std::memory_order_acquire);
-    // What follows from a size, and that it is within bounds, is worked out once for each: a guess that is nearly always
-    // right spares a read the wait for it.
+    // What follows from a size, and that it is within bounds, is worked out once for each: a guess that is nearly
+    // always right spares a read the wait for it.
     const std::uint64_t known = std::atomic_ref(known_).load(std::memory_order_relaxed);
     if (static_cast<std::uint32_t>(known) == index_size_of(word)) [[likely]]
       return {buckets_, word, static_cast<std::uint32_t>(known), static_cast<std::uint32_t>(known >> 32)};
@@ -188,7 +188,7 @@ class Index {
   StripeHeader* header_;
   std::uint32_t least_;
   std::uint32_t most_;
-  alignas(8) mutable std::uint64_t known_ = 0;  // private: mask << 32 | size
+  alignas(8) mutable std::uint64_t known_ = ~std::uint64_t{0};  // not shared: mask << 32 | size; at first no size
 };
 
 }  // namespace forklore::store

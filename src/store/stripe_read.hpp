@@ -21,9 +21,8 @@ inline bool Stripe::unmoved(const Index::View& view) const noexcept {
 inline bool Stripe::unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept {
   // Partner: the release fence in Log::take and Log::append, by the same fence as above. If any byte read before it was
   // written there, the load below sees the slot as the writer left it before it reused the chunk.
-  if (!unmoved(view)) return false;
   if (base::broken("no-second-look")) return true;
-  return without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
+  return unmoved(view) && without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }
 
 inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) noexcept {

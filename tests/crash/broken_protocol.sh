@@ -7,7 +7,7 @@
 # that is named in SOURCES was tried.
 #
 # Not here, as running cannot show them on x86: the fences themselves (the orders that they give are; the fences are
-# tests/model's). Not applicable: an index split whose count is published without a fence, as the index does not grow.
+# tests/model's).
 set -uo pipefail
 program=${1:?broken_protocol.sh wants the program}
 sources=${2:?broken_protocol.sh wants the folder of the sources}
@@ -35,8 +35,8 @@ try() {
 try publish-before-write "overwrite" "is lost"
 try forget-before-publish "overwrite"
 try overwrite-by-erase "overwrite" "is lost"
-try reuse-before-slots "insert that promotes" "after the death.*a slot that leads to no entry"
-try reuse-before-slots "read: recycled" "a torn value"
+try reuse-before-slots "straddled" "after the death.*a slot that leads to no entry"
+try reuse-before-slots "read, spilled: recycled" "a torn value"
 try no-second-look "read: overwritten" "a miss for a key that was present"
 try no-second-look "read, spilled: moved"
 try no-second-look "read: erased, recycled" "a torn value"
@@ -48,6 +48,10 @@ try straddler-forgotten "straddled"
 try touch-before-expiry "touch" "expires after all of it"
 try state-before-fields "spilled value over" "in use that are no entry"
 try lock-not-pending "erase" "nobody would be told of a death"
+try no-second-index-look "read: slot moved" "a miss for a key that was present"
+try moved-by-clearing "insert that displaces"
+try merged-by-clearing "insert that gives"
+try split-unannounced "insert that splits" "verify after the death"
 try magic-first "opening, new"
 
 untried=$(grep -rhoP 'broken\("\K[a-z-]+' "$sources" | sort -u | grep -vxF "$tried")

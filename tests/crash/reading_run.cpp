@@ -13,6 +13,8 @@
 namespace forklore::crash {
 namespace {
 
+constexpr std::uint32_t kSmallKeys = 600;
+
 /// What a reader in a child leaves for its parent.
 struct Answer {
   Code code;
@@ -58,7 +60,7 @@ bool churn(Cache& cache, const std::function<void(std::uint32_t)>& between) {
   std::string value;
   bool present = true;
   for (std::uint16_t i = 0; i < 600; ++i) {
-    make_checked(i, i, i % 5 == 0 ? 6000 : 100 + i * 53u % 900, value);
+    make_checked(i, i, i % 5 == 0 ? 8000 : 100 + i * 53u % 900, value);
     static_cast<void>(cache.set(numbered("churn-", i), value));
     present = present && cache.contains(kReadKey) == Code::ok;
     if (i % 10 == 9) between(i);
@@ -81,6 +83,43 @@ bool move_about(Cache& cache) {
   }
   const Code last = cache.get(kReadKey, value, &after);
   return first == Code::ok && last == Code::ok && before.version != after.version;
+}
+
+/// Sets of small new keys: slots move to other buckets, and to buckets that are split off. Whether the key is there.
+bool crowd(Cache& cache) {
+  std::string value;
+  for (std::uint16_t i = 0; i < 300; ++i) {
+    make_checked(i, i, 8, value);
+    static_cast<void>(cache.set(numbered("crowd-", i), value));
+  }
+  return cache.contains(kReadKey) == Code::ok;
+}
+
+/// Most keys go, and buckets are merged as a few others come. Whether the key is there.
+bool thin_out(Cache& cache) {
+  for (std::uint32_t i = 0; i < kSmallKeys; ++i) static_cast<void>(cache.erase(numbered("old-", i)));
+  return crowd(cache);
+}
+
+std::uint32_t bucket_of_key(const Snapshot& snapshot) {
+  const store::Word* slot = snapshot.index().find_word(base::hash(kReadKey), snapshot.word_of(kReadKey));
+  return snapshot.index().bucket_number(*slot);
+}
+
+/// One in which the slot of the key that is read is moved by the call, and the entry is not.
+Image segment_to_move_a_slot_in(std::uint64_t seed, bool (*call)(Cache&)) {
+  for (std::uint64_t attempt = 0; attempt < 200; ++attempt) {
+    Workshop shop(seed + attempt * 1000);
+    shop.work(kSmallKeys * 3 / 2, 8, kSmallKeys);
+    store(shop.cache(), 1, 300);
+    const Snapshot before = shop.snapshot();
+    if (!call(shop.cache())) continue;
+    const Snapshot after = shop.snapshot();
+    if (after.word_of(kReadKey) == before.word_of(kReadKey) && bucket_of_key(after) != bucket_of_key(before)) {
+      return before.image();
+    }
+  }
+  throw std::runtime_error("no segment in which the slot of the key that is read is moved");
 }
 
 Image full_segment(std::uint64_t seed, std::size_t size) {
@@ -130,6 +169,11 @@ std::vector<Overtaking> overtakings() {
     all.push_back({"read" + which + ": moved",
                    [size](std::uint64_t seed) { return segment_to_move_in(seed, size > 4096); }, move_about, true});
   }
+  for (const auto& [name, call] : {std::pair{"read: slot moved, index growing", &crowd},
+                                   std::pair{"read: slot moved, index shrinking", &thin_out}}) {
+    all.push_back(
+        {name, [call = call](std::uint64_t seed) { return segment_to_move_a_slot_in(seed, call); }, call, true, false});
+  }
   return all;
 }
 
@@ -163,7 +207,8 @@ Row ReadingRun::run() {
     const auto before = version_of_key(other);
     const bool present = overtaking_.overtake(other);
     if (!present && overtaking_.must_stay) report_fault(row_, "overtaking", "the key did not stay, or was not moved");
-    if (version_of_key(other) == before) report_fault(row_, "overtaking", "nothing happened to the key");
+    if (overtaking_.changes && version_of_key(other) == before)
+      report_fault(row_, "overtaking", "nothing happened to the key");
     child.run_to_end();
     ++row_.examined;
     const std::string where = "overtaken after instruction " + std::to_string(step);

@@ -16,12 +16,13 @@ struct Overtaking {
   std::function<Image(std::uint64_t seed)> prepare;  ///< a segment that holds kReadKey
   std::function<bool(Cache&)> overtake;              ///< what happens meanwhile; whether the key was present throughout
   bool must_stay = false;                            ///< it is, or the scenario is not what it says
+  bool changes = true;                               ///< the entry's version does, or the same
 };
 
 inline constexpr const char* kReadKey = "read";
 inline constexpr std::uint16_t kReadNumber = 7;
 
-/// Overwritten, recycled, overwritten and recycled, moved, erased; a short value and a spilled one.
+/// Overwritten, recycled, overwritten and recycled, moved, erased; a short value and a spilled one. Its slot moved.
 std::vector<Overtaking> overtakings();
 
 class ReadingRun {

@@ -1,5 +1,7 @@
 #include "crash/scenario.hpp"
 
+#include <set>
+
 #include "crash/workshop.hpp"
 #include "test_clock.hpp"
 
@@ -37,12 +39,32 @@ bool straddler_moved(const Snapshot& before, const Snapshot& after) {
     const std::uint64_t now = after.word_of(key);
     if (!key.starts_with("old-") || now == 0 || now == store::without_frequency(word)) return;
     for (std::uint32_t chunk = 0; chunk < before.log().size(); ++chunk) {
-      const bool opens = store::kind_of(before.log().state(chunk)) != store::Kind::free &&
-                         before.log().head(chunk) == store::without_frequency(word);
+      const bool opens = before.log().in_log(chunk) && before.log().head(chunk) == store::without_frequency(word);
       found |= opens && before.log().state(chunk) != after.log().state(chunk);
     }
   });
   return found;
+}
+
+/// How many slots are in use in the last bucket.
+unsigned in_last_bucket(const Snapshot& snapshot) {
+  unsigned n = 0;
+  for (const store::Word& slot : snapshot.index().bucket(snapshot.index().size() - 1).slot) n += slot.load() != 0;
+  return n;
+}
+
+/// Keys whose two buckets are the same two, as long as the index is of this size.
+std::vector<std::string> keys_of_one_home(const store::Index::View& index, std::size_t n) {
+  std::vector<std::string> keys;
+  std::set<const store::Bucket*> home;
+  for (unsigned i = 0; keys.size() < n; ++i) {
+    std::string key = numbered("home-", i);
+    const auto both = index.candidates(base::hash(key));
+    const std::set<const store::Bucket*> mine(both.begin(), both.end());
+    if (home.empty() && mine.size() == 2) home = mine;
+    if (mine == home) keys.push_back(std::move(key));
+  }
+  return keys;
 }
 
 /// Sets of keys of their own, "new-N".
@@ -187,12 +209,53 @@ std::vector<Scenario> scenarios() {
                  }});
   all.push_back({"bucket overflow", [](std::uint64_t seed) {
                    Workshop shop(seed);
-                   return shop.find(
+                   const std::vector<std::string> keys = keys_of_one_home(shop.snapshot().index(), 17);
+                   for (const std::string& key : keys) {
+                     if (key != keys.back()) set_call(key, 1, 100)(shop.cache());
+                   }
+                   return shop.with(set_call(keys.back(), 1, 100));
+                 }});
+  all.push_back({"insert that displaces", [](std::uint64_t seed) {
+                   return Workshop(seed).find(
                        sets(8),
                        [](const Snapshot& before, const Snapshot& after) {
-                         return risen(before, after, &Stats::bucket_evictions) > 0;
+                         return before.index().size() == after.index().size() &&
+                                before.index().word() != after.index().word();
                        },
-                       1);
+                       8);
+                 }});
+  all.push_back({"insert that splits a bucket", [](std::uint64_t seed) {
+                   return Workshop(seed).find(
+                       sets(8),
+                       [](const Snapshot& before, const Snapshot& after) {
+                         return after.index().size() == before.index().size() + 1 && in_last_bucket(after) > 1;
+                       },
+                       8);
+                 }});
+  all.push_back({"insert that takes a chunk for the index", [](std::uint64_t seed) {
+                   Workshop shop(seed);
+                   shop.work(400, 900);  // so that the first chunks hold entries when the small ones come
+                   return shop.find(
+                       sets(1),
+                       [](const Snapshot& before, const Snapshot& after) {
+                         return after.log().count(store::Kind::index) > before.log().count(store::Kind::index) &&
+                                risen(before, after, &Stats::reclaims) > 0;
+                       },
+                       8, 2000);
+                 }});
+  all.push_back({"insert that merges a bucket", [](std::uint64_t seed) {
+                   Workshop shop(seed);
+                   shop.work(3000, 8, 2500);
+                   return shop.find(sets(60), [](const Snapshot& before, const Snapshot& after) {
+                     return after.index().size() + 1 == before.index().size() && in_last_bucket(before) > 1;
+                   });
+                 }});
+  all.push_back({"insert that gives a chunk of the index back", [](std::uint64_t seed) {
+                   Workshop shop(seed);
+                   shop.work(3000, 8, 2500);
+                   return shop.find(sets(300), [](const Snapshot& before, const Snapshot& after) {
+                     return after.log().count(store::Kind::index) < before.log().count(store::Kind::index);
+                   });
                  }});
   all.push_back({"recover", prepare_recover});
   return all;

@@ -12,8 +12,8 @@ Options options(const std::string& name, WhenFull when_full) {
 }  // namespace
 
 void Snapshot::for_each_entry(const std::function<void(const std::string&, std::uint64_t, store::Place)>& visit) const {
-  for (std::uint32_t bucket = 0; bucket < index_.view().size(); ++bucket) {
-    for (const store::Word& slot : index_.view().bucket(bucket).slot) {
+  for (std::uint32_t bucket = 0; bucket < index().size(); ++bucket) {
+    for (const store::Word& slot : index().bucket(bucket).slot) {
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
       store::Place place;
       store::EntryHead head;
@@ -54,14 +54,15 @@ void Workshop::work(unsigned calls, std::size_t largest, std::uint32_t keys) {
 
 Prepared Workshop::with(Call call) { return {file_.take(), file_.geometry(), std::move(call)}; }
 
-Prepared Workshop::find(const std::function<Call(unsigned)>& next, const Wanted& wanted, std::size_t largest) {
+Prepared Workshop::find(const std::function<Call(unsigned)>& next, const Wanted& wanted, std::size_t largest,
+                        std::uint32_t keys) {
   constexpr unsigned kTries = 20'000;
   for (unsigned i = 0; i < kTries; ++i) {
     const Call call = next(i);
     const Snapshot before = snapshot();
     call(cache_);
     if (wanted(before, snapshot())) return {before.image(), file_.geometry(), call};
-    work(1 + random_.below(4), largest);
+    work(1 + random_.below(4), largest, keys);
   }
   throw std::runtime_error("no call did what the scenario wants");
 }

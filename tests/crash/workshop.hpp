@@ -30,6 +30,7 @@ class Snapshot {
   [[nodiscard]] const Image& image() const noexcept { return image_; }
   [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
   [[nodiscard]] const store::Log& log() const noexcept { return log_; }
+  [[nodiscard]] store::Index::View index() const noexcept { return index_.view(); }
   /// Calls visit(key, slot word, place) for every entry.
   void for_each_entry(const std::function<void(const std::string&, std::uint64_t, store::Place)>& visit) const;
   /// The slot word of a key without its frequency, 0 if it is absent.
@@ -61,7 +62,8 @@ class Workshop {
   /// The segment as it is, and the call.
   Prepared with(Call call);
   /// Works until a call does what is wanted, and goes back to just before it. next(n) makes the n-th call to try.
-  Prepared find(const std::function<Call(unsigned)>& next, const Wanted& wanted, std::size_t largest = 1200);
+  Prepared find(const std::function<Call(unsigned)>& next, const Wanted& wanted, std::size_t largest = 1200,
+                std::uint32_t keys = 300);
 
  private:
   base::Unbroken unbroken_;

@@ -79,22 +79,6 @@ TEST_CASE("keys spread over the buckets, and first and second choice are not tie
   CHECK(pairs.size() > kBuckets * (kBuckets - 1) * 9 / 10);
 }
 
-TEST_CASE("two choices of eight slots fill most of an index before a key finds no place") {
-  constexpr std::uint32_t kBuckets = 1000;
-  IndexBox box(kBuckets);
-  const Index::View index = box.view();
-  unsigned stored = 0;
-  for (;; ++stored) {
-    const std::uint64_t hash = base::mix(stored + 1);
-    Word* slot = index.find_empty(hash);
-    if (slot == nullptr) break;
-    REQUIRE(slot->load() == 0);
-    slot->store(word_of(Index::tag(hash)) + stored);
-    REQUIRE(index.find_word(hash, word_of(Index::tag(hash)) + stored) == slot);
-  }
-  CHECK(stored > kBuckets * kSlotsPerBucket * 7 / 10);
-}
-
 TEST_CASE("a bucket's matches are the slots of a tag, each once, in order") {
   IndexBox box(2);
   Bucket& bucket = box.view().bucket(0);

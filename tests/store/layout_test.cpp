@@ -8,7 +8,7 @@ TEST_CASE("what processes share has the sizes that the format says") {
   CHECK(sizeof(Bucket) == 64);
   CHECK(alignof(Bucket) == 64);
   CHECK(sizeof(CounterLine) == 64);
-  CHECK(sizeof(StripeHeader) == 192);
+  CHECK(sizeof(StripeHeader) == 256);
   CHECK(alignof(StripeHeader) == 64);
   CHECK(sizeof(SegmentHeader) <= kHeaderBytes);
   CHECK(kHeaderBytes % kLine == 0);
@@ -16,7 +16,8 @@ TEST_CASE("what processes share has the sizes that the format says") {
 }
 
 TEST_CASE("the lock, what follows from the states, and the counts lie on lines of their own") {
-  CHECK(offsetof(StripeHeader, lock) / kLine != offsetof(StripeHeader, open) / kLine);
+  CHECK(offsetof(StripeHeader, lock) / kLine != offsetof(StripeHeader, index) / kLine);
+  CHECK(offsetof(StripeHeader, index) / kLine != offsetof(StripeHeader, open) / kLine);
   CHECK(offsetof(StripeHeader, evicted_bytes) / kLine != offsetof(StripeHeader, evictions) / kLine);
 }
 

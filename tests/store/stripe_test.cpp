@@ -576,3 +576,58 @@ TEST_CASE("readers beside a writer see whole values, and miss nothing that is th
     check_sound(box);
   }
 }
+
+TEST_CASE("the index follows the entries: it grows with small ones, and gives its memory back to large ones") {
+  for (const bool reject : {false, true}) {
+    CAPTURE(reject);
+    StripeBox box(4 << 20, reject);
+    const auto fill = [&](const std::string& prefix, unsigned n, std::size_t size) {
+      unsigned stored = 0;
+      for (unsigned i = 0; i < n; ++i) stored += box.set(prefix + std::to_string(i), bytes(size, i)) == Code::ok;
+      return stored;
+    };
+    const unsigned small = fill("small", 200'000, 2);
+    const StripeTotals full = box.stripe.totals();
+    CHECK(full.index_chunks > box.geometry.chunks / 6);
+    CHECK(full.index_chunks < box.geometry.chunks * 3 / 8);
+    CHECK(full.entries > 60'000);
+    CHECK(box.header().bucket_evictions.load() == 0);
+    check_sound(box);
+    if (reject) {
+      CHECK(small == full.entries);
+      for (unsigned i = 0; i < small; ++i) {
+        REQUIRE(box.get("small" + std::to_string(i)) == bytes(2, i));
+        REQUIRE(box.erase("small" + std::to_string(i)) == Code::ok);
+      }
+    }
+    fill("large", 2000, 8000);
+    check_sound(box);
+    const StripeTotals large = box.stripe.totals();
+    CHECK(large.index_chunks <= 1);
+
+    StripeBox fresh(4 << 20, reject);
+    for (unsigned i = 0; i < 2000; ++i) static_cast<void>(fresh.set("large" + std::to_string(i), bytes(8000, i)));
+    CHECK(large.entries >= fresh.stripe.totals().entries * 95 / 100);
+  }
+}
+
+TEST_CASE("an index of its largest size still takes keys: the coldest give way") {
+  StripeBox box(1 << 20);
+  for (unsigned i = 0; i < 300'000; ++i) {
+    const char key[] = {static_cast<char>(i), static_cast<char>(i >> 8), static_cast<char>(i >> 16)};
+    REQUIRE(box.set({key, sizeof key}, "") == Code::ok);
+    REQUIRE(box.get({key, sizeof key}) == "");
+  }
+  CHECK(box.stripe.totals().index_chunks <= box.geometry.chunks * 3 / 8);
+  check_sound(box);
+}
+
+TEST_CASE("slots in use are counted anew after a death") {
+  StripeBox box(1 << 20);
+  for (unsigned i = 0; i < 500; ++i) REQUIRE(box.set("key" + std::to_string(i), "value") == Code::ok);
+  box.header().slots_used.store(77);
+  box.header().lock.store(FUTEX_OWNER_DIED | 12345);
+  REQUIRE(box.set("key1", "value") == Code::ok);
+  CHECK(box.stripe.totals().entries == 500);
+  check_sound(box);
+}
