@@ -66,7 +66,7 @@ class Workshop {
                 std::uint32_t keys = 300);
 
  private:
-  base::Unbroken unbroken_;
+  [[maybe_unused]] base::Unbroken unbroken_;
   tests::UniqueName name_;
   Cache cache_;
   SegmentFile file_;
