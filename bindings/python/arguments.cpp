@@ -35,24 +35,30 @@ bool Key::out_of_bounds() const {
   return false;
 }
 
-namespace {
-
-bool from_seconds(double seconds, Ttl& ttl) {
-  if (std::isnan(seconds)) {
-    PyErr_SetString(PyExc_ValueError, "ttl must be a number of seconds, not nan");
-    return false;
+bool parse_seconds(const char* what, PyObject* object, double& seconds) {
+  if (PyFloat_Check(object)) {
+    seconds = PyFloat_AS_DOUBLE(object);
+    return true;
   }
-  if (seconds <= 0) {
-    ttl = Ttl{-1};
-  } else if (seconds >= 9.2e15) {
-    ttl = kForever;
-  } else {
-    ttl = Ttl{static_cast<Ttl::rep>(std::ceil(seconds * 1000))};
+  Reference real(run_python([&]() -> PyObject* {
+    if (PyObject_HasAttrString(object, "total_seconds") != 0) {
+      return PyObject_CallMethod(object, "total_seconds", nullptr);
+    }
+    return PyUnicode_Check(object) || PyBytes_Check(object) ? nullptr : PyNumber_Float(object);
+  }));
+  if (real && PyFloat_Check(real.get())) {
+    seconds = PyFloat_AS_DOUBLE(real.get());
+    return true;
   }
-  return true;
+  if (PyErr_ExceptionMatches(PyExc_OverflowError)) {  // an int beyond the range of a double
+    PyErr_Clear();
+    seconds = PyObject_RichCompareBool(object, Reference(PyLong_FromLong(0)).get(), Py_LT) == 1 ? -HUGE_VAL : HUGE_VAL;
+    return PyErr_Occurred() == nullptr;
+  }
+  PyErr_Clear();
+  PyErr_Format(PyExc_TypeError, "%s, not %.200s", what, Py_TYPE(object)->tp_name);
+  return false;
 }
-
-}  // namespace
 
 bool parse_ttl(PyObject* object, Ttl& ttl) {
   if (object == nullptr || object == default_object) {
@@ -72,17 +78,14 @@ bool parse_ttl(PyObject* object, Ttl& ttl) {
                                                       : Ttl{seconds * 1000};
     return true;
   }
-  if (PyFloat_Check(object)) return from_seconds(PyFloat_AS_DOUBLE(object), ttl);
-  Reference seconds(run_python([&]() -> PyObject* {
-    if (PyObject_HasAttrString(object, "total_seconds") != 0) {
-      return PyObject_CallMethod(object, "total_seconds", nullptr);
-    }
-    return PyUnicode_Check(object) || PyBytes_Check(object) ? nullptr : PyNumber_Float(object);
-  }));
-  if (seconds && PyFloat_Check(seconds.get())) return from_seconds(PyFloat_AS_DOUBLE(seconds.get()), ttl);
-  PyErr_Format(PyExc_TypeError, "ttl is seconds (int, float, timedelta), None or DEFAULT, not %.200s",
-               Py_TYPE(object)->tp_name);
-  return false;
+  double seconds = 0;
+  if (!parse_seconds("ttl is seconds (int, float, timedelta), None or DEFAULT", object, seconds)) return false;
+  if (std::isnan(seconds)) {
+    PyErr_SetString(PyExc_ValueError, "ttl must be a number of seconds, not nan");
+    return false;
+  }
+  ttl = seconds <= 0 ? Ttl{-1} : seconds >= 9.2e15 ? kForever : Ttl{static_cast<Ttl::rep>(std::ceil(seconds * 1000))};
+  return true;
 }
 
 PyObject* to_seconds(Ttl ttl) {

@@ -94,6 +94,8 @@ class Key {
   Reference encoded_;
 };
 
+/// Seconds as an int, a float, a timedelta or what has __float__. False with TypeError set, which begins with what.
+bool parse_seconds(const char* what, PyObject* object, double& seconds);
 /// Seconds (int, float, timedelta or what has __float__), None (never) or DEFAULT as a Ttl. More than zero is at
 /// least a millisecond; what is beyond 292 million years never expires. False with TypeError or ValueError set.
 bool parse_ttl(PyObject* object, Ttl& ttl);

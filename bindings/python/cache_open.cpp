@@ -1,5 +1,5 @@
 // Opening, attaching and pickling: Python's arguments as forklore::Options and back.
-#include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "cache_type.hpp"
@@ -30,8 +30,9 @@ bool absent(PyObject* object) { return object == nullptr || object == Py_None; }
 
 const char* to_string(Place place) { return place == Place::shm ? "shm" : place == Place::file ? "file" : "anonymous"; }
 
-bool parse_when_full(PyObject* object, WhenFull& when_full) {
-  if (object == nullptr || (PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, "evict") == 0)) {
+bool parse_when_full(PyObject* object, std::optional<WhenFull>& when_full) {
+  if (absent(object)) return true;
+  if (PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, "evict") == 0) {
     when_full = WhenFull::evict;
     return true;
   }
@@ -39,7 +40,7 @@ bool parse_when_full(PyObject* object, WhenFull& when_full) {
     when_full = WhenFull::reject;
     return true;
   }
-  set_option_error("when_full must be \"evict\" or \"reject\", not %R", object);
+  set_option_error("when_full must be \"evict\" or \"reject\", not %R; None takes what is there", object);
   return false;
 }
 
@@ -99,19 +100,27 @@ bool parse_owner(PyObject* object, std::optional<::uid_t>& owner) {
 
 bool parse_lock_timeout(PyObject* object, std::chrono::milliseconds& timeout) {
   if (object == nullptr) return true;
-  Ttl parsed{};
-  if (!parse_ttl(object, parsed)) {
-    PyErr_Clear();
-    PyErr_Format(PyExc_TypeError, "lock_timeout is seconds (int, float, timedelta), not %R", object);
-    return false;
-  }
-  if (parsed == kDefaultTtl) return true;
-  if (parsed > std::chrono::hours{1}) {
+  double seconds = 0;
+  if (!parse_seconds("lock_timeout is seconds (int, float, timedelta)", object, seconds)) return false;
+  if (!(seconds >= 0 && seconds <= 3600)) {  // nan is neither
     set_option_error("lock_timeout must be 0 to 3600 seconds, not %R", object);
     return false;
   }
-  timeout = std::max(parsed, Ttl{0});
+  timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
   return true;
+}
+
+bool parse_default_ttl(PyObject* object, Ttl& ttl) {
+  if (absent(object)) return true;
+  double seconds = 0;
+  if (object != default_object &&
+      !parse_seconds("default_ttl is seconds (int, float, timedelta) or None", object, seconds))
+    return false;
+  if (std::isnan(seconds)) {
+    set_option_error("default_ttl must be a number of seconds, not %R", object);
+    return false;
+  }
+  return object == default_object || parse_ttl(object, ttl);
 }
 
 bool parse_options(const Given& given, Options& options) {
@@ -139,10 +148,19 @@ bool parse_options(const Given& given, Options& options) {
     if (!parse_bounded("mode", given.mode, 0, 0777, number)) return false;
     options.mode = static_cast<::mode_t>(number);
   }
-  if (!absent(given.default_ttl) && !parse_ttl(given.default_ttl, options.default_ttl)) return false;
-  if (options.default_ttl == kDefaultTtl) options.default_ttl = kForever;
+  if (!parse_default_ttl(given.default_ttl, options.default_ttl)) return false;
   options.read_only = given.read_only != 0;
   return true;
+}
+
+// The arguments of Cache(). False with TypeError set.
+bool take_arguments(PyObject* positional, PyObject* keywords, Given& given) {
+  static const char* names[] = {"name",      "capacity",     "place", "path",  "max_value",  "stripes",   "default_ttl",
+                                "when_full", "lock_timeout", "mode",  "owner", "serializer", "read_only", nullptr};
+  return PyArg_ParseTupleAndKeywords(positional, keywords, "O|O$OOOOOOOOOOp:Cache", const_cast<char**>(names),
+                                     &given.name, &given.capacity, &given.place, &given.path, &given.max_value,
+                                     &given.stripes, &given.default_ttl, &given.when_full, &given.lock_timeout,
+                                     &given.mode, &given.owner, &given.serializer, &given.read_only) != 0;
 }
 
 // Opens the object for the first time. attach_only: a segment that is not there is an error.
@@ -191,25 +209,32 @@ bool parse_place(PyObject* object, Place& place) {
 }
 
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords) {
-  static const char* names[] = {"name",      "capacity",     "place", "path",  "max_value",  "stripes",   "default_ttl",
-                                "when_full", "lock_timeout", "mode",  "owner", "serializer", "read_only", nullptr};
   Given given;
-  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|O$OOOOOOOOOOp:Cache", const_cast<char**>(names), &given.name,
-                                  &given.capacity, &given.place, &given.path, &given.max_value, &given.stripes,
-                                  &given.default_ttl, &given.when_full, &given.lock_timeout, &given.mode, &given.owner,
-                                  &given.serializer, &given.read_only) == 0) {
-    return -1;
-  }
-  return open_object(self, given, false) ? 0 : -1;
+  return take_arguments(positional, keywords, given) && open_object(self, given, false) ? 0 : -1;
+}
+
+PyObject* check_arguments(PyObject*, PyObject* positional, PyObject* keywords) {
+  Given given;
+  Options options;
+  Serializer serializer{};
+  if (!take_arguments(positional, keywords, given) || !parse_options(given, options)) return nullptr;
+  if (given.serializer != nullptr && !parse_serializer(given.serializer, serializer)) return nullptr;
+  const bool right = guarded(
+      [&] {
+        check_options(options);
+        return true;
+      },
+      false);
+  return right ? Py_NewRef(Py_None) : nullptr;
 }
 
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords) {
-  static const char* names[] = {"name",  "place",      "path",      "default_ttl", "lock_timeout",
-                                "owner", "serializer", "read_only", nullptr};
+  static const char* names[] = {"name", "place", "path",       "default_ttl", "lock_timeout",
+                                "mode", "owner", "serializer", "read_only",   nullptr};
   Given given;
-  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|$OOOOOOp:attach", const_cast<char**>(names), &given.name,
-                                  &given.place, &given.path, &given.default_ttl, &given.lock_timeout, &given.owner,
-                                  &given.serializer, &given.read_only) == 0) {
+  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|$OOOOOOOp:attach", const_cast<char**>(names), &given.name,
+                                  &given.place, &given.path, &given.default_ttl, &given.lock_timeout, &given.mode,
+                                  &given.owner, &given.serializer, &given.read_only) == 0) {
     return nullptr;
   }
   auto* made = reinterpret_cast<PyTypeObject*>(type);
@@ -232,11 +257,11 @@ PyObject* cache_reduce(PyObject* self, PyObject*) {
   Reference ttl(to_seconds(options.default_ttl));
   if (!function || !path || !ttl) return nullptr;
   Reference owner(options.owner ? PyLong_FromUnsignedLong(*options.owner) : Py_NewRef(Py_None));
-  return Py_BuildValue("O(Os{sssOsOsdsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
+  return Py_BuildValue("O(Os{sssOsOsdsIsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
                        to_string(options.place), "path", options.path.empty() ? Py_None : path.get(), "default_ttl",
-                       ttl.get(), "lock_timeout", static_cast<double>(options.lock_timeout.count()) / 1000, "owner",
-                       owner.get(), "serializer", to_string(call.serializer()), "read_only",
-                       options.read_only ? Py_True : Py_False);
+                       ttl.get(), "lock_timeout", static_cast<double>(options.lock_timeout.count()) / 1000, "mode",
+                       static_cast<unsigned>(options.mode), "owner", owner.get(), "serializer",
+                       to_string(call.serializer()), "read_only", options.read_only ? Py_True : Py_False);
 }
 
 PyObject* reopen(PyObject*, PyObject* const* given, Py_ssize_t count) {

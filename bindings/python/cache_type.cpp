@@ -23,6 +23,15 @@ void Call::refuse() {
 
 void Call::finish() { delete_handle(std::exchange(self_->handle, nullptr)); }
 
+// How an error calls a key: its repr, cut short.
+static Reference key_in_words(PyObject* key) {
+  constexpr Py_ssize_t kMost = 60;
+  Reference whole(key == nullptr ? nullptr : PyObject_Repr(key));
+  if (!whole || PyUnicode_GET_LENGTH(whole.get()) <= kMost) return whole;
+  Reference begin(PyUnicode_Substring(whole.get(), 0, kMost - 3));
+  return Reference(begin ? PyUnicode_FromFormat("%U...", begin.get()) : nullptr);
+}
+
 PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t size) {
   switch (code) {
     case Code::not_found:
@@ -31,16 +40,20 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
     case Code::too_large: {
       const std::size_t most = guarded([&] { return call.cache().stats().max_value_bytes; }, std::size_t{0});
       PyErr_Clear();
-      PyErr_Format(errors.too_large, "%zu bytes under %R: this segment takes values of up to %zu; max_value raises it",
-                   size, key, most);
+      const Reference words = key_in_words(key);
+      if (!words) break;
+      PyErr_Format(errors.too_large, "%zu bytes under %U: this segment takes values of up to %zu; max_value raises it",
+                   size, words.get(), most);
       break;
     }
     case Code::invalid_key:
       PyErr_Format(PyExc_ValueError, "a key is 1 to %zu bytes long", kMaxKeyBytes);
       break;
-    case Code::not_a_number:
-      PyErr_Format(PyExc_TypeError, "the value under %R is not an int of 64 bits", key);
+    case Code::not_a_number: {
+      const Reference words = key_in_words(key);
+      if (words) PyErr_Format(PyExc_TypeError, "the value under %U is not an int of 64 bits", words.get());
       break;
+    }
     case Code::full:
       PyErr_SetString(errors.full, "no room left, and when_full=\"reject\" keeps what is there; raise the capacity");
       break;
@@ -49,7 +62,11 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
                    static_cast<int>(call.options().lock_timeout.count()));
       break;
     case Code::read_only:
-      PyErr_SetString(errors.error, "this Cache was opened with read_only=True");
+      PyErr_SetString(errors.error,
+                      call.options().read_only
+                          ? "this Cache was opened with read_only=True"
+                          : "this process may not write the segment: it was removed and could not be made "
+                            "anew here (the log says why), or is of another pid namespace");
       break;
     default:
       PyErr_Format(errors.error, "unexpected answer: %s", to_string(code).data());
@@ -116,8 +133,9 @@ constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
 // The signatures are for inspect and help(); what each call does stands in _core.pyi.
 PyMethodDef methods[] = {
     {"attach", as_method(cache_attach), METH_VARARGS | METH_KEYWORDS | METH_CLASS,
-     "attach($type, /, name, *, place='shm', path=None, default_ttl=None, lock_timeout=1.0, owner=None,\n"
-     "       serializer='pickle', read_only=False)\n--\n\nA handle to a segment that exists; OpenError if none does."},
+     "attach($type, /, name, *, place='shm', path=None, default_ttl=None, lock_timeout=1.0, mode=0o600,\n"
+     "       owner=None, serializer='pickle', read_only=False)\n--\n\nA handle to a segment that exists; OpenError if "
+     "none does."},
     {"get", as_method(cache_get), kFast, "get($self, /, key, default=None)\n--\n\nThe value, or default."},
     {"set", as_method(cache_set), kFast, "set($self, /, key, value, ttl=...)\n--\n\nStores value, whatever was there."},
     {"add", as_method(cache_add), kFast,
@@ -165,7 +183,7 @@ PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(CacheObject
 
 constexpr const char* kDoc =
     "Cache(name, capacity=None, *, place='shm', path=None, max_value=None, stripes=0, default_ttl=None,\n"
-    "      when_full='evict', lock_timeout=1.0, mode=0o600, owner=None, serializer='pickle', read_only=False)\n--\n\n"
+    "      when_full=None, lock_timeout=1.0, mode=0o600, owner=None, serializer='pickle', read_only=False)\n--\n\n"
     "A cache that all processes of this host share under a name.";
 
 PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(kDoc)},

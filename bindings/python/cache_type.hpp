@@ -72,6 +72,8 @@ bool parse_place(PyObject* object, Place& place);
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords);
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords);
 PyObject* cache_reduce(PyObject* self, PyObject*);
+/// The module function that Django's system checks call: what Cache() would say of the arguments, which opens nothing.
+PyObject* check_arguments(PyObject* module, PyObject* positional, PyObject* keywords);
 /// The module function that unpickling calls: (type, name, options) -> Cache.
 PyObject* reopen(PyObject* module, PyObject* const* given, Py_ssize_t count);
 

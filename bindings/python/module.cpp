@@ -70,6 +70,14 @@ py::list list_segments() {
 
 PyMethodDef reopen_method{"_reopen", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(reopen)), METH_FASTCALL,
                           "For pickle alone."};
+PyMethodDef check_method{"_check", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(check_arguments)),
+                         METH_VARARGS | METH_KEYWORDS, "For forklore.django alone."};
+
+void add_function(py::module_& module, PyMethodDef& method) {
+  PyObject* function = PyCFunction_NewEx(&method, nullptr, py::str("forklore._core").release().ptr());
+  if (function == nullptr) throw py::error_already_set();
+  module.add_object(method.ml_name, py::reinterpret_steal<py::object>(function));
+}
 
 void fill(py::module_& module) {
   install_hooks();
@@ -79,9 +87,8 @@ void fill(py::module_& module) {
   module.def("remove", &remove, py::arg("name"), py::kw_only(), py::arg("place") = "shm",
              "Takes a segment's name away; whether there was one.");
   module.def("segments", &list_segments, "The shared-memory segments of this host that the caller may see.");
-  PyObject* function = PyCFunction_NewEx(&reopen_method, nullptr, py::str("forklore._core").release().ptr());
-  if (function == nullptr) throw py::error_already_set();
-  module.add_object("_reopen", py::reinterpret_steal<py::object>(function));
+  add_function(module, reopen_method);
+  add_function(module, check_method);
 }
 
 }  // namespace

@@ -98,12 +98,21 @@ const char* to_string(Serializer serializer) {
   return "none";
 }
 
+// Makes an ImportError an OpenError that names the option. Always false.
+static bool say_what_is_missing(PyObject* name) {
+  if (!PyErr_ExceptionMatches(PyExc_ImportError)) return false;
+  PyErr_Clear();
+  set_option_error("serializer=%R needs the Python package %U, which cannot be imported: pip install %U", name, name,
+                   name);
+  return false;
+}
+
 bool parse_serializer(PyObject* name, Serializer& serializer) {
   if (PyUnicode_Check(name)) {
     for (const Serializer one : {Serializer::pickle, Serializer::json, Serializer::msgpack, Serializer::none}) {
       if (PyUnicode_CompareWithASCIIString(name, to_string(one)) == 0) {
         serializer = one;
-        return load_calls(one);
+        return load_calls(one) || say_what_is_missing(name);
       }
     }
   }

@@ -67,7 +67,7 @@ class Decoded {
 
 /// The name of a serializer in the API: "pickle", "json", "msgpack", "none".
 const char* to_string(Serializer serializer);
-/// The serializer of that name, its module imported. False with an exception set (OpenError, ImportError).
+/// The serializer of that name, its module imported. False with OpenError set.
 bool parse_serializer(PyObject* name, Serializer& serializer);
 
 }  // namespace forklore::python

@@ -43,10 +43,10 @@ class Cache {
   /// Creates the segment or attaches to it. Throws OpenError.
   [[nodiscard]] static Cache open(const Options& options);
   /// Attaches to a segment that exists. Throws OpenError (no_such_file_or_directory) when there is none.
-  /// For Place::file, name is the path.
+  /// For Place::file, name is the path. Of a segment that only its owner, who calls, may open (mode 0600).
   [[nodiscard]] static Cache attach(std::string_view name, Place place = Place::shm);
-  /// The same with all that options say of a handle: owner, default_ttl, lock_timeout, read_only. What they ask of the
-  /// segment (capacity_bytes, max_value_bytes, stripes, when_full) is not looked at.
+  /// The same with all that options say of a handle: owner, mode, default_ttl, lock_timeout, read_only. What they ask
+  /// of the segment (capacity_bytes, max_value_bytes, stripes, when_full) is not looked at.
   [[nodiscard]] static Cache attach(const Options& options);
 
   Cache(Cache&&) noexcept;
@@ -133,8 +133,9 @@ class Cache {
 };
 
 /// Takes the name away. Attached processes move to a new segment within a second of their next call; the memory goes
-/// when the last has moved. Returns false if there was none. Throws OpenError if it is not the caller's to remove.
-/// For Place::file, name is the path.
+/// when the last has moved. One that cannot make it anew (a read-only handle, another user's) reads misses and writes
+/// nothing (Code::read_only) until somebody else has; the log says why. Returns false if there was none. Throws
+/// OpenError if it is not the caller's to remove. For Place::file, name is the path.
 bool remove_segment(std::string_view name, Place place = Place::shm);
 
 /// The shared-memory segments of this host that the caller may see, by name.

@@ -43,21 +43,23 @@ struct Options {
   Place place = Place::shm;
   std::filesystem::path path = {};  ///< of the file, for Place::file alone
   /// The size of the whole segment, index and headers included; kMinCapacityBytes to kMaxCapacityBytes.
-  /// 0 takes what is there, else kDefaultCapacityBytes. Another size than the one that is there (or another
-  /// when_full, stripes or max_value_bytes, if given) makes an empty successor, to which all processes move.
+  /// 0 takes what is there, else kDefaultCapacityBytes. Another size than the one that is there makes an empty
+  /// successor, to which all processes move; only the segment's owner can make one.
+  /// when_full, max_value_bytes and stripes belong to the segment too. One that is given and is not what is there makes
+  /// a successor if a capacity is given, and is refused if none is. What is not given is left to what is there.
   std::size_t capacity_bytes = 0;
   Ttl default_ttl = kForever;
-  WhenFull when_full =
-      WhenFull::evict;   ///< belongs to the segment: looked at when capacity_bytes is given or none is there
-  ::mode_t mode = 0600;  ///< of a new segment, set explicitly whatever the umask
+  std::optional<WhenFull> when_full = {};  ///< none: what is there or is succeeded, else WhenFull::evict
+  /// Of a new segment, set explicitly whatever the umask. One that is there is refused if it gives others more.
+  ::mode_t mode = 0600;
   std::optional<::uid_t> owner = {};  ///< whose segment it is; none: the effective user's own
   bool read_only = false;             ///< maps without write access; every write answers Code::read_only
 
   // Speed.
-  /// The largest value wanted; larger ones cost stripes, since a value must fit a quarter of one (a sixteenth
-  /// under WhenFull::reject). 0: 1 MiB, or what a small capacity allows.
+  /// The largest value wanted; larger ones cost stripes, since a value must fit a third of the chunks of one (a
+  /// sixteenth under WhenFull::reject). 0: what is there, else 1 MiB or what a small capacity allows.
   std::size_t max_value_bytes = 0;
-  /// Independent parts, each with its own lock: a power of two, 1 to 64. 0: by capacity.
+  /// Independent parts, each with its own lock: a power of two, 1 to 64. 0: what is there, else by capacity.
   unsigned stripes = 0;
   /// How long a call waits for a lock that a living process holds, before a write answers busy and a read a miss.
   std::chrono::milliseconds lock_timeout{1000};
@@ -68,5 +70,8 @@ class OpenError : public std::system_error {
  public:
   using std::system_error::system_error;
 };
+
+/// Throws OpenError (invalid_argument) for the first option with which no segment could be opened. Opens nothing.
+void check_options(const Options& options);
 
 }  // namespace forklore

@@ -33,10 +33,10 @@ struct Hierarchy {
 constexpr Hierarchy kHierarchies[] = {
     {"cgroup2", "", "memory.max", "memory.current", "inactive_file",
      "raise its memory.max (a container's memory limit: docker run --memory, resources.limits.memory in Kubernetes; "
-     "MemoryMax= of a systemd unit) or ask for a smaller capacity"},
+     "MemoryMax= of a systemd unit)"},
     {"cgroup", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file",
      "raise its memory.limit_in_bytes (a container's memory limit: docker run --memory, resources.limits.memory in "
-     "Kubernetes; MemoryLimit= of a systemd unit) or ask for a smaller capacity"},
+     "Kubernetes; MemoryLimit= of a systemd unit)"},
 };
 
 /// Where a hierarchy, or a part of it, can be seen.
@@ -161,13 +161,13 @@ void add_file_system(Tightest& tightest, const fs::path& directory) {
   if (system.f_blocks == 0) return;  // a tmpfs without a limit
   const bool is_memory = ::statfs(directory.c_str(), &kind) == 0 && kind.f_type == TMPFS_MAGIC;
   const bool is_shm = directory.lexically_normal().native().starts_with("/dev/shm");
-  const char* remedy = "free space there, or choose another path or a smaller capacity";
+  const char* remedy = "free space there, choose another path";
   if (is_shm) {
     remedy =
         "give it more: docker run --shm-size=..., in Kubernetes a volume emptyDir with medium: Memory mounted at "
-        "/dev/shm, on a host mount -o remount,size=... /dev/shm; or ask for a smaller capacity";
+        "/dev/shm, on a host mount -o remount,size=... /dev/shm";
   } else if (is_memory) {
-    remedy = "mount that tmpfs with a larger size=, or choose another path or a smaller capacity";
+    remedy = "mount that tmpfs with a larger size=, choose another path";
   }
   tightest.add(std::uint64_t{system.f_bavail} * system.f_frsize, "the file system of " + directory.string(), remedy);
 }
@@ -176,8 +176,7 @@ void add_file_system(Tightest& tightest, const fs::path& directory) {
 void add_file_size_limit(Tightest& tightest) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  tightest.add(limit.rlim_cur, "the limit on the size of files",
-               "raise it (ulimit -f, LimitFSIZE= of a systemd unit) or ask for a smaller capacity");
+  tightest.add(limit.rlim_cur, "the limit on the size of files", "raise it (ulimit -f, LimitFSIZE= of a systemd unit)");
 }
 
 void add_cgroups(Tightest& tightest, const fs::path& root, const Hierarchy& hierarchy) {

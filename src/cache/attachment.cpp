@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <utility>
@@ -33,6 +34,14 @@ std::string key_of(const Options& options) {
   return (options.read_only ? "r:" : "w:") + place;
 }
 
+/// Options that take whatever segment is there, of the same owner also after setuid.
+Options asking_nothing(Options options) {
+  options.capacity_bytes = options.max_value_bytes = options.stripes = 0;
+  options.when_full.reset();
+  options.owner = options.owner.value_or(::geteuid());
+  return options;
+}
+
 std::uint64_t next_id() noexcept {
   static std::atomic<std::uint64_t> last{0};
   return ++last;
@@ -55,12 +64,16 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
   auto attachment = known.lock();
   const bool named = options.place != Place::anonymous;
   if (attachment && named) {
-    // The name may mean another segment by now, or the capacity asked for may make it do so.
-    const Wish wish{wanted_shape(options), options.capacity_bytes != 0, must_exist};
-    const View& current = attachment->view();
-    const bool other_shape = wish.insist && !current.segment.geometry().shape.satisfies(wish.shape);
-    if (base::identity_of(attachment->path_) != current.identity || other_shape) {
-      attachment->become(open_view(attachment->path_, options, wish));
+    // The name may mean another segment by now, or what is asked for may make it do so.
+    if (attachment->view().lost || !is_as_asked(attachment->path_, options, attachment->view())) {
+      attachment->become(open_view(attachment->path_, options, {wanted_shape(options), must_exist}));
+    }
+  } else if (attachment) {
+    const std::string differs = difference(options, attachment->view().segment.geometry().shape);
+    if (!differs.empty()) {
+      throw OpenError(std::make_error_code(std::errc::invalid_argument),
+                      "forklore: " + attachment->path() + ": " + differs +
+                          "; this process has one of that name, which nothing replaces: take another name");
     }
   }
   if (!attachment) {
@@ -70,7 +83,8 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
   return attachment;
 }
 
-Attachment::Attachment(const Options& options, bool must_exist) : options_(options), path_(path_of(options)) {
+Attachment::Attachment(const Options& options, bool must_exist)
+    : options_(asking_nothing(options)), path_(path_of(options)) {
   if (options.place == Place::anonymous) {
     if (must_exist) {
       throw OpenError(std::make_error_code(std::errc::no_such_file_or_directory),
@@ -78,14 +92,14 @@ Attachment::Attachment(const Options& options, bool must_exist) : options_(optio
     }
     views_.push_back(open_anonymous(options));
   } else {
-    views_.push_back(open_view(path_, options, {wanted_shape(options), options.capacity_bytes != 0, must_exist}));
+    views_.push_back(open_view(path_, options, {wanted_shape(options), must_exist}));
   }
   looked_.store(base::boottime_ms(), std::memory_order_relaxed);
   current_.store(views_.back().get(), std::memory_order_release);
 }
 
 Attachment::~Attachment() {
-  const base::FileIdentity last = views_.empty() ? base::FileIdentity{} : view().identity;
+  const base::FileIdentity last = views_.empty() || view().lost ? base::FileIdentity{} : view().identity;
   for (const auto& view : views_) {
     if (view->descriptor >= 0) ::close(view->descriptor);
   }
@@ -96,32 +110,56 @@ Attachment::~Attachment() {
 
 void Attachment::become(std::unique_ptr<View> next) {
   View& old = view();
-  if (next->identity == old.identity) return;
+  if (next->identity == old.identity && !old.lost) return;
   views_.push_back(std::move(next));
   current_.store(views_.back().get(), std::memory_order_release);  // partner: the acquire in view()
-  old.mapping.retire();
-  if (old.descriptor >= 0) ::close(std::exchange(old.descriptor, -1));
+  let_go(old);
+  look_every_.store(kLookEvery, std::memory_order_relaxed);
+  trouble_.clear();
   reattachments_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Attachment::let_go(View& view) noexcept {
+  view.mapping.retire();
+  if (view.descriptor >= 0) ::close(std::exchange(view.descriptor, -1));
 }
 
 void Attachment::look(std::uint64_t boottime) noexcept {
   std::uint64_t before = looked_.load(std::memory_order_relaxed);
-  if (boottime - before < kLookEvery || !looked_.compare_exchange_strong(before, boottime, std::memory_order_relaxed)) {
+  const std::uint64_t every = look_every_.load(std::memory_order_relaxed);
+  if (boottime - before < every || !looked_.compare_exchange_strong(before, boottime, std::memory_order_relaxed)) {
     return;
   }
-  if (options_.place == Place::anonymous || base::identity_of(path_) == view().identity) return;
+  if (options_.place == Place::anonymous || (base::identity_of(path_) == view().identity && !view().lost)) return;
   std::string line;
   try {
     const std::unique_lock lock(Registry::get().mutex, std::try_to_lock);
     if (!lock.owns_lock()) return;  // another thread opens or moves: look again next time
-    const store::Shape shape = view().segment.geometry().shape;
-    become(open_view(path_, options_, {shape, false, false}));
-    line = "forklore: " + path_.string() + " was removed or replaced; this process has moved to the segment now there";
-  } catch (const std::exception& error) {
-    line = "forklore: " + path_.string() +
-           " was removed or replaced, and this process stays with the old segment: " + error.what();
+    line = move_on();
+  } catch (const std::exception&) {
+    return;  // no memory for the words
   }
-  log_line(line);
+  if (!line.empty()) log_line(line);
+}
+
+std::string Attachment::move_on() {
+  const std::string what = "forklore: " + path_.string() + " was removed or replaced; this process ";
+  View& old = view();
+  try {
+    become(open_view(path_, options_, {old.segment.geometry().shape, false}));
+  } catch (const std::exception& error) {
+    // What is mapped is no longer the truth: better a miss than what nobody else sees.
+    if (!old.lost.exchange(true, std::memory_order_relaxed)) {
+      old.segment.forbid_writing();
+      let_go(old);
+    }
+    look_every_.store(std::min(2 * look_every_.load(std::memory_order_relaxed), kLookAtLast),
+                      std::memory_order_relaxed);
+    if (trouble_ == error.what()) return {};
+    trouble_ = error.what();
+    return what + "reads misses and writes nothing until it can open it again: " + trouble_;
+  }
+  return what + "has moved to the segment now there";
 }
 
 constinit thread_local std::array<Attachment::Claimed, Attachment::kKept> Attachment::claimed;

@@ -2,7 +2,8 @@
 //
 // The file under the name is the truth. Twice a second, at a call, an attachment looks whether it is still the file it
 // has mapped; if not (removed, or replaced by a successor) it maps the one that is, or makes it anew, and puts zero
-// pages in place of the old: a thread that is still in a call there reads a miss and writes nowhere.
+// pages in place of the old: a thread that is still in a call there reads a miss and writes nowhere. If it can do
+// neither (a read-only handle, another user's) it is left with those zero pages, and looks again more slowly.
 #pragma once
 
 #include <array>
@@ -31,6 +32,9 @@ struct View {
   base::Mapping mapping;
   int descriptor = -1;  // kept only where the mapping alone does not keep the flock
   store::Segment segment;
+  // It was removed or replaced, and what the name means now could not be opened. Relaxed: set once, under the
+  // registry's mutex; who sees it late looks again later.
+  std::atomic<bool> lost{false};
 };
 
 class Attachment {
@@ -68,21 +72,27 @@ class Attachment {
     std::uint32_t epoch = 0;
     store::Counter counter;
   };
-  static constexpr std::uint64_t kLookEvery = 400;  // ms
-  static constexpr std::size_t kKept = 8;           // views of which a thread remembers its line
+  static constexpr std::uint64_t kLookEvery = 400;    // ms
+  static constexpr std::uint64_t kLookAtLast = 3200;  // ms; while moving on fails, doubled up to here
+  static constexpr std::size_t kKept = 8;             // views of which a thread remembers its line
   static constinit thread_local std::array<Claimed, kKept> claimed [[gnu::tls_model("initial-exec")]];
 
   explicit Attachment(const Options& options, bool must_exist);
   static const store::Counter& claim(View& view) noexcept;
   void look(std::uint64_t boottime) noexcept;
+  // The following with the registry's mutex held.
   void become(std::unique_ptr<View> next);
+  static void let_go(View& view) noexcept;
+  std::string move_on();  // to what the name means now; a line for the log, empty if it has been said
 
   const Options options_;
   const std::filesystem::path path_;
   std::atomic<View*> current_{nullptr};
   std::atomic<std::uint64_t> looked_{0};  // boottime of the last look; whoever moves it on looks
+  std::atomic<std::uint64_t> look_every_{kLookEvery};
   std::atomic<std::uint64_t> reattachments_{0};
   std::vector<std::unique_ptr<View>> views_;  // guarded by the registry's mutex; the last is the current one
+  std::string trouble_;                       // guarded likewise: why moving on failed last
 };
 
 }  // namespace forklore

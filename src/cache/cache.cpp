@@ -145,6 +145,7 @@ Cache Cache::attach(std::string_view name, Place place) {
 Cache Cache::attach(const Options& options) {
   Options handle = options;
   handle.capacity_bytes = handle.max_value_bytes = handle.stripes = 0;
+  handle.when_full.reset();
   return Cache(Attachment::obtain(handle, true), handle);
 }
 

@@ -37,6 +37,8 @@ std::string in_words(std::uint64_t bytes) {
   return std::string(text.data()) + " " + kUnits[unit];
 }
 
+std::string exactly(std::uint64_t bytes) { return in_words(bytes) + " (" + std::to_string(bytes) + ")"; }
+
 void check_options(const Options& options) {
   if (options.place == Place::file) {
     if (options.path.empty()) refuse("path: place = file needs the path of the file");
@@ -48,7 +50,7 @@ void check_options(const Options& options) {
     if (!options.path.empty()) refuse("path: only place = file takes one");
   }
   if (options.place > Place::anonymous) refuse("place: no such place");
-  if (options.when_full > WhenFull::reject) refuse("when_full: no such policy");
+  if (options.when_full.value_or(WhenFull::evict) > WhenFull::reject) refuse("when_full: no such policy");
   if (options.capacity_bytes != 0 &&
       (options.capacity_bytes < kMinCapacityBytes || options.capacity_bytes > kMaxCapacityBytes)) {
     refuse("capacity_bytes: " + in_words(options.capacity_bytes) + " is not between " + in_words(kMinCapacityBytes) +
@@ -68,10 +70,31 @@ void check_options(const Options& options) {
     refuse("read_only: anonymous memory that nobody can write stays empty");
   }
   if (options.default_ttl == kDefaultTtl) refuse("default_ttl: cannot be kDefaultTtl itself");
+  if (options.capacity_bytes != 0) static_cast<void>(plan_or_throw(wanted_shape(options)));
 }
 
 store::Shape wanted_shape(const Options& options) {
   return {options.capacity_bytes, options.stripes, options.max_value_bytes, options.when_full == WhenFull::reject};
+}
+
+std::string difference(const Options& options, const store::Shape& there) {
+  const auto differ = [](const char* option, const std::string& asked, const std::string& is) {
+    return std::string(option) + ": " + asked + " is asked for, and " + is + " is there";
+  };
+  const auto word = [](bool reject) { return reject ? "reject" : "evict"; };
+  if (options.capacity_bytes != 0 && options.capacity_bytes != there.capacity) {
+    return differ("capacity_bytes", exactly(options.capacity_bytes), exactly(there.capacity));
+  }
+  if (options.when_full && (*options.when_full == WhenFull::reject) != there.reject) {
+    return differ("when_full", word(!there.reject), word(there.reject));
+  }
+  if (options.max_value_bytes != 0 && options.max_value_bytes != there.max_value) {
+    return differ("max_value_bytes", exactly(options.max_value_bytes), exactly(there.max_value));
+  }
+  if (options.stripes != 0 && options.stripes != there.stripes) {
+    return differ("stripes", std::to_string(options.stripes), std::to_string(there.stripes));
+  }
+  return {};
 }
 
 store::Geometry plan_or_throw(store::Shape shape) {
@@ -101,6 +124,11 @@ std::filesystem::path path_of(const Options& options) {
   }
   const ::uid_t owner = options.owner.value_or(::geteuid());
   return std::filesystem::path(kShmDirectory) / (kPrefix + std::to_string(owner) + "-" + options.name + kSuffix);
+}
+
+std::filesystem::path successor_of(const std::filesystem::path& path) {
+  std::filesystem::path next = path;
+  return next += ".next";
 }
 
 bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name) {

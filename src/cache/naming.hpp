@@ -12,11 +12,12 @@ namespace forklore {
 
 inline constexpr std::string_view kShmDirectory = "/dev/shm";
 
-/// Throws OpenError (invalid_argument) that names the first wrong option and its bound.
-void check_options(const Options& options);
-
-/// The shape that options ask for; capacity 0 if none is asked for.
+/// The shape of a segment made as options ask; capacity 0 if none is asked for.
 store::Shape wanted_shape(const Options& options);
+
+/// What options ask of a segment and do not find in one of this shape: "when_full: reject is asked for, and evict is
+/// there". Empty if it is as asked; what is not given is.
+std::string difference(const Options& options, const store::Shape& there);
 
 /// Plans the shape of a new segment; a capacity of 0 takes the default. Throws OpenError if it cannot be had.
 store::Geometry plan_or_throw(store::Shape shape);
@@ -24,10 +25,15 @@ store::Geometry plan_or_throw(store::Shape shape);
 /// The file behind a segment: /dev/shm/forklore-OWNER-NAME-vFORMAT, or the path given. Empty for Place::anonymous.
 std::filesystem::path path_of(const Options& options);
 
+/// The file in which the successor of the one under path is made.
+std::filesystem::path successor_of(const std::filesystem::path& path);
+
 /// Owner and name out of such a file name; false if it is not one.
 bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name);
 
 /// "64 MiB", "1.5 GiB", "100 bytes".
 std::string in_words(std::uint64_t bytes);
+/// "64 MiB (67108864)".
+std::string exactly(std::uint64_t bytes);
 
 }  // namespace forklore

@@ -1,9 +1,12 @@
 #include "cache/opening.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <thread>
 
 #include "base/room.hpp"
@@ -36,6 +39,12 @@ class Patience {
   std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::now() + std::chrono::seconds(10);
 };
 
+std::string octal(::mode_t mode) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "0%o", static_cast<unsigned>(mode));
+  return text.data();
+}
+
 void check_file(const path& file, const base::File& f, const Options& options) {
   if (!f.is_regular()) fail(std::errc::invalid_argument, file.string() + ": is not a regular file");
   const ::uid_t owner = options.owner.value_or(::geteuid());
@@ -44,9 +53,33 @@ void check_file(const path& file, const base::File& f, const Options& options) {
                                            std::to_string(owner) + "; set owner to share another user's segment");
   }
   if (((f.mode() & 0066) & ~options.mode) != 0) {
-    fail(std::errc::permission_denied,
-         file.string() + ": others may read or write it, which mode does not allow; set mode, or chmod it");
+    fail(std::errc::permission_denied, file.string() + ": others may read or write it (its mode is " + octal(f.mode()) +
+                                           "), which mode does not allow; set mode to that, or chmod it");
   }
+}
+
+/// Why there is no file, or none could be made.
+[[noreturn]] void fail_to_open(const path& name, std::error_code error, const Options& options, bool may_make) {
+  if (error == std::errc::too_many_symbolic_link_levels) fail(error, name.string() + ": is a symbolic link");
+  if (error == std::errc::no_such_file_or_directory) {
+    const path directory = name.parent_path();
+    if (!std::filesystem::exists(directory)) {
+      fail(error, name.string() + ": path: there is no directory " + directory.string() + "; make it first");
+    }
+    if (!may_make) {
+      const std::string whose = std::to_string(options.owner.value_or(::geteuid()));
+      fail(error, name.string() + ": there is no such segment; " +
+                      (options.place == Place::file ? "check path" : "check name, and owner (now user " + whose + ")") +
+                      "; its owner makes one by opening it for writing");
+    }
+  }
+  if (error == std::errc::permission_denied) {
+    fail(error, name.string() + ": user " + std::to_string(::geteuid()) + " may not " +
+                    (options.read_only ? "read" : "write") +
+                    " it; have the permissions of it and its directory changed, or choose another " +
+                    (options.place == Place::file ? "path" : "name"));
+  }
+  fail(error, name.string() + ": cannot open it");
 }
 
 struct Header {
@@ -58,10 +91,19 @@ struct Header {
 
 /// The description of a finished segment, none of an unfinished one; throws for a damaged one.
 std::optional<store::Description> describe_file(const path& name, const base::File& f) {
-  Header header;
-  if (!f.read_head(header.bytes, sizeof header.bytes)) return {};
+  Header header{};
+  const std::uint64_t bytes = f.size();
+  const std::size_t read = std::min<std::uint64_t>(bytes, sizeof header.bytes);
+  if (!f.read_head(header.bytes, read)) return {};
   std::string fault;
-  auto description = store::describe(header.get(), f.size(), fault);
+  auto description = store::describe(header.get(), bytes, fault);
+  if (read < sizeof header.bytes) {
+    // Too short for a segment. An unfinished one is all zero up to where its header would end.
+    const bool unfinished =
+        std::all_of(header.bytes, header.bytes + read, [](std::byte byte) { return byte == std::byte{0}; });
+    if (unfinished) return {};
+    if (fault.empty()) fault = "it does not begin as a Forklore segment does";
+  }
   if (!fault.empty()) {
     fail(std::errc::bad_message, name.string() + ": " + fault + "; remove it to begin anew");
   }
@@ -73,8 +115,7 @@ base::LockDomain own_domain(bool named) {
   if (!lookup.known && named) {
     fail(std::errc::not_supported,
          "/proc is not that of this pid namespace, so it cannot be known with whom locks may be shared; mount it, or "
-         "use "
-         "place = anonymous");
+         "use place = anonymous");
   }
   return lookup.domain;
 }
@@ -91,10 +132,9 @@ void fill(const path& name, base::File& f, const store::Shape& shape, const Opti
   }
   const path directory = options.place == Place::anonymous ? path{} : name.parent_path();
   if (const auto shortage = base::find_shortage(directory, more, in_memory)) {
-    fail(std::errc::not_enough_memory, name.string() + ": capacity_bytes asks for " + in_words(bytes) + " (" +
-                                           std::to_string(bytes) + "), and " + shortage->limit + " has " +
-                                           in_words(shortage->available) + " (" + std::to_string(shortage->available) +
-                                           ") left; " + shortage->remedy + ", or lower capacity_bytes");
+    fail(std::errc::not_enough_memory, name.string() + ": capacity_bytes asks for " + exactly(bytes) + ", and " +
+                                           shortage->limit + " has " + exactly(shortage->available) + " left; " +
+                                           shortage->remedy + ", or lower capacity_bytes");
   }
   if (options.owner && *options.owner != ::geteuid() &&
       ::fchown(f.descriptor(), *options.owner, static_cast<::gid_t>(-1)) != 0) {
@@ -115,7 +155,7 @@ void fill(const path& name, base::File& f, const store::Shape& shape, const Opti
 void create(const path& name, const store::Shape& shape, const Options& options) {
   std::error_code error;
   base::File f = base::File::open(name, base::File::Access::create, options.mode, error);
-  if (error) fail(error, name.string() + ": cannot make it");
+  if (error) fail_to_open(name, error, options, true);
   if (!f.try_lock(base::FileLock::exclusive) || f.identity() != base::identity_of(name)) return;
   if (f.size() != 0) {
     check_file(name, f, options);
@@ -129,30 +169,55 @@ void create(const path& name, const store::Shape& shape, const Options& options)
   }
 }
 
-/// Puts a segment of another shape in the place of the one under name.
-void succeed(const path& name, const store::Shape& shape, const Options& options) {
-  static_cast<void>(plan_or_throw(shape));
-  path next = name;
-  next += ".next";
+/// Puts a segment of the shape that options ask for in the place of the one under name. What they leave open of
+/// when_full is as it was.
+void succeed(const path& name, const Options& options) {
+  const path next = successor_of(name);
   std::error_code error;
   base::File f = base::File::open(next, base::File::Access::create, options.mode, error);
-  if (error) fail(error, next.string() + ": cannot make it");
+  if (error) fail_to_open(next, error, options, true);
   if (!f.try_lock(base::FileLock::exclusive) || f.identity() != base::identity_of(next)) return;
-  check_file(next, f, options);
+  // What a death has left there is used; what somebody else has put there stays.
+  if (!f.is_regular() || (f.owner() != ::geteuid() && f.owner() != options.owner.value_or(::geteuid()))) {
+    fail(std::errc::permission_denied,
+         next.string() + ": is in the way and belongs to user " + std::to_string(f.owner()) + "; have it removed");
+  }
+  static_cast<void>(describe_file(next, f));
   try {
+    if (::fchmod(f.descriptor(), options.mode) != 0) {
+      fail(std::error_code(errno, std::generic_category()), next.string() + ": cannot set its mode");
+    }
     base::File old = base::File::open(name, base::File::Access::read, options.mode, error);
     const auto now = error ? std::nullopt : describe_file(name, old);
-    if (now && now->geometry.shape.satisfies(shape)) {
+    if (now && difference(options, now->geometry.shape).empty()) {
       ::unlink(next.c_str());  // somebody else was faster
       return;
     }
+    store::Shape shape = wanted_shape(options);
+    if (now && !options.when_full) shape.reject = now->geometry.shape.reject;
     fill(next, f, shape, options);
+    if (::rename(next.c_str(), name.c_str()) != 0) {
+      fail(std::error_code(errno, std::generic_category()), name.string() + ": cannot put its successor in its place");
+    }
   } catch (...) {
     ::unlink(next.c_str());
     throw;
   }
-  if (::rename(next.c_str(), name.c_str()) != 0) {
-    fail(std::error_code(errno, std::generic_category()), name.string() + ": cannot put its successor in its place");
+}
+
+/// Throws unless options allow a successor of f, which differs from what they ask for.
+void check_successor(const path& name, const base::File& f, const Options& options, const std::string& differs) {
+  const std::string what = name.string() + ": " + differs + "; ";
+  if (options.capacity_bytes == 0) {
+    fail(std::errc::invalid_argument,
+         what + "leave it out to take what is there, or give capacity_bytes to put an empty successor in its place");
+  }
+  if (options.read_only) {
+    fail(std::errc::permission_denied, what + "a read_only handle cannot replace it: leave them out");
+  }
+  if (::geteuid() != f.owner() && ::geteuid() != 0) {
+    fail(std::errc::permission_denied, what + "only its owner, user " + std::to_string(f.owner()) +
+                                           ", can replace it: leave out capacity_bytes to take what is there");
   }
 }
 
@@ -211,7 +276,8 @@ std::unique_ptr<View> map_view(const path& name, base::File f, const store::Desc
 std::unique_ptr<View> open_view(const path& name, const Options& options, const Wish& wish) {
   const base::LockDomain domain = own_domain(true);
   const auto access = options.read_only ? base::File::Access::read : base::File::Access::read_write;
-  const bool may_make = !wish.must_exist && !options.read_only;
+  const bool may_own = !options.owner || *options.owner == ::geteuid() || ::geteuid() == 0;
+  const bool may_make = !wish.must_exist && !options.read_only && may_own;
   for (Patience patience(name);; patience.wait()) {
     std::error_code error;
     base::File f = base::File::open(name, access, options.mode, error);
@@ -219,8 +285,7 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
       create(name, wish.shape, options);
       continue;
     }
-    if (error == std::errc::too_many_symbolic_link_levels) fail(error, name.string() + ": is a symbolic link");
-    if (error) fail(error, name.string() + ": cannot open it");
+    if (error) fail_to_open(name, error, options, may_make);
     if (!f.try_lock(base::FileLock::shared) || f.identity() != base::identity_of(name)) continue;
 
     check_file(name, f, options);
@@ -231,9 +296,10 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
       create(name, wish.shape, options);
       continue;
     }
-    if (wish.insist && may_make && !description->geometry.shape.satisfies(wish.shape)) {
+    if (const std::string differs = difference(options, description->geometry.shape); !differs.empty()) {
+      check_successor(name, f, options, differs);
       f = {};
-      succeed(name, wish.shape, options);
+      succeed(name, options);
       continue;
     }
     const base::FileIdentity identity = f.identity();
@@ -248,6 +314,14 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
     }
     if (auto view = map_view(name, std::move(f), *description, options)) return view;
   }
+}
+
+bool is_as_asked(const path& name, const Options& options, const View& view) {
+  std::error_code error;
+  const base::File f = base::File::open(name, base::File::Access::read, options.mode, error);
+  if (error || f.identity() != view.identity) return false;
+  check_file(name, f, options);
+  return difference(options, view.segment.geometry().shape).empty();
 }
 
 std::unique_ptr<View> open_anonymous(const Options& options) {

@@ -17,14 +17,17 @@
 
 namespace forklore {
 
+/// What is done where there is no segment.
 struct Wish {
-  store::Shape shape;       ///< of a new segment; capacity 0: the default
-  bool insist = false;      ///< one of another shape must be succeeded
+  store::Shape shape;       ///< of the one that is made; capacity 0: the default
   bool must_exist = false;  ///< none is made
 };
 
-/// Opens what lies under path. Throws OpenError.
+/// Opens what lies under path, or puts what options ask for in its place. Throws OpenError.
 std::unique_ptr<View> open_view(const std::filesystem::path& path, const Options& options, const Wish& wish);
+
+/// Whether view is of what lies under path, and that is what options ask for. Throws OpenError if they do not allow it.
+bool is_as_asked(const std::filesystem::path& path, const Options& options, const View& view);
 
 /// A segment in memory without a name. Throws OpenError.
 std::unique_ptr<View> open_anonymous(const Options& options);

@@ -11,6 +11,23 @@
 
 namespace forklore {
 
+/// Whether a file begins as a segment does, finished or not. Under a path, somebody's other file may lie.
+static bool begins_as_segment(const base::File& file) {
+  alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)] = {};
+  const std::size_t bytes = std::min<std::uint64_t>(file.size(), sizeof head);
+  if (!file.read_head(head, bytes)) return false;
+  if (bytes == sizeof head && reinterpret_cast<store::SegmentHeader*>(head)->magic.load() == store::kMagic) return true;
+  return std::all_of(head, head + bytes, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
+/// Removes what the death of its maker has left, if nobody is at it and it may be removed.
+static void remove_unfinished(const std::filesystem::path& path) {
+  std::error_code error;
+  base::File file = base::File::open(path, base::File::Access::read, 0600, error);
+  if (error || !file.is_regular() || !file.try_lock(base::FileLock::exclusive)) return;
+  if (begins_as_segment(file) && file.identity() == base::identity_of(path)) ::unlink(path.c_str());
+}
+
 bool remove_segment(std::string_view name, Place place) {
   Options options;
   options.place = place;
@@ -22,21 +39,18 @@ bool remove_segment(std::string_view name, Place place) {
   check_options(options);
   if (place == Place::anonymous) return false;  // it has no name to take away
   const std::filesystem::path path = path_of(options);
+  if (place == Place::shm) remove_unfinished(successor_of(path));
   std::error_code error;
   {
     const base::File file = base::File::open(path, base::File::Access::read, 0600, error);
     if (error == std::errc::no_such_file_or_directory) return false;
     if (error) throw OpenError(error, "forklore: " + path.string() + ": cannot open it");
-    if (place == Place::file) {
-      // Somebody's other file may lie under this path; only what begins as a segment is removed.
-      alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)];
-      if (file.size() != 0 && (!file.read_head(head, sizeof head) ||
-                               reinterpret_cast<store::SegmentHeader*>(head)->magic.load() != store::kMagic)) {
-        throw OpenError(std::make_error_code(std::errc::invalid_argument),
-                        "forklore: " + path.string() + ": is not a Forklore segment, so it is not removed");
-      }
+    if (place == Place::file && !begins_as_segment(file)) {
+      throw OpenError(std::make_error_code(std::errc::invalid_argument),
+                      "forklore: " + path.string() + ": is not a Forklore segment, so it is not removed");
     }
   }
+  remove_unfinished(successor_of(path));
   if (::unlink(path.c_str()) == 0) return true;
   if (errno == ENOENT) return false;
   throw OpenError(std::error_code(errno, std::generic_category()), "forklore: " + path.string() + ": cannot remove it");

@@ -12,36 +12,25 @@
 #include <fstream>
 #include <iterator>
 #include <mutex>
-#include <thread>
 
 #include "cache/naming.hpp"
 #include "child.hpp"
+#include "process/waiting.hpp"
+#include "refusal.hpp"
 #include "scratch.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
 using tests::Child;
+using tests::comes_true;
+using tests::Refusal;
+using tests::refusal;
 using tests::Scratch;
 using tests::UniqueName;
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 
 namespace {
-
-/// The error of opening, which must fail.
-struct Refusal {
-  std::error_code code;
-  std::string says;
-  [[nodiscard]] bool has(std::string_view part) const { return says.find(part) != std::string::npos; }
-};
-Refusal refusal(const Options& options) {
-  try {
-    const Cache cache = Cache::open(options);
-  } catch (const OpenError& error) {
-    return {error.code(), error.what()};
-  }
-  FAIL_CHECK("it was opened");
-  return {};
-}
 
 Options file_options(const fs::path& path) { return {.place = Place::file, .path = path, .capacity_bytes = 1 << 20}; }
 
@@ -81,17 +70,6 @@ struct Mount {
   bool done;
 };
 
-/// Calls until a handle has moved, for a second at most.
-template <class Done>
-bool within_a_second(Done done) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1000);
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
-
 }  // namespace
 
 TEST_CASE("what is not there is made, of the size and mode asked for, whatever the umask") {
@@ -113,7 +91,9 @@ TEST_CASE("attach does not make what is not there") {
     FAIL("it attached");
   } catch (const OpenError& error) {
     CHECK(error.code() == std::errc::no_such_file_or_directory);
-    CHECK(std::string(error.what()).find(name.str()) != std::string::npos);
+    const std::string says = error.what();
+    CHECK(says.find(name.str()) != std::string::npos);
+    CHECK(says.find("check name, and owner (now user " + std::to_string(::geteuid()) + ")") != std::string::npos);
   }
   CHECK_FALSE(remove_segment(name.str()));
   CHECK(refusal({.name = name, .read_only = true}).code == std::errc::no_such_file_or_directory);
@@ -146,6 +126,19 @@ TEST_CASE("a file that is something else is refused and left alone") {
   CHECK_THROWS_WITH_AS(remove_segment(path.string(), Place::file),
                        doctest::Contains("is not a Forklore segment, so it is not removed"), OpenError);
   CHECK(read(path) == text);
+}
+
+TEST_CASE("a file too short for a segment is refused too, and its bytes are kept") {
+  Scratch scratch;
+  for (const std::string& text : {std::string("short"), std::string(255, 'x'), std::string(7, '\0') + "x"}) {
+    write(scratch / "notes", text);
+    const Refusal refused = refusal(file_options(scratch / "notes"));
+    CHECK(refused.code == std::errc::bad_message);
+    CHECK(refused.has("does not begin as a Forklore segment does"));
+    CHECK(refused.has("remove it to begin anew"));
+    CHECK_THROWS_AS(remove_segment((scratch / "notes").string(), Place::file), OpenError);
+    CHECK(read(scratch / "notes") == text);
+  }
 }
 
 TEST_CASE("a segment that was cut short or has grown is refused with both sizes") {
@@ -246,7 +239,9 @@ TEST_CASE("what is no regular file is refused, and a link is not followed") {
   CHECK_THROWS_AS(static_cast<void>(Cache::open(file_options(scratch / "pipe"))), OpenError);
   fs::create_directory(scratch / "directory");
   CHECK_THROWS_AS(static_cast<void>(Cache::open(file_options(scratch / "directory"))), OpenError);
-  CHECK(refusal(file_options(scratch / "none" / "segment")).code == std::errc::no_such_file_or_directory);
+  const Refusal nowhere = refusal(file_options(scratch / "none" / "segment"));
+  CHECK(nowhere.code == std::errc::no_such_file_or_directory);
+  CHECK(nowhere.has("path: there is no directory " + (scratch / "none").string()));
 }
 
 TEST_CASE("a capacity beyond what is free is refused with both numbers, and nothing is left") {
@@ -305,7 +300,7 @@ TEST_CASE("who opens without a capacity takes what is there; who opens with anot
       return cache.get("key") || cache.set(mark, "value") != Code::ok ? 1 : 0;
     });
     CHECK(other.join() == 0);
-    CHECK(within_a_second([&] { return first.get(mark).has_value(); }));
+    CHECK(comes_true([&] { return first.get(mark).has_value(); }, 1s));
     CHECK(first.stats().reattachments == before + 1);
     CHECK(first.options().capacity_bytes == capacity);
     CHECK_FALSE(first.get("key"));  // a rollback starts empty, never with stale entries
@@ -340,7 +335,7 @@ TEST_CASE("a segment that is removed is made anew by whoever calls next, within 
   REQUIRE(first.set("key", "value") == Code::ok);
   REQUIRE(remove_segment(name.str()));
   CHECK_FALSE(remove_segment(name.str()));
-  CHECK(within_a_second([&] { return !first.get("key"); }));
+  CHECK(comes_true([&] { return !first.get("key"); }, 1s));
   CHECK(first.stats().reattachments == 1);
   CHECK(first.options().capacity_bytes == 1 << 20);
   CHECK(first.options().max_value_bytes == 5000);

@@ -5,31 +5,24 @@
 #include <functional>
 #include <string>
 
+#include "refusal.hpp"
 #include "scratch.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
+using tests::Refusal;
+using tests::refusal;
 
 namespace {
 
-/// What opening says, or "" if it succeeds.
-std::string refusal(const Options& options) {
-  try {
-    const Cache cache = Cache::open(options);
-    return "";
-  } catch (const OpenError& error) {
-    CHECK(error.code() == std::errc::invalid_argument);
-    return error.what();
-  }
-}
-
 void check_says(const Options& options, std::initializer_list<const char*> parts) {
-  const std::string says = refusal(options);
-  CAPTURE(says);
-  CHECK(says.starts_with("forklore: "));
+  const Refusal refused = refusal(options);
+  CAPTURE(refused.says);
+  CHECK(refused.code == std::errc::invalid_argument);
+  CHECK(refused.says.starts_with("forklore: "));
   for (const char* part : parts) {
     CAPTURE(part);
-    CHECK(says.find(part) != std::string::npos);
+    CHECK(refused.has(part));
   }
 }
 
@@ -46,7 +39,7 @@ TEST_CASE("a name of all that is allowed, and the longest") {
   tests::UniqueName unique;
   std::string name = unique.str() + "-AZaz09._-";
   for (int i = 0; i < 2; ++i) {
-    CHECK(refusal({.name = name, .capacity_bytes = kMinCapacityBytes}) == "");
+    CHECK(refusal({.name = name, .capacity_bytes = kMinCapacityBytes}).says == "");
     CHECK(remove_segment(name));
     name.resize(128, 'x');
   }
@@ -94,11 +87,11 @@ TEST_CASE("a timeout, a mode, a time to live and enumerators out of range") {
 
 TEST_CASE("nothing is left behind by what was refused") {
   tests::UniqueName name;
-  CHECK(refusal({.name = name, .capacity_bytes = kMinCapacityBytes, .stripes = 64}) != "");
+  CHECK(refusal({.name = name, .capacity_bytes = kMinCapacityBytes, .stripes = 64}).says != "");
   CHECK_FALSE(remove_segment(name.str()));
   tests::Scratch scratch;
-  CHECK(refusal({.place = Place::file, .path = scratch / "x", .capacity_bytes = 1 << 20, .max_value_bytes = 1 << 20}) !=
-        "");
+  CHECK(refusal({.place = Place::file, .path = scratch / "x", .capacity_bytes = 1 << 20, .max_value_bytes = 1 << 20})
+            .says != "");
   CHECK_FALSE(std::filesystem::exists(scratch / "x"));
 }
 

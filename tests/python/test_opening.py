@@ -10,6 +10,7 @@ import pickle
 import threading
 import time
 import weakref
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,11 @@ def test_sizes_are_in_powers_of_1024(name: str, size: int | str, number: int) ->
         ({"place": "file"}, "path"),
         ({"when_full": "explode"}, "when_full"),
         ({"lock_timeout": 10**6}, "lock_timeout"),
+        ({"lock_timeout": 10**400}, "lock_timeout"),
+        ({"lock_timeout": -1}, "lock_timeout must be 0 to 3600 seconds, not -1"),
+        ({"lock_timeout": timedelta(seconds=-1)}, "lock_timeout"),
+        ({"lock_timeout": float("nan")}, "lock_timeout must be 0 to 3600 seconds, not nan"),
+        ({"default_ttl": float("nan")}, "default_ttl"),
         ({"mode": 0o1777}, "mode"),
         ({"owner": "nobody-of-that-name"}, "owner"),
         ({"serializer": "xml"}, "serializer"),
@@ -78,10 +84,11 @@ def test_a_wrong_option_is_named(name: str, options: dict[str, object], word: st
 
 
 @pytest.mark.parametrize(
-    "options", [{"name": 5}, {"capacity": 1.5}, {"stripes": "8"}, {"default_ttl": "x"}, {"colour": "red"}]
+    "options",
+    [{"name": 5}, {"capacity": 1.5}, {"stripes": "8"}, {"default_ttl": "x"}, {"lock_timeout": None}, {"colour": "red"}],
 )
 def test_a_wrong_type_is_a_type_error(name: str, options: dict[str, object]) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=f"^{next(iter(options))}|'colour'"):
         forklore.Cache(**{"name": name, **options})  # type: ignore[arg-type]
 
 
@@ -104,6 +111,47 @@ def test_without_a_capacity_one_sees_what_is_there(name: str) -> None:
         first.set("k", 1)
         assert second.get("k") == 1
         assert second.stats().capacity_bytes == 2 << 20
+
+
+def test_what_is_not_given_is_left_to_what_is_there(name: str) -> None:
+    with forklore.Cache(name, "2MB", when_full="reject", stripes=2) as made:
+        made.set("k", 1)
+        for options in ({}, {"capacity": "2MB"}, {"when_full": "reject"}, {"capacity": "2MB", "stripes": 2}):
+            with forklore.Cache(name, **options) as same:  # type: ignore[arg-type]
+                assert same.get("k") == 1
+                assert same.stats().when_full == "reject"
+        for options, says in [
+            ({"when_full": "evict"}, "when_full: evict is asked for, and reject is there"),
+            ({"max_value": "5KB"}, r"max_value: 5 KiB \(5120\) is asked for"),
+            ({"stripes": 4}, "stripes: 4 is asked for, and 2 is there"),
+        ]:
+            with pytest.raises(forklore.OpenError, match=f"{says}.*; leave it out .* or give capacity to put"):
+                forklore.Cache(name, **options)  # type: ignore[arg-type]
+        with forklore.Cache(name, "1MB") as successor:
+            assert successor.stats().when_full == "reject"
+            assert successor.get("k") is None
+
+
+def test_errors_that_name_a_remedy(name: str, tmp_path: Path) -> None:
+    with pytest.raises(forklore.OpenError, match=r"path: there is no directory .*; make it first"):
+        forklore.Cache(name, "1MB", place="file", path=tmp_path / "none" / "x")
+    with pytest.raises(forklore.OpenError, match=r"check name, and owner \(now user \d+\); its owner makes one"):
+        forklore.Cache.attach(name)
+    with forklore.Cache(name, "1MB", place="anonymous"), pytest.raises(forklore.OpenError, match="take another name"):
+        forklore.Cache(name, "2MB", place="anonymous")
+
+
+def test_errors_cut_long_keys_short(cache: forklore.Cache) -> None:
+    key = "k" * 1000
+    with pytest.raises(forklore.TooLarge) as too_large:
+        cache.set(key, b"x" * (cache.stats().max_value_bytes + 1))
+    cache.set(key, "text")
+    with pytest.raises(TypeError) as no_number:
+        cache.incr(key)
+    for caught in (too_large, no_number):
+        assert "'kkkkkkkk" in str(caught.value)
+        assert "kkk..." in str(caught.value)
+        assert len(str(caught.value)) < 200
 
 
 def test_read_only(name: str) -> None:
@@ -227,6 +275,21 @@ def test_pickled_by_name(name: str) -> None:
         pickle.loads(data)
     assert pickle.loads(pickle.dumps(forklore.DEFAULT)) is forklore.DEFAULT
     assert copy.deepcopy(forklore.DEFAULT) is forklore.DEFAULT
+
+
+def test_a_removed_segment_that_cannot_be_made_anew(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with forklore.Cache(name, "1MB") as writer, forklore.Cache.attach(name, read_only=True) as reader:
+        writer.set("k", 1)
+        forklore.remove(name)
+        end = time.monotonic() + 5
+        while reader.get("k") == 1 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert reader.get("k") is None
+        assert reader.get_many(["k"]) == {}
+        assert list(reader.keys()) == []
+        time.sleep(1)
+        assert reader.get("k") is None
+        assert sum("reads misses" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_anonymous(name: str) -> None:

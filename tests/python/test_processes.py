@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import forklore
 
 Fork = Callable[[Callable[[], object]], Any]
@@ -85,6 +87,53 @@ def test_pickled_to_a_spawned_process(cache: forklore.Cache) -> None:
         pids = pool.starmap(count_up, [(cache, 500)] * 4)
     assert os.getpid() not in pids
     assert cache.get("n") == 2000
+
+
+def shared_by(mode: int, cache: forklore.Cache) -> tuple[int, int]:
+    cache.incr("n")
+    with forklore.Cache.attach(cache.name, mode=mode) as again:
+        again.incr("n")
+    try:
+        forklore.Cache.attach(cache.name)
+    except forklore.OpenError as error:
+        return os.getpid(), "others may read or write it" in str(error)
+    raise AssertionError("it attached without mode")
+
+
+def test_a_segment_for_a_group_in_a_spawned_process(name: str) -> None:
+    with forklore.Cache(name, "1MB", mode=0o660) as cache:
+        cache.set("n", 0)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            pid, refused = pool.apply(shared_by, (0o660, cache))
+        assert pid != os.getpid()
+        assert refused
+        assert cache.get("n") == 2
+        assert shared_by(0o666, cache)[1]  # here too, where it is mapped already
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_a_segment_for_another_user(name: str) -> None:
+    script = f"""
+import os, pickle, pwd, forklore  # what is imported later may lie where that user may not read
+os.setgroups([]); os.setgid(0); os.setuid(1)
+try:
+    forklore.Cache.attach("{name}", owner=0)
+except forklore.OpenError as error:
+    assert "its mode is 0660" in str(error), error
+try:
+    forklore.Cache("{name}", "2MB", owner=0, mode=0o660)
+except forklore.OpenError as error:
+    assert "only its owner, user 0, can replace it" in str(error), error
+for cache in forklore.Cache.attach("{name}", owner=0, mode=0o660), forklore.Cache("{name}", owner="root", mode=0o660):
+    print(cache.incr("n"))
+"""
+    with forklore.Cache(name, "1MB", mode=0o660) as cache:
+        cache.set("n", 0)
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.stdout, done.stderr) == ("1\n2\n", "")
+        assert cache.get("n") == 2
+    with forklore.Cache(name, "2MB", mode=0o660) as larger:
+        assert larger.stats().capacity_bytes == 2 << 20
 
 
 def test_counters_are_exact_over_processes(cache: forklore.Cache, fork: Fork) -> None:

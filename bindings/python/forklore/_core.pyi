@@ -68,7 +68,8 @@ class Cache:
     ttl is in seconds (int, float, timedelta; kept to the millisecond): None never expires, DEFAULT takes the handle's
     default_ttl, zero or less is "already expired", so that nothing is kept.
 
-    All calls may raise Error after close(). Writes may raise Busy, and Error if the handle is read-only.
+    All calls may raise Error after close(). Writes may raise Busy, and Error if the handle is read-only, or its segment
+    was removed and this process cannot make it anew (then reads find nothing, until a process that can has done so).
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Cache:
         max_value: _Size | None = None,
         stripes: int = 0,
         default_ttl: _Seconds | None = None,
-        when_full: Literal["evict", "reject"] = "evict",
+        when_full: Literal["evict", "reject"] | None = None,
         lock_timeout: _Seconds = 1.0,
         mode: int = 0o600,
         owner: int | str | None = None,
@@ -93,19 +94,24 @@ class Cache:
         Behaviour:
         name: 1 to 128 characters of A-Z a-z 0-9 . _ -, not starting with a dot. One name is one segment of one owner.
         capacity: of the whole segment, index included, 128 KB to 16 GB. None takes what is there, else 32 MB. Another
-            size than the one that is there makes an empty successor, to which all processes move.
+            size than the one that is there makes an empty successor, to which all processes move; only the segment's
+            owner can make one. A when_full, max_value or stripes that is given and is not what is there does so too
+            if a capacity is given, and is refused if none is. What is not given is left to what is there.
         place: "shm" is memory by name, which outlives its processes, not a reboot; "file" is the file `path`;
             "anonymous" is shared by fork after opening alone.
         default_ttl: of entries stored without a ttl; None: they never expire.
-        when_full: "evict" lets the entries least worth keeping leave; "reject" keeps all and raises Full.
-        mode, owner: of a new segment. A segment of another owner (user id or name) is refused unless named here.
+        when_full: "evict" lets the entries least worth keeping leave; "reject" keeps all and raises Full. None: what
+            is there or is succeeded, else "evict".
+        mode: of a new segment. One that is there is refused if it gives others more than mode does.
+        owner: whose segment it is, a user id or name; None: your own.
         serializer: for values of other types. A pickle is loaded by pickle handles alone: whoever may write the
             segment may run code in those who load pickles from it. "none" raises SerializerError.
         read_only: maps without write access.
 
         Speed:
-        max_value: the largest value wanted; None: 1 MB, or what a small capacity allows. It costs stripes.
-        stripes: independent parts, a power of two up to 64; 0: by capacity.
+        max_value: the largest value wanted; None: what is there, else 1 MB or what a small capacity allows. It costs
+            stripes.
+        stripes: independent parts, a power of two up to 64; 0: what is there, else by capacity.
         lock_timeout: seconds that a call waits for a lock that a living process holds, before a write raises Busy and
             a read misses.
 
@@ -121,6 +127,7 @@ class Cache:
         path: str | PathLike[str] | None = None,
         default_ttl: _Seconds | None = None,
         lock_timeout: _Seconds = 1.0,
+        mode: int = 0o600,
         owner: int | str | None = None,
         serializer: _Serializer = "pickle",
         read_only: bool = False,

@@ -1,0 +1,211 @@
+// One segment and two users of the host: who may open it, who may change it, and what is left to those who may not.
+#include <doctest/doctest.h>
+#include <grp.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "cache/naming.hpp"
+#include "child.hpp"
+#include "process/waiting.hpp"
+#include "refusal.hpp"
+#include "unique_name.hpp"
+
+using namespace forklore;
+using tests::Child;
+using tests::comes_true;
+using tests::Refusal;
+using tests::refusal;
+using tests::UniqueName;
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool is_root() {
+  if (::geteuid() == 0) return true;
+  MESSAGE("skipped: only root can be two users");
+  return false;
+}
+
+/// What body answers in a process of user 1 in the group of root; -1 if it failed otherwise.
+template <class Body>
+int as_other_user(Body body) {
+  return Child([&] {
+           if (::setgroups(0, nullptr) != 0 || ::setresgid(0, 0, 0) != 0 || ::setresuid(1, 1, 1) != 0) return 99;
+           return body();
+         })
+      .join();
+}
+
+/// Whether opening is refused in these words; else prints those it gives.
+bool refused(const Options& options, std::string_view part) {
+  const Refusal refused = refusal(options);
+  if (refused.has(part)) return true;
+  std::fprintf(stderr, "\"%s\" does not say \"%s\"\n", refused.says.c_str(), std::string(part).c_str());
+  return false;
+}
+bool opened(const Options& options) { return refusal(options).says.empty(); }
+
+std::mutex log_mutex;
+std::string log_lines;
+void log_to_memory(std::string_view line) {
+  const std::lock_guard lock(log_mutex);
+  log_lines += std::string(line) + "\n";
+}
+std::size_t lines_with(std::string_view part) {
+  const std::lock_guard lock(log_mutex);
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = log_lines.find(part, at)) != std::string::npos; at += part.size()) ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("another user opens it by owner and mode, not by owner alone") {
+  if (!is_root()) return;
+  UniqueName name;
+  Cache made = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0660});
+  REQUIRE(made.set("key", "value") == Code::ok);
+  CHECK(as_other_user([&] {
+          const Options owner_alone{.name = name, .owner = 0};
+          const Options both{.name = name, .mode = 0660, .owner = 0};
+          bool good = refused(owner_alone, "others may read or write it (its mode is 0660)");
+          good &= opened({.name = name, .mode = 0660});  // its own of that name
+          remove_segment(name.str());
+          Cache attached = Cache::attach(both);
+          good &= attached.get("key") == "value" && attached.set("from", "user 1") == Code::ok;
+          good &= refused(owner_alone, "others may read or write it");  // also where it is mapped already
+          return good ? 0 : 1;
+        }) == 0);
+  CHECK(made.get("from") == "user 1");
+}
+
+TEST_CASE("the mode is asked of every handle, in the maker's process too") {
+  UniqueName name;
+  const Cache made = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0640});
+  CHECK(refused({.name = name}, "others may read or write it (its mode is 0640), which mode does not allow"));
+  CHECK_THROWS_AS(static_cast<void>(Cache::attach(name.str())), OpenError);
+  CHECK(opened({.name = name, .mode = 0640}));
+  CHECK_NOTHROW(static_cast<void>(Cache::attach(Options{.name = name, .mode = 0660})));
+}
+
+TEST_CASE("another user cannot give a segment another capacity, and leaves nothing that keeps its owner from it") {
+  if (!is_root()) return;
+  UniqueName name;
+  Cache made = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0660});
+  REQUIRE(made.set("key", "value") == Code::ok);
+  CHECK(as_other_user([&] {
+          return refused(
+                     {.name = name, .capacity_bytes = 2 << 20, .mode = 0660, .owner = 0},
+                     "capacity_bytes: 2 MiB (2097152) is asked for, and 1 MiB (1048576) is there; only its owner, user "
+                     "0, can replace it")
+                     ? 0
+                     : 1;
+        }) == 0);
+  CHECK_FALSE(fs::exists(successor_of(made.path())));
+  CHECK(made.get("key") == "value");
+  Cache larger = Cache::open({.name = name, .capacity_bytes = 2 << 20, .mode = 0660});
+  CHECK(larger.options().capacity_bytes == 2 << 20);
+
+  SUBCASE("what one has left there all the same is named, and goes with the segment") {
+    CHECK(as_other_user([&] { return std::fclose(std::fopen(successor_of(made.path()).c_str(), "w")); }) == 0);
+    CHECK(refused({.name = name, .capacity_bytes = 3 << 20, .mode = 0660},
+                  "is in the way and belongs to user 1; have it removed"));
+    CHECK(remove_segment(name.str()));
+    CHECK(opened({.name = name, .capacity_bytes = 3 << 20, .mode = 0660}));
+  }
+}
+
+TEST_CASE("root may give another user's segment another capacity") {
+  if (!is_root()) return;
+  UniqueName name;
+  const Options options{.name = name, .capacity_bytes = 1 << 20, .owner = 1};
+  Cache made = Cache::open(options);
+  Options larger = options;
+  larger.capacity_bytes = 2 << 20;
+  CHECK(opened(larger));
+  CHECK(made.options().capacity_bytes == 2 << 20);
+  CHECK(as_other_user([&] { return opened({.name = name, .capacity_bytes = 2 << 20}) ? 0 : 1; }) == 0);
+  fs::remove(made.path());
+}
+
+TEST_CASE("a read-only handle on a removed segment misses, says so once, and goes on when somebody has made it anew") {
+  UniqueName name;
+  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  REQUIRE(writer.set("key", "value") == Code::ok);
+  Cache reader = Cache::open({.name = name, .read_only = true});
+  REQUIRE(reader.get("key") == "value");
+  set_hooks({.log = log_to_memory});
+  REQUIRE(remove_segment(name.str()));
+  CHECK(comes_true([&] { return !reader.get("key"); }, 1s));
+  CHECK(reader.contains("key") == Code::not_found);
+  CHECK(reader.set("key", "x") == Code::read_only);
+  CHECK(reader.stats().entries == 0);
+  // It looks again, 0.4, 0.8, ... seconds later, and has nothing new to say.
+  CHECK_FALSE(comes_true([&] { return reader.get("key").has_value(); }, 2s));
+  CHECK(lines_with("reads misses and writes nothing until it can open it again: ") == 1);
+  CHECK(lines_with("there is no such segment") == 1);
+  REQUIRE(writer.set("key", "new") == Code::ok);
+  CHECK(comes_true([&] { return reader.get("key") == "new"; }, 5s));
+  CHECK(reader.stats().reattachments == 1);
+  set_hooks({});
+}
+
+TEST_CASE("a worker that gives up its user after the fork does not take the name over when the segment is removed") {
+  if (!is_root()) return;
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  REQUIRE(cache.set("key", "value") == Code::ok);
+  CHECK(as_other_user([&] {
+          bool good = cache.get("key") == "value" && cache.set("key", "changed") == Code::ok;
+          return good ? 0 : 1;
+        }) == 0);
+  REQUIRE(cache.get("key") == "changed");
+  REQUIRE(remove_segment(name.str()));
+  CHECK(as_other_user([&] {
+          const bool good = comes_true([&] { return !cache.get("key"); }, 2s);
+          return good && !fs::exists(cache.path()) && cache.set("key", "mine") == Code::read_only ? 0 : 1;
+        }) == 0);
+  CHECK(comes_true([&] { return !cache.get("key"); }, 1s));
+  CHECK(cache.set("key", "new") == Code::ok);
+}
+
+TEST_CASE("another user's handle on a removed segment neither makes it nor writes into what nobody sees") {
+  if (!is_root()) return;
+  UniqueName name;
+  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0660});
+  REQUIRE(writer.set("key", "value") == Code::ok);
+  int up[2], down[2];
+  REQUIRE(::pipe(up) == 0);
+  REQUIRE(::pipe(down) == 0);
+  const auto say = [](int to) { return ::write(to, "x", 1) == 1; };
+  const auto hear = [](int from) {
+    char byte = 0;
+    return ::read(from, &byte, 1) == 1;
+  };
+  std::thread owner([&] {
+    hear(up[0]);
+    remove_segment(name.str());
+    say(down[1]);
+    hear(up[0]);
+    CHECK(writer.set("key", "new") == Code::ok);
+  });
+  CHECK(as_other_user([&] {
+          Cache cache = Cache::open({.name = name, .mode = 0660, .owner = 0});
+          bool good = cache.get("key") == "value" && say(up[1]) && hear(down[0]);
+          good &= comes_true([&] { return !cache.get("key"); }, 2s);
+          good &= cache.set("key", "mine") == Code::read_only && !cache.get("key") && !fs::exists(cache.path());
+          good &= say(up[1]) && comes_true([&] { return cache.get("key") == "new"; }, 5s);
+          good &= cache.set("from", "user 1") == Code::ok;
+          return good ? 0 : 1;
+        }) == 0);
+  say(up[1]);  // if the child failed early
+  say(up[1]);
+  owner.join();
+  CHECK(writer.get("from") == "user 1");
+}
