@@ -392,7 +392,9 @@ def test_too_large_leaves_no_old_value(cache: Any, backend: ForkloreCache, caplo
     assert (record.name, record.levelno) == ("forklore.django", logging.WARNING)
     assert ":1:k" in record.getMessage()
     cache.set("k", "old")
+    caplog.clear()
     assert cache.set_many({"k": "x" * (most + 1), "good": 1}) == ["k"]
+    assert f"this segment takes values of up to {most}" in caplog.text
     assert cache.get_many(["k", "good"]) == {"good": 1}
     with pytest.raises(forklore.TooLarge):
         cache.add("new", "x" * (most + 1))

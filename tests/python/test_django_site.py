@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from django.views.decorators.cache import cache_page
 
 import forklore
 from forklore.django import ForkloreCache, handles
+from forklore.django.checks import check_options
 
 from .conftest import segment_files
 from .django_site import BACKEND, configured
@@ -67,13 +69,67 @@ def test_an_unknown_option_is_refused() -> None:
         ForkloreCache("unused", {"CAPACITY": "64MB"})
 
 
-def test_a_wrong_value_is_refused(name: str) -> None:
-    backend = ForkloreCache(name, {"OPTIONS": {"CAPACITY": "64 parsecs"}})
-    with pytest.raises(InvalidCacheBackendError, match=f"{name}.*capacity"):
+WRONG_VALUES = [
+    ({"CAPACITY": "64 parsecs"}, "CAPACITY must be a size"),
+    ({"CAPACITY": "1KB"}, "CAPACITY: 1 KiB is not between 128 KiB and 16 GiB"),
+    ({"CAPACITY": "1MB", "MAX_VALUE": "1MB"}, "MAX_VALUE: 1 MiB does not fit a capacity of 1 MiB"),
+    ({"LOCK_TIMEOUT": "x"}, "LOCK_TIMEOUT is seconds"),
+    ({"LOCK_TIMEOUT": -1}, "LOCK_TIMEOUT must be 0 to 3600 seconds, not -1"),
+    ({"MODE": "0660"}, "MODE is an int, not str"),
+    ({"STRIPES": 3}, "STRIPES: 3 is not a power of two"),
+    ({"WHEN_FULL": "explode"}, "WHEN_FULL must be"),
+    ({"PLACE": "file"}, "PATH: place = file needs"),
+    ({"SERIALIZER": "xml"}, "SERIALIZER must be"),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), WRONG_VALUES)
+def test_a_wrong_value_is_refused(name: str, options: dict[str, Any], says: str) -> None:
+    backend = ForkloreCache(name, {"OPTIONS": options})
+    with pytest.raises(InvalidCacheBackendError, match=f"CACHES, LOCATION '{name}': {re.escape(says)}"):
         backend.get("k")
-    backend = ForkloreCache("not a name", {})
-    with pytest.raises(InvalidCacheBackendError, match="name"):
+    with configured(name, {"CAPACITY": None, **options}):
+        [error] = checks.run_checks(tags=[checks.Tags.caches])
+    assert (error.id, error.level, error.obj) == ("forklore.E001", checks.ERROR, "CACHES['default']")
+    assert says in error.msg
+    assert segment_files(name) == []
+
+
+def test_a_wrong_location_or_name_of_an_option_fails_the_check(name: str) -> None:
+    for params in ({"LOCATION": ""}, {"LOCATION": "not a name"}, {"OPTIONS": {"CAPACTIY": "1MB"}}):
+        with configured(name, params=params):
+            [error] = check_options(None)
+        assert error.id == "forklore.E001"
+
+
+def test_a_missing_serializer_is_named(name: str) -> None:
+    script = f"""
+import sys
+sys.modules["msgpack"] = None  # as if it were not installed
+import forklore
+from django.core.cache.backends.base import InvalidCacheBackendError
+from forklore.django import ForkloreCache
+try:
+    forklore.Cache("{name}", "1MB", serializer="msgpack")
+except forklore.OpenError as error:
+    print(error.strerror)
+try:
+    ForkloreCache("{name}", {{"OPTIONS": {{"SERIALIZER": "msgpack"}}}}).get("k")
+except InvalidCacheBackendError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    says = "='msgpack' needs the Python package msgpack, which cannot be imported: pip install msgpack"
+    assert done.stdout.splitlines() == [f"serializer{says}", f"CACHES, LOCATION '{name}': SERIALIZER{says}"]
+
+
+def test_another_option_than_is_there_is_refused(name: str) -> None:
+    with configured(name, {"CAPACITY": "2MB"}):
+        caches["default"].set("k", "v")
+    backend = ForkloreCache(name, {"OPTIONS": {"WHEN_FULL": "reject"}})
+    with pytest.raises(InvalidCacheBackendError, match="when_full: reject is asked for, and evict is there"):
         backend.get("k")
+    assert ForkloreCache(name, {"OPTIONS": {"WHEN_FULL": "evict"}}).get("k") == "v"
 
 
 def test_all_options(name: str) -> None:

@@ -125,13 +125,13 @@ class ForkloreCache(BaseCache):
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
         names = {self.make_and_validate_key(key, version): key for key in data}
         values = {name: data[key] for name, key in names.items()}
-        failed: list[str] = []
+        ttl = self._ttl(timeout)
         try:
-            failed = self.handle.set_many(values, self._ttl(timeout))
-            for name in failed:
-                self._report(name, forklore.Error("too large, full or busy"))
+            failed = self.handle.set_many(values, ttl)
         except forklore.SerializerError:
-            failed = [name for name, value in values.items() if not self._set_one(name, value, self._ttl(timeout))]
+            failed = list(values)  # none has been stored
+        # Each by itself, which says why.
+        failed = [name for name in failed if not self._set_one(name, values[name], ttl)]
         if failed:
             self.handle.delete_many(failed)
         return [names[name] for name in failed]

@@ -6,10 +6,24 @@ from __future__ import annotations
 from typing import Any
 
 from django import conf
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.cache.backends.base import InvalidCacheBackendError
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.utils.module_loading import import_string
 
 from .backend import ForkloreCache
+from .handles import arguments_of, check_arguments
+
+
+@register(Tags.caches)
+def check_options(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """forklore.E001 for each cache whose LOCATION or OPTIONS no segment could be opened with. Opens none."""
+    found: list[CheckMessage] = []
+    for alias, config in _ours():
+        try:
+            check_arguments(arguments_of(config.get("LOCATION", ""), config))
+        except InvalidCacheBackendError as error:
+            found.append(Error(str(error), obj=f"CACHES['{alias}']", id="forklore.E001"))
+    return found
 
 
 @register(Tags.caches)
@@ -23,9 +37,13 @@ def check_anonymous(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             obj=f"CACHES['{alias}']",
             id="forklore.W001",
         )
-        for alias, config in conf.settings.CACHES.items()
-        if config.get("OPTIONS", {}).get("PLACE") == "anonymous" and _is_ours(config.get("BACKEND", ""))
+        for alias, config in _ours()
+        if config.get("OPTIONS", {}).get("PLACE") == "anonymous"
     ]
+
+
+def _ours() -> list[tuple[str, dict[str, Any]]]:
+    return [(alias, config) for alias, config in conf.settings.CACHES.items() if _is_ours(config.get("BACKEND", ""))]
 
 
 def _is_ours(backend: str) -> bool:

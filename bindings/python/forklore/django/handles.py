@@ -7,15 +7,19 @@ before a fork works in the child. Handles are never closed: the segment outlives
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import os
+import re
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.cache.backends.base import InvalidCacheBackendError
 
 import forklore
+from forklore import _core
 
 OPTIONS = (
     "CAPACITY",
@@ -78,6 +82,27 @@ def _unknown(name: str, location: str) -> str:
     return f"Unknown name {name!r} in OPTIONS of the cache at LOCATION {location!r}. {hint}"
 
 
+@contextlib.contextmanager
+def _settings_to_blame(arguments: dict[str, Any]) -> Iterator[None]:
+    """What forklore.Cache says of its arguments, as InvalidCacheBackendError in the words of the settings."""
+    try:
+        yield
+    except (forklore.OpenError, TypeError, ValueError) as error:
+        if isinstance(error, forklore.OpenError) and error.errno != errno.EINVAL:
+            raise
+        says = error.strerror if isinstance(error, forklore.OpenError) else str(error)
+        # An error about an option begins with its name; here that is in capitals.
+        says = re.sub(r"^[a-z_]+\b", lambda name: name[0].upper() if name[0].upper() in OPTIONS else name[0], says)
+        raise InvalidCacheBackendError(f"CACHES, LOCATION {arguments['name']!r}: {says}") from error
+
+
+def check_arguments(arguments: dict[str, Any]) -> None:
+    """Raises InvalidCacheBackendError for the first of these arguments that is wrong whatever there is on this host.
+    Opens nothing."""
+    with _settings_to_blame(arguments):
+        _core._check(**arguments)
+
+
 _shared: dict[str, Shared] = {}
 
 
@@ -87,12 +112,8 @@ def shared_handle(arguments: dict[str, Any]) -> Shared:
     key = repr(sorted(arguments.items()))
     found = _shared.get(key)
     if found is None:
-        try:
+        with _settings_to_blame(arguments):
             opened = forklore.Cache(**arguments)
-        except forklore.OpenError as error:
-            if error.errno == errno.EINVAL:
-                raise InvalidCacheBackendError(f"CACHES, LOCATION {arguments['name']!r}: {error.strerror}") from error
-            raise
         # No lock, which a fork could leave held: of two that open at once the second handle is dropped.
         found = _shared.setdefault(key, Shared(opened))
     return found
