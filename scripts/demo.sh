@@ -5,7 +5,7 @@
 # and shows what each worker sees through a module-level dict and through Forklore; one worker is killed meanwhile.
 # Then the same in C++: processes that fork, one of which is killed. Exit 0 only if every check holds.
 #
-#   --requests N   how many requests of the shop to play (400 to 10000; default 4000)
+#   --requests N   how many requests of the shop to play (400 to 10000, at least 100 for each worker; default 4000)
 #   --workers N    gunicorn's workers, and the processes of the C++ demo (1 to 16; default 4)
 #   --cpp-only     the C++ demo alone; needs no Python
 set -euo pipefail
@@ -28,6 +28,8 @@ done
   fail "--requests must be 400 to 10000, not '$requests'"
 [[ $workers =~ ^[0-9]{1,2}$ ]] && [ "$workers" -ge 1 ] && [ "$workers" -le 16 ] ||
   fail "--workers must be 1 to 16, not '$workers'"
+[ $python = no ] || [ "$requests" -ge $((100 * workers)) ] ||
+  fail "--requests must be at least $((100 * workers)) for $workers workers"
 
 # Installs the package and the demo's requirements into .venv, unless nothing has changed since.
 install_package() {
