@@ -25,6 +25,23 @@ quietly() {
   return $status
 }
 
+# accept_only "OPTION..." "OPTION..." ARGUMENT...: fails at an argument that is none of these options, of which the first
+# take a value.
+accept_only() {
+  local valued=" $1 " flags=" $2 "
+  shift 2
+  while [ $# -gt 0 ]; do
+    if [[ $flags == *" $1 "* ]]; then
+      shift
+    elif [[ $valued == *" $1 "* ]]; then
+      [ $# -gt 1 ] || fail "$1 needs a value; --help says which"
+      shift 2
+    else
+      fail "unknown option $1; --help lists them"
+    fi
+  done
+}
+
 # install_packages NAME...: through apt-get, as root or with sudo.
 install_packages() {
   local sudo=()

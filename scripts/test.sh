@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # usage: scripts/test.sh [--quick]
 #
-# Sets up and runs every test: the C++ units, the demos, the include directions, projects that use the library, the
+# Sets up and runs every test: formatting, the C++ units, the demos, the include directions, projects that use the library, the
 # Python package and the Django backend on each Python and Django that is here, clang's warnings and clang-tidy.
 # Prints what each part took; the log of each is in build/test-logs. Exit 0 only if all passed.
 #
@@ -93,6 +93,30 @@ consumer_embedded() {
   run_consumer "$ROOT/build/consumer-embedded"
 }
 
+# What is committed, cloned.
+consumer_fetched() {
+  rm -rf "$ROOT/build/consumer-fetched"
+  cmake -S tests/consumer -B "$ROOT/build/consumer-fetched" -G Ninja \
+    -DFORKLORE_REPOSITORY="$ROOT" -DFORKLORE_TAG="$(git rev-parse HEAD)"
+  run_consumer "$ROOT/build/consumer-fetched"
+}
+
+formatting() {
+  find src include bindings bench examples tests -name '*.[ch]pp' -print0 |
+    xargs -0 clang-format-14 --dry-run -Werror
+  .venv/bin/python -m pip install "ruff==0.17.6"
+  .venv/bin/python -m ruff check --no-cache .
+  .venv/bin/python -m ruff format --no-cache --check .
+}
+
+# Before anything is built.
+wrong_options() {
+  local script
+  for script in demo every_instruction kill_storm test; do
+    if timeout 5 "scripts/$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
+  done
+}
+
 run_consumer() {
   cmake --build "$1"
   "$1/consumer" >"$1/output"
@@ -176,17 +200,20 @@ rm -f "$LOGS"/*
 segments >"$LOGS/segments-before"
 say "testing on $(nproc) cores; logs in build/test-logs"
 begin=$SECONDS
-(set -e; setup) || fail "the set-up failed"
+(set -e; setup; need clang-format-14=clang-format-14 git=git) || fail "the set-up failed"
 [ $quick = yes ] || (need clang-14=clang++-14 clang-tidy-14=clang-tidy-14) || exit 1
 note "set-up" $((SECONDS - begin)) passed
 
+part "scripts refuse what they do not know" 30 wrong_options
 part "include directions and file sizes" 30 .venv/bin/python tests/layering_test.py
+part "formatting (clang-format, ruff)" 120 formatting
 if part "C++ build with g++, warnings are errors" 900 configure_and_build; then
   part "C++ tests" 600 units
   part "the README's C++ lines" 10 readme_cpp
   part "a project that finds it installed" 300 consumer_installed
 fi
 part "a project that embeds it" 600 consumer_embedded
+part "a project that fetches it" 600 consumer_fetched
 python_parts 3.11 5.2
 # The rest needs one Python, and takes what .venv has where 3.11 is not here.
 version=3.11

@@ -59,7 +59,8 @@ def main() -> int:
     for path in sources("include"):
         for inc in includes(path):
             if "." in inc and not inc.startswith("forklore/") and inc != "sys/types.h":
-                faults.append(f"{path.relative_to(ROOT)} includes {inc}: the public words need the standard library alone")
+                where = path.relative_to(ROOT)
+                faults.append(f"{where} includes {inc}: the public words need the standard library alone")
     for path in sources("bindings", "bench", "examples", "src/cli"):
         faults += [f"{path.relative_to(ROOT)} includes {inc}: a client sees the public headers alone"
                    for inc in includes(path) if inc.split("/")[0] in ("base", "store", "cache")]  # fmt: skip

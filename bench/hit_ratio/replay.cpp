@@ -97,19 +97,30 @@ void play(const std::vector<Request>& requests, std::uint64_t capacity, double p
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::string_view(argv[1]) == "--help") {
-    std::printf(
-        "usage: xz -dc TRACE.csv.xz | %s [PERCENT...]\n"
-        "PERCENT of the trace's footprint that the segment gets; 10 and 25 unless given.\n",
-        argv[0]);
-    return 0;
-  }
-  const std::vector<Request> requests = read_trace(std::cin);
-  const std::uint64_t footprint = footprint_of(requests);
+  const bool help = argc == 2 && std::string_view(argv[1]) == "--help";
   std::vector<double> percents;
-  for (int i = 1; i < argc; ++i) percents.push_back(std::atof(argv[i]));
+  bool good = true;
+  for (int i = 1; i < argc && !help; ++i) {
+    char* end = nullptr;
+    const double percent = std::strtod(argv[i], &end);
+    good &= end != argv[i] && *end == '\0' && percent > 0 && percent <= 1000;
+    percents.push_back(percent);
+  }
+  if (help || !good) {
+    std::fprintf(help ? stdout : stderr,
+                 "usage: xz -dc TRACE.csv.xz | %s [PERCENT...]\n"
+                 "PERCENT of the trace's footprint that the segment gets, up to 1000; 10 and 25 unless given.\n",
+                 argv[0]);
+    return help ? 0 : 2;
+  }
   if (percents.empty()) percents = {10, 25};
-  for (double percent : percents) {
+  const std::vector<Request> requests = read_trace(std::cin);
+  if (requests.empty()) {
+    std::fprintf(stderr, "%s: there is no request on standard input\n", argv[0]);
+    return 2;
+  }
+  const std::uint64_t footprint = footprint_of(requests);
+  for (const double percent : percents) {
     play(requests, static_cast<std::uint64_t>(static_cast<double>(footprint) * percent / 100), percent);
   }
 }

@@ -1,7 +1,5 @@
-"""The least that a Django project needs. demo.py sets the environment; without it the shop runs too:
-
-    cd examples/shop && gunicorn --workers 4 shop.wsgi
-"""
+"""The least that a Django project needs. demo.py sets the environment; without it the shop runs too, by
+`gunicorn --workers 4 shop.wsgi` in examples/shop."""
 
 import os
 
