@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "docstrings.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
 
@@ -130,63 +131,42 @@ PyCFunction as_method(Function* function) {
 
 constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
 
-// The signatures are for inspect and help(); what each call does stands in _core.pyi.
-PyMethodDef methods[] = {
-    {"attach", as_method(cache_attach), METH_VARARGS | METH_KEYWORDS | METH_CLASS,
-     "attach($type, /, name, *, place='shm', path=None, default_ttl=None, lock_timeout=1.0, mode=0o600,\n"
-     "       owner=None, serializer='pickle', read_only=False)\n--\n\nA handle to a segment that exists; OpenError if "
-     "none does."},
-    {"get", as_method(cache_get), kFast, "get($self, /, key, default=None)\n--\n\nThe value, or default."},
-    {"set", as_method(cache_set), kFast, "set($self, /, key, value, ttl=...)\n--\n\nStores value, whatever was there."},
-    {"add", as_method(cache_add), kFast,
-     "add($self, /, key, value, ttl=...)\n--\n\nStores value if key is absent; whether it was."},
-    {"replace", as_method(cache_replace), kFast,
-     "replace($self, /, key, value, ttl=...)\n--\n\nStores value if key is present; whether it was."},
-    {"touch", as_method(cache_touch), kFast,
-     "touch($self, /, key, ttl=...)\n--\n\nGives the entry a new time to live; whether there was one."},
-    {"delete", as_method(cache_delete), kFast,
-     "delete($self, /, key)\n--\n\nRemoves the entry; whether there was one."},
-    {"incr", as_method(cache_incr), kFast,
-     "incr($self, /, key, delta=1, *, initial=None, ttl=...)\n--\n\nAdds delta to an integer; the sum."},
-    {"decr", as_method(cache_decr), kFast,
-     "decr($self, /, key, delta=1, *, initial=None, ttl=...)\n--\n\nTakes delta from an integer; the difference."},
-    {"ttl", as_method(cache_ttl), kFast,
-     "ttl($self, /, key)\n--\n\nThe seconds the entry has left, None if it never expires."},
-    {"gets", as_method(cache_gets), kFast,
-     "gets($self, /, key, default=None)\n--\n\n(value, version) for cas(), or (default, None)."},
-    {"cas", as_method(cache_cas), kFast,
-     "cas($self, /, key, value, version, ttl=...)\n--\n\nStores value if the entry is still that version."},
-    {"get_many", as_method(cache_get_many), kFast, "get_many($self, /, keys)\n--\n\nA dict of those that are there."},
-    {"set_many", as_method(cache_set_many), kFast,
-     "set_many($self, /, mapping, ttl=...)\n--\n\nStores all; a list of the keys that failed."},
-    {"delete_many", as_method(cache_delete_many), kFast, "delete_many($self, /, keys)\n--\n\nHow many were there."},
-    {"keys", as_method(cache_keys), kFast, "keys($self, /, prefix='')\n--\n\nAn iterator over the keys."},
-    {"scan", as_method(cache_scan), kFast,
-     "scan($self, /, cursor=0, prefix='', count=1000)\n--\n\n(cursor, keys): one step over the keys."},
-    {"clear", cache_clear, METH_NOARGS, "clear($self, /)\n--\n\nRemoves every entry."},
-    {"stats", cache_stats, METH_NOARGS, "stats($self, /)\n--\n\nWhat the segment holds and what happened in it."},
-    {"verify", cache_verify, METH_NOARGS, "verify($self, /)\n--\n\nA list of faults; empty if it is sound."},
-    {"close", cache_close, METH_NOARGS, "close($self, /)\n--\n\nGives the handle back. The segment stays."},
-    {"__enter__", cache_enter, METH_NOARGS, "__enter__($self, /)\n--\n\n"},
-    {"__exit__", as_method(cache_exit), METH_FASTCALL, "__exit__($self, /, *exc_info)\n--\n\nCloses the handle."},
-    {"__reduce__", cache_reduce, METH_NOARGS, "__reduce__($self, /)\n--\n\nPickled by name."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"attach", as_method(cache_attach), METH_VARARGS | METH_KEYWORDS | METH_CLASS, docs::kAttach},
+                         {"get", as_method(cache_get), kFast, docs::kGet},
+                         {"set", as_method(cache_set), kFast, docs::kSet},
+                         {"add", as_method(cache_add), kFast, docs::kAdd},
+                         {"replace", as_method(cache_replace), kFast, docs::kReplace},
+                         {"touch", as_method(cache_touch), kFast, docs::kTouch},
+                         {"delete", as_method(cache_delete), kFast, docs::kDelete},
+                         {"incr", as_method(cache_incr), kFast, docs::kIncr},
+                         {"decr", as_method(cache_decr), kFast, docs::kDecr},
+                         {"ttl", as_method(cache_ttl), kFast, docs::kTtl},
+                         {"gets", as_method(cache_gets), kFast, docs::kGets},
+                         {"cas", as_method(cache_cas), kFast, docs::kCas},
+                         {"get_many", as_method(cache_get_many), kFast, docs::kGetMany},
+                         {"set_many", as_method(cache_set_many), kFast, docs::kSetMany},
+                         {"delete_many", as_method(cache_delete_many), kFast, docs::kDeleteMany},
+                         {"keys", as_method(cache_keys), kFast, docs::kKeys},
+                         {"scan", as_method(cache_scan), kFast, docs::kScan},
+                         {"clear", cache_clear, METH_NOARGS, docs::kClear},
+                         {"stats", cache_stats, METH_NOARGS, docs::kStats},
+                         {"verify", cache_verify, METH_NOARGS, docs::kVerify},
+                         {"close", cache_close, METH_NOARGS, docs::kClose},
+                         {"__enter__", cache_enter, METH_NOARGS, docs::kEnter},
+                         {"__exit__", as_method(cache_exit), METH_FASTCALL, docs::kExit},
+                         {"__reduce__", cache_reduce, METH_NOARGS, docs::kReduce},
+                         {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef properties[] = {{"name", cache_name, nullptr, "The segment's name.", nullptr},
-                            {"path", cache_path, nullptr, "The file behind the segment.", nullptr},
-                            {"serializer", cache_serializer, nullptr, "The name of the serializer.", nullptr},
-                            {"closed", cache_closed, nullptr, "Whether close() has been called.", nullptr},
+PyGetSetDef properties[] = {{"name", cache_name, nullptr, docs::kName, nullptr},
+                            {"path", cache_path, nullptr, docs::kPath, nullptr},
+                            {"serializer", cache_serializer, nullptr, docs::kSerializer, nullptr},
+                            {"closed", cache_closed, nullptr, docs::kClosed, nullptr},
                             {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(CacheObject, weak_references), READONLY, nullptr},
                          {nullptr, 0, 0, 0, nullptr}};
 
-constexpr const char* kDoc =
-    "Cache(name, capacity=None, *, place='shm', path=None, max_value=None, stripes=0, default_ttl=None,\n"
-    "      when_full=None, lock_timeout=1.0, mode=0o600, owner=None, serializer='pickle', read_only=False)\n--\n\n"
-    "A cache that all processes of this host share under a name.";
-
-PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(kDoc)},
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(docs::kCache)},
                        {Py_tp_new, reinterpret_cast<void*>(PyType_GenericNew)},
                        {Py_tp_init, reinterpret_cast<void*>(cache_init)},
                        {Py_tp_dealloc, reinterpret_cast<void*>(cache_dealloc)},

@@ -5,6 +5,7 @@
 #include <new>
 #include <string>
 
+#include "docstrings.hpp"
 #include "reference.hpp"
 
 namespace forklore::python {
@@ -12,18 +13,6 @@ namespace forklore::python {
 Errors errors;
 
 namespace {
-
-constexpr const char* kErrorDoc = "Whatever Forklore has to say about itself; the base of the other errors.";
-constexpr const char* kOpenErrorDoc =
-    "A segment could not be opened. str() names the option, the bound or the path, and the remedy; errno is set.";
-constexpr const char* kTooLargeDoc =
-    "The value is larger than stats().max_value_bytes. The option max_value raises that. The old value stands.";
-constexpr const char* kFullDoc =
-    "when_full=\"reject\" alone: no room without taking a live entry. The old value stands.";
-constexpr const char* kBusyDoc =
-    "A living process held the lock for all of lock_timeout. Nothing has changed; the call may be made again.";
-constexpr const char* kSerializerErrorDoc =
-    "The serializer cannot write this value, or does not own or cannot read the stored one. __cause__ says why.";
 
 PyObject* make(PyObject* module, const char* name, const char* doc, PyObject* first, PyObject* second = nullptr) {
   const std::string full = std::string("forklore.") + name;
@@ -37,13 +26,13 @@ PyObject* make(PyObject* module, const char* name, const char* doc, PyObject* fi
 }  // namespace
 
 bool make_errors(PyObject* module) {
-  return (errors.error = make(module, "Error", kErrorDoc, PyExc_Exception)) != nullptr &&
-         (errors.open_error = make(module, "OpenError", kOpenErrorDoc, errors.error, PyExc_OSError)) != nullptr &&
-         (errors.too_large = make(module, "TooLarge", kTooLargeDoc, errors.error, PyExc_ValueError)) != nullptr &&
-         (errors.full = make(module, "Full", kFullDoc, errors.error)) != nullptr &&
-         (errors.busy = make(module, "Busy", kBusyDoc, errors.error, PyExc_TimeoutError)) != nullptr &&
+  return (errors.error = make(module, "Error", docs::kError, PyExc_Exception)) != nullptr &&
+         (errors.open_error = make(module, "OpenError", docs::kOpenError, errors.error, PyExc_OSError)) != nullptr &&
+         (errors.too_large = make(module, "TooLarge", docs::kTooLarge, errors.error, PyExc_ValueError)) != nullptr &&
+         (errors.full = make(module, "Full", docs::kFull, errors.error)) != nullptr &&
+         (errors.busy = make(module, "Busy", docs::kBusy, errors.error, PyExc_TimeoutError)) != nullptr &&
          (errors.serializer_error =
-              make(module, "SerializerError", kSerializerErrorDoc, errors.error, PyExc_TypeError)) != nullptr;
+              make(module, "SerializerError", docs::kSerializerError, errors.error, PyExc_TypeError)) != nullptr;
 }
 
 void set_open_error(int number, const char* message) {

@@ -52,9 +52,23 @@ def test_keyword_arguments(cache: forklore.Cache) -> None:
             wrong()
 
 
-def test_methods_show_their_signature() -> None:
+def test_methods_show_their_signature_and_what_they_answer(cache: forklore.Cache) -> None:
     assert str(inspect.signature(forklore.Cache.get)) == "(self, /, key, default=None)"
+    assert str(inspect.signature(forklore.Cache.set)) == "(self, /, key, value, ttl=forklore.DEFAULT)"
     assert "initial=None" in str(inspect.signature(forklore.Cache.incr))
+    assert "mode=384" in str(inspect.signature(forklore.Cache.attach))
+    assert inspect.signature(forklore.Cache).parameters["when_full"].default is None
+    default = inspect.signature(forklore.Cache.set).parameters["ttl"].default
+    assert default is forklore.DEFAULT
+    cache.set("k", 1, default)
+    for wrong in ("DEFAULT", str(default), ...):
+        with pytest.raises(TypeError, match="ttl is seconds"):
+            cache.set("k", 1, wrong)  # type: ignore[arg-type]
+    assert "Raises TooLarge, Full or SerializerError" in (forklore.Cache.set.__doc__ or "")
+    assert "or raises KeyError if initial is None" in (forklore.Cache.incr.__doc__ or "")
+    assert "Raises OpenError, which names the option" in (forklore.Cache.__doc__ or "")
+    for name, member in vars(forklore.Cache).items():
+        assert name.startswith("_") or len(member.__doc__) > 15, name
 
 
 # Time to live

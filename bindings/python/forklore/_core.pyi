@@ -27,8 +27,8 @@ _Serializer: TypeAlias = Literal["pickle", "json", "msgpack", "none"]
 __version__: Final[str]
 
 @final
-class DefaultTtl:
-    """The type of DEFAULT."""
+class DefaultTtl(str):
+    """The type of DEFAULT: a str, so that signatures can show it, and no other str is taken for it."""
 
     def __reduce__(self) -> str: ...
 
@@ -245,6 +245,9 @@ class Cache:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by name: the copy attaches to the same segment with the same options of a handle. Raises Error if
         the place is anonymous."""
+
+def _check(*args: Any, **options: Any) -> None:
+    """For forklore.django alone: raises what Cache() would say of these arguments wherever, and opens nothing."""
 
 def remove(name: str, *, place: _Place = "shm") -> bool:
     """Takes the name away; False if there was no such segment. Processes that are attached move to a new segment

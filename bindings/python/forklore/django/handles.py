@@ -90,7 +90,7 @@ def _settings_to_blame(arguments: dict[str, Any]) -> Iterator[None]:
     except (forklore.OpenError, TypeError, ValueError) as error:
         if isinstance(error, forklore.OpenError) and error.errno != errno.EINVAL:
             raise
-        says = error.strerror if isinstance(error, forklore.OpenError) else str(error)
+        says = (error.strerror or "") if isinstance(error, forklore.OpenError) else str(error)
         # An error about an option begins with its name; here that is in capitals.
         says = re.sub(r"^[a-z_]+\b", lambda name: name[0].upper() if name[0].upper() in OPTIONS else name[0], says)
         raise InvalidCacheBackendError(f"CACHES, LOCATION {arguments['name']!r}: {says}") from error
