@@ -3,7 +3,7 @@
 //
 //    31               13 12          0
 //   +-------------------+-------------+
-//   |    fingerprint    |     age     |   0: empty. Age in 1/2048 of the stripe's chunks, by bytes evicted
+//   |    fingerprint    |     age     |   0: empty. Age in 1/2048 of the stripe's chunks, by bytes
 //   +-------------------+-------------+
 #pragma once
 
@@ -22,8 +22,8 @@ class Ghost {
         groups_(g.ghost_words / kGroup),
         tick_bytes_(std::uint64_t{g.chunks} * g.chunk_bytes / kWindow + 1) {}
 
-  /// Remembers a key that leaves when evicted_bytes have left before it.
-  void record(std::uint64_t hash, std::uint64_t evicted_bytes) noexcept {
+  /// Remembers a key that leaves when so many bytes have left for the ghost before it.
+  void record(std::uint64_t hash, std::uint64_t bytes) noexcept {
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);
     HalfWord* place = group;
@@ -34,22 +34,22 @@ class Ghost {
         place = group + i;
         break;
       }
-      if (const std::uint32_t a = age(word, evicted_bytes); a >= oldest) {
+      if (const std::uint32_t a = age(word, bytes); a >= oldest) {
         oldest = a;
         place = group + i;
       }
     }
-    place->store(print | tick(evicted_bytes), std::memory_order_relaxed);
+    place->store(print | tick(bytes), std::memory_order_relaxed);
   }
 
   /// Whether the key left while no more than the stripe's own size has left since; forgets it.
-  [[nodiscard]] bool take(std::uint64_t hash, std::uint64_t evicted_bytes) noexcept {
-    if (evicted_bytes == 0) return false;  // nobody has left yet
+  [[nodiscard]] bool take(std::uint64_t hash, std::uint64_t bytes) noexcept {
+    if (bytes == 0) return false;  // nobody has left yet
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);
     for (std::uint32_t i = 0; i < kGroup; ++i) {
       const std::uint32_t word = group[i].load(std::memory_order_relaxed);
-      if ((word & ~kAgeMask) == print && age(word, evicted_bytes) <= kWindow) {
+      if ((word & ~kAgeMask) == print && age(word, bytes) <= kWindow) {
         group[i].store(0, std::memory_order_relaxed);
         return true;
       }
@@ -69,11 +69,11 @@ class Ghost {
   [[nodiscard]] HalfWord* group_of(std::uint64_t hash) const noexcept {
     return words_ + (base::mix(hash) >> 32) * groups_ / (std::uint64_t{1} << 32) * kGroup;
   }
-  [[nodiscard]] std::uint32_t tick(std::uint64_t evicted_bytes) const noexcept {
-    return static_cast<std::uint32_t>(evicted_bytes / tick_bytes_) & kAgeMask;
+  [[nodiscard]] std::uint32_t tick(std::uint64_t bytes) const noexcept {
+    return static_cast<std::uint32_t>(bytes / tick_bytes_) & kAgeMask;
   }
-  [[nodiscard]] std::uint32_t age(std::uint32_t word, std::uint64_t evicted_bytes) const noexcept {
-    return (tick(evicted_bytes) - word) & kAgeMask;
+  [[nodiscard]] std::uint32_t age(std::uint32_t word, std::uint64_t bytes) const noexcept {
+    return (tick(bytes) - word) & kAgeMask;
   }
   HalfWord* words_;
   std::uint64_t groups_;

@@ -163,7 +163,7 @@ struct alignas(kLine) StripeHeader {
   Word sequence;                         // the next to give. Derived from the states
   Word slots_used;                       // counted anew after a death
   Word moving;                           // buckets whose slots are on the move, plus 1: from << 32 | to; 0: none
-  Word evicted_bytes;                    // the ghost's clock; a hint
+  Word ghost_bytes;                      // of entries that left for the ghost: its clock; a hint
   // Counts of the stripe's own work; they only grow.
   alignas(kLine) Word evictions;
   Word bucket_evictions;

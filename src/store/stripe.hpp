@@ -188,7 +188,7 @@ class Stripe {
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
   /// How many chunks the small log may have before it gives way first.
   [[nodiscard]] std::uint32_t small_share() const noexcept;
-  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, const EntryHead& head) noexcept;
+  [[nodiscard]] Kind choose_log(const Key& key, const Located& old) noexcept;
   Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
   void publish(Word& slot, std::uint64_t word) noexcept;
   void remove(const Located& entry) noexcept;

@@ -147,10 +147,12 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uin
 }
 
 void Stripe::evict(const Located& entry, bool to_ghost) noexcept {
-  const std::uint64_t evicted = header_->evicted_bytes.load(std::memory_order_relaxed);
-  if (to_ghost) ghost_.record(entry.hash, evicted);
+  if (to_ghost) {
+    const std::uint64_t forgotten = header_->ghost_bytes.load(std::memory_order_relaxed);
+    ghost_.record(entry.hash, forgotten);
+    header_->ghost_bytes.store(forgotten + entry.head.total(), std::memory_order_relaxed);
+  }
   remove(entry);
-  header_->evicted_bytes.store(evicted + entry.head.total(), std::memory_order_relaxed);
   count(header_->evictions);
 }
 

@@ -95,10 +95,9 @@ std::uint32_t Stripe::small_share() const noexcept {
   return std::max((log_.size() - index) / 10, 1u);
 }
 
-Kind Stripe::choose_log(const Key& key, const Located& old, const EntryHead& head) noexcept {
-  if (head.total() > std::size_t{small_share()} * log_.chunk_bytes() / 2) return Kind::main;
+Kind Stripe::choose_log(const Key& key, const Located& old) noexcept {
   if (old.slot != nullptr) return kind_of(log_.state(old.place.chunk)) == Kind::main ? Kind::main : Kind::small;
-  const bool returning = ghost_.take(key.hash, header_->evicted_bytes.load(std::memory_order_relaxed));
+  const bool returning = ghost_.take(key.hash, header_->ghost_bytes.load(std::memory_order_relaxed));
   return returning ? Kind::main : Kind::small;
 }
 
@@ -183,7 +182,7 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
     const bool chosen = kind != Kind::free;
     if (!chosen) {
       if (old.slot == nullptr) tend_index(head.total(), now);
-      kind = choose_log(key, old, head);
+      kind = choose_log(key, old);
     }
     if (chosen || log_.chunks_needed(kind, head) == 0) break;
     if (!make_room(kind, head, now)) return Code::full;

@@ -18,7 +18,7 @@ TEST_CASE("what processes share has the sizes that the format says") {
 TEST_CASE("the lock, what follows from the states, and the counts lie on lines of their own") {
   CHECK(offsetof(StripeHeader, lock) / kLine != offsetof(StripeHeader, index) / kLine);
   CHECK(offsetof(StripeHeader, index) / kLine != offsetof(StripeHeader, open) / kLine);
-  CHECK(offsetof(StripeHeader, evicted_bytes) / kLine != offsetof(StripeHeader, evictions) / kLine);
+  CHECK(offsetof(StripeHeader, ghost_bytes) / kLine != offsetof(StripeHeader, evictions) / kLine);
 }
 
 TEST_CASE("an entry costs its header, its slot and at most 7 bytes beside key and value") {
