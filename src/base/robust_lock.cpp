@@ -60,7 +60,7 @@ void wait_while(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::tim
     if (word.load(std::memory_order_relaxed) != seen) return;
     now = Clock::now();
     if (now < look) continue;  // a signal, or a wake meant for an earlier owner's word
-    if (!thread_alive(owner_of(seen))) return mark_dead(word, seen);
+    if (!thread_alive(owner_of(seen)) || broken("living-owner-robbed")) return mark_dead(word, seen);
     if (now >= deadline) return;
     look = std::min(now + kSlice, deadline);
   }

@@ -51,6 +51,7 @@ try no-second-index-look "read: slot moved" "a miss for a key that was present"
 try moved-by-clearing "insert that displaces"
 try merged-by-clearing "insert that gives"
 try split-unannounced "insert that splits" "verify after the death"
+try living-owner-robbed "waiting for a lock" "a living owner was taken"
 try magic-first "opening, new"
 
 untried=$(grep -rhoP 'broken\("\K[a-z-]+' "$sources" | sort -u | grep -vxF "$tried")

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "crash/instruction_run.hpp"
+#include "crash/lock_run.hpp"
 #include "crash/opening_run.hpp"
 #include "crash/reading_run.hpp"
 
@@ -126,6 +127,9 @@ int main(int count, char** arguments) {
   for (const Overtaking& overtaking : overtakings()) {
     one(overtaking.name, [&] { return ReadingRun(overtaking, parsed.run).run(); });
   }
+  one("waiting for a lock", [&] { return waiter_dies(parsed.run); });
+  one("read under the lock", [&] { return locked_reader_dies(parsed.run); });
+  one("giving a lock to who waits", [&] { return owner_dies_before_waiter(parsed.run); });
   one("slot words do not return", [] { return slot_words_do_not_return(); });
   if (parsed.list) return 0;
   print(sum);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -144,17 +145,18 @@ void Supervisor::note_phase(const WorkerLine& line) {
   if (depth == 0) return;
   ++inside_;
   Phase last = Phase::other;
-  bool relocating = false;
-  bool recovering = false;
   for (std::uint32_t i = 0; i < depth; ++i) {
-    const Phase phase = line.phases[i].load();
-    if (phase != Phase::other) last = phase;
-    relocating |= phase == Phase::relocate;
-    recovering |= phase == Phase::recover;
+    if (const Phase phase = line.phases[i].load(); phase != Phase::other) last = phase;
   }
   ++innermost_[last];
-  relocating_ += relocating ? 1 : 0;
-  recovering_ += recovering ? 1 : 0;
+  relocating_ += is_in(line, Phase::relocate) ? 1 : 0;
+  recovering_ += is_in(line, Phase::recover) ? 1 : 0;
+}
+
+bool Supervisor::is_in(const WorkerLine& line, Phase wanted) {
+  const auto begin = line.phases.begin();
+  const auto end = begin + std::min<std::uint32_t>(line.depth.load(), static_cast<std::uint32_t>(line.phases.size()));
+  return std::any_of(begin, end, [&](const std::atomic<Phase>& phase) { return phase.load() == wanted; });
 }
 
 /// What a dead worker had announced and not acknowledged has happened or has not; nothing else.
@@ -218,17 +220,22 @@ void Supervisor::kill_owner() {
   }
 }
 
-/// Waits until a worker is seen in a phase that is rare and delicate, and kills it.
+/// Makes all workers stand still and kills one that is in a phase that is short and delicate. Of those that run, one
+/// would have left it before the signal comes.
 void Supervisor::kill_in(Phase wanted) {
-  const auto until = Clock::now() + std::chrono::milliseconds(5);
-  while (Clock::now() < until) {
+  constexpr int kLooks = 8;
+  bool found = false;
+  for (int look = 0; look < kLooks && !found; ++look) {
+    for (const Worker& worker : workers_) ::kill(worker.pid, SIGSTOP);
     for (std::uint32_t i = 0; i < kWorkers; ++i) {
-      if (workers_[i].stopped) continue;
-      const WorkerLine& line = board_->workers[i];
-      const std::uint32_t depth = std::min<std::uint32_t>(line.depth.load(std::memory_order_relaxed), 6);
-      for (std::uint32_t level = 0; level < depth; ++level) {
-        if (line.phases[level].load(std::memory_order_relaxed) == wanted) return kill(i);
-      }
+      int status = 0;
+      if (!workers_[i].stopped) ::waitpid(workers_[i].pid, &status, WUNTRACED);
+      if (found || !is_in(board_->workers[i], wanted)) continue;
+      found = true;
+      kill(i);
+    }
+    for (const Worker& worker : workers_) {
+      if (!worker.stopped) ::kill(worker.pid, SIGCONT);
     }
   }
 }

@@ -68,6 +68,7 @@ class Supervisor {
   void stop_or_continue();
   void continue_all();
   void note_phase(const WorkerLine& line);
+  [[nodiscard]] static bool is_in(const WorkerLine& line, Phase wanted);
   void resolve(std::uint32_t number);
   void drain();
   void watch();
