@@ -103,11 +103,15 @@ bool Stripe::grow_index(std::uint64_t now) noexcept {
     std::uint64_t hash = 0;
     if (word != 0 && hash_of(word, hash) && !grown.is_candidate(hash, from)) publish(to.slot[i], word);
   }
+  const auto clear_moved = [&] {
+    for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
+      if (to.slot[i].load(std::memory_order_relaxed) != 0) publish(from.slot[i], 0);
+    }
+  };
   if (base::broken("split-unannounced")) end_move();
+  if (base::broken("split-by-clearing")) clear_moved();
   index_.set_size(number + 1);
-  for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
-    if (to.slot[i].load(std::memory_order_relaxed) != 0) publish(from.slot[i], 0);
-  }
+  clear_moved();
   end_move();
   return true;
 }
