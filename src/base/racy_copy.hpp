@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/test_fault.hpp"
+
 namespace forklore::base {
 
 #if defined(__SANITIZE_THREAD__)
@@ -28,6 +30,10 @@ namespace forklore::base {
 
 /// Copies n bytes out of shared memory. The result counts only after the caller's second look.
 inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept {
+  if (broken("plain-copy")) {
+    std::memcpy(to, shared, n);
+    return;
+  }
   auto* out = static_cast<unsigned char*>(to);
   auto* in = static_cast<const unsigned char*>(shared);
   for (std::size_t i = 0; i < n; ++i) out[i] = __atomic_load_n(in + i, __ATOMIC_RELAXED);
@@ -73,8 +79,9 @@ inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexc
   return differ(n - sizeof(std::uint64_t)) == 0;
 }
 
-/// Writes n bytes where no slot points; readers that still look there will throw away what they see.
-inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept { std::memcpy(shared, from, n); }
+/// Writes n bytes where no slot points; readers that still look there will throw away what they see. from may be shared
+/// as well, and in a damaged segment the two may overlap.
+inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept { std::memmove(shared, from, n); }
 
 #endif
 

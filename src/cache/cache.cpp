@@ -34,10 +34,10 @@ std::uint64_t scan_position(std::uint32_t stripe, const store::ScanPlace& place)
          std::uint64_t{place.offset / 8} << kOffsetShift | (place.sequence & kSequenceBits);
 }
 
-/// next: the sequence that the stripe gives next. The place is within its last 2^40.
-store::ScanPlace scan_place(std::uint64_t position, std::uint64_t next) noexcept {
-  const std::uint64_t back = (next - position) & kSequenceBits;
-  return {(position >> kLogShift & 1) != 0 ? store::Kind::main : store::Kind::small, next - std::min(back, next),
+/// end: the stripe's sequence_end(). The place is within the 2^40 before it.
+store::ScanPlace scan_place(std::uint64_t position, std::uint64_t end) noexcept {
+  const std::uint64_t back = (end - position) & kSequenceBits;
+  return {(position >> kLogShift & 1) != 0 ? store::Kind::main : store::Kind::small, end - std::min(back, end),
           static_cast<std::uint32_t>(position >> kOffsetShift << 3 & (store::kMaxChunkBytes - 1))};
 }
 
@@ -356,11 +356,11 @@ Code Cache::clear() noexcept {
 
 Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys) {
   const Call call(*attachment_);
-  const std::size_t enough = keys.size() + limit;
+  const std::size_t enough = keys.size() + std::min(limit, keys.max_size() - keys.size());
   while (!cursor.finished() && keys.size() < enough) {
     const auto number = static_cast<std::uint32_t>(cursor.position >> kStripeShift) % call.segment().stripes();
     const store::Stripe& stripe = call.segment().stripe(number);
-    store::ScanPlace place = scan_place(cursor.position, stripe.header().sequence.load(std::memory_order_relaxed));
+    store::ScanPlace place = scan_place(cursor.position, stripe.sequence_end());
     stripe.scan(place, call.now(), prefix, enough, keys);
     if (place.log != store::Kind::free) {
       cursor.position = scan_position(number, place);

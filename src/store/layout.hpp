@@ -85,6 +85,8 @@ constexpr std::uint64_t pack_state(Kind kind, std::uint64_t sequence) noexcept {
 }
 constexpr unsigned kind_number(std::uint64_t state) noexcept { return static_cast<unsigned>(state >> kKindShift); }
 constexpr Kind kind_of(std::uint64_t state) noexcept { return static_cast<Kind>(kind_number(state)); }
+/// The log of a chunk in use: one of the two, whatever the state.
+constexpr Kind log_of(std::uint64_t state) noexcept { return kind_of(state) == Kind::small ? Kind::small : Kind::main; }
 constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state & kSequenceMask; }
 
 // ---- Entry header: two words. Constant once published, but for the first, which touch stores anew as a whole.

@@ -112,6 +112,17 @@ void Log::give_to_index(std::uint32_t chunk) noexcept {
   states_[chunk].store(pack_state(Kind::index, next_sequence()), std::memory_order_release);
 }
 
+void Log::free_all() noexcept {
+  // Sequences go on, so that no state comes back; in a damaged stripe they may have been used up.
+  if (!derive()) header_->sequence.store(0, std::memory_order_relaxed);
+  for (std::uint32_t chunk = count_; chunk-- > 0;) {
+    if (kind_of(state(chunk)) != Kind::free) free_chunk(chunk);
+  }
+  // As in a new stripe, the last chunk is taken first.
+  for (std::uint32_t chunk = 0; chunk < count_; ++chunk) free_chunk(chunk);
+  derive();
+}
+
 bool Log::derive() noexcept {
   bool sound = true;
   std::uint64_t highest = 0;
@@ -136,6 +147,7 @@ bool Log::derive() noexcept {
   const auto put = [](auto& word, auto value) {
     if (word.load(std::memory_order_relaxed) != value) word.store(value, std::memory_order_relaxed);
   };
+  if (highest > kSequenceMask / 2) sound = false;  // no stripe lives to see so many
   put(header_->sequence, highest + 1);
   for (unsigned kind = 0; kind < kKinds; ++kind) put(header_->open[kind], open[kind]);
   return sound;

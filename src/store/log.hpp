@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "base/racy_copy.hpp"
+#include "forklore/options.hpp"
 #include "store/geometry.hpp"
 #include "store/layout.hpp"
 
@@ -62,8 +63,8 @@ class Log {
   [[nodiscard]] bool read_head(Place place, EntryHead& head) const noexcept {
     const auto* words = reinterpret_cast<const Word*>(at(place));
     head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), words[1].load(std::memory_order_relaxed));
-    return place.offset + head.unspilled() <= chunk_bytes_ && head.key_size != 0 && head.total() <= max_entry_ &&
-           (!head.is_integer() || head.value_size == kIntegerBytes);
+    return place.offset + head.unspilled() <= chunk_bytes_ && head.key_size != 0 && head.key_size <= kMaxKeyBytes &&
+           head.total() <= max_entry_ && (!head.is_integer() || head.value_size == kIntegerBytes);
   }
   [[nodiscard]] std::byte* at(Place place) const noexcept {
     return chunks_ + (std::size_t{place.chunk} << chunk_shift_) + place.offset;
@@ -176,6 +177,9 @@ class Log {
   void open_next(Kind kind) noexcept { static_cast<void>(take(kind, 0, 0)); }
   /// Makes a free chunk part of the index. Its bytes may still be read as those of entries.
   void give_to_index(std::uint32_t chunk) noexcept;
+  /// Frees all chunks, whatever their states are, in an order in which those of the index stay the first ones. No slot
+  /// leads anywhere.
+  void free_all() noexcept;
   /// Works out anew what follows from the states: the open chunks and the next sequence. Stores only what differs.
   /// False if a state makes no sense.
   bool derive() noexcept;

@@ -4,6 +4,7 @@
 // it is not trusted again.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -62,10 +63,10 @@ class Segment {
   [[nodiscard]] bool writable() const noexcept { return __atomic_load_n(&writable_, __ATOMIC_RELAXED); }
   /// From now on this object neither writes nor locks. Each thread that must not calls it before its first call.
   void forbid_writing() noexcept;
-  /// Milliseconds since the segment's birth, by the boottime given.
+  /// Milliseconds since the segment's birth, by the boottime given; less than kNever, whatever the header said.
   [[nodiscard]] std::uint64_t age(std::uint64_t boottime) const noexcept {
     const auto age = static_cast<std::int64_t>(boottime - birth_);  // of a file, birth may lie before this boot
-    return age > 0 ? static_cast<std::uint64_t>(age) : 0;
+    return static_cast<std::uint64_t>(std::clamp<std::int64_t>(age, 0, kNever - 1));
   }
   void sum(Stats& stats);
   /// Files: that all is on disk, or that it may no longer be.

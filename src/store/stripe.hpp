@@ -121,6 +121,9 @@ class Stripe {
   template <class Room>
   Code read(const Key& key, std::uint64_t now, Room&& room, Reading& reading, std::chrono::milliseconds timeout,
             std::uint64_t& rereads);
+  /// Beyond the sequence of every chunk. It never falls, so that places of a scan may be told by their distance from
+  /// it; the next to give, which the header has, may be anything in a damaged stripe.
+  [[nodiscard]] std::uint64_t sequence_end() const noexcept;
   /// Appends keys that begin with prefix until there are enough of them or the stripe is at its end, and moves the
   /// place on. Any place may be given. A key that is there throughout comes at least once: an entry is only ever moved
   /// to the end of its log or to that of main, which comes later.

@@ -74,6 +74,7 @@ bool Stripe::index_reaches(std::uint32_t bucket) const noexcept {
 
 bool Stripe::extend_index(std::uint64_t now) noexcept {
   const std::uint32_t chunk = log_.count(Kind::index);
+  if (chunk == log_.size()) return false;  // damaged
   // To empty the chunk may take two more, for a while; a reject stripe has its own reasons to keep some.
   const std::uint32_t spare = reject_ ? reserve_chunks_ + 1 : reserve_chunks_;
   if (log_.count(Kind::free) < spare) return false;
@@ -143,7 +144,9 @@ bool Stripe::shrink_index() noexcept {
 
   begin_move(number, Index::parent(number));
   for (const Word& slot : from.slot) {
-    if (const std::uint64_t word = slot.load(std::memory_order_relaxed); word != 0) publish(*empty_slot(to), word);
+    const std::uint64_t word = slot.load(std::memory_order_relaxed);
+    Word* const empty = empty_slot(to);
+    if (word != 0 && empty != nullptr) publish(*empty, word);
   }
   if (base::broken("merged-by-clearing")) {
     for (Word& slot : from.slot) publish(slot, 0);

@@ -1,5 +1,7 @@
 #include "store/stripe_read.hpp"
 
+#include <algorithm>
+
 #include "base/racy_copy.hpp"
 
 namespace forklore::store {
@@ -71,6 +73,12 @@ bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now
     place.offset = at.offset;
   }
   return at.offset >= log_.used(chunk);
+}
+
+std::uint64_t Stripe::sequence_end() const noexcept {
+  std::uint64_t end = 0;
+  for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) end = std::max(end, sequence_of(log_.state(chunk)) + 1);
+  return end;
 }
 
 StripeTotals Stripe::totals() const noexcept {

@@ -54,12 +54,14 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
     if (log_.is_index(chunk)) continue;
     ++chunks;
-    if (!log_.in_log(chunk)) {
+    if (kind_of(log_.state(chunk)) == Kind::free) {
       ++found.free;
       continue;
     }
     if (chunk == open[0] || chunk == open[1]) continue;
-    const std::uint32_t live = log_.latest_expiry(chunk) <= now ? 0 : log_.live(chunk);
+    // A chunk of no kind counts as dead: reclaim() then finds the damage.
+    const bool all_dead = !log_.in_log(chunk) || log_.latest_expiry(chunk) <= now;
+    const std::uint32_t live = all_dead ? 0 : log_.live(chunk);
     if (live == 0 && found.dead == log_.size()) found.dead = chunk;
     const std::uint32_t dead = log_.used(chunk) - std::min(live, log_.used(chunk));
     garbage += dead;
@@ -91,6 +93,10 @@ bool Stripe::locate_live(Place place, std::uint64_t word, Located& entry) const 
 }
 
 bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept {
+  if (!log_.in_log(chunk)) {
+    reset();
+    return true;
+  }
   if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
   Located entry;
   if (const std::uint64_t word = log_.head(chunk); word != 0 && !base::broken("straddler-forgotten")) {
@@ -122,7 +128,7 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uin
     count(header_->expirations);
     return true;
   }
-  Kind target = kind_of(log_.state(entry.place.chunk));
+  Kind target = log_of(log_.state(entry.place.chunk));
   unsigned frequency = frequency_of(entry.word);
   bool keep = true;
   const bool from_small = target == Kind::small;

@@ -96,7 +96,7 @@ std::uint32_t Stripe::small_share() const noexcept {
 }
 
 Kind Stripe::choose_log(const Key& key, const Located& old) noexcept {
-  if (old.slot != nullptr) return kind_of(log_.state(old.place.chunk)) == Kind::main ? Kind::main : Kind::small;
+  if (old.slot != nullptr) return log_of(log_.state(old.place.chunk));
   const bool returning = ghost_.take(key.hash, header_->ghost_bytes.load(std::memory_order_relaxed));
   return returning ? Kind::main : Kind::small;
 }
@@ -230,10 +230,7 @@ void Stripe::empty() noexcept {
   header_->slots_used.store(0, std::memory_order_relaxed);
   index_.set_size(index_.least());
   end_move();
-  // From the last to the first, so that the chunks of the index are the first ones at any moment.
-  for (std::uint32_t chunk = log_.size(); chunk-- > 0;) {
-    if (log_.state(chunk) >> kKindShift != 0) log_.free_chunk(chunk);
-  }
+  log_.free_all();
 }
 
 void Stripe::recover() noexcept {
@@ -248,7 +245,6 @@ void Stripe::recover() noexcept {
 void Stripe::reset() noexcept {
   count(header_->resets);
   empty();
-  log_.derive();
 }
 
 }  // namespace forklore::store

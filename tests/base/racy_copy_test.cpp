@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <string_view>
 #include <thread>
 
@@ -44,12 +43,12 @@ TEST_CASE("what passes the second look is not torn") {
       bytes.fill(static_cast<unsigned char>(version));
       racy_fill(shared.data(), bytes.data(), bytes.size());
       slot.store(version, std::memory_order_release);
+      std::this_thread::yield();
     }
   });
   long hits = 0;
   long torn = 0;
-  const auto start = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(500)) {
+  while (hits < 1'000'000) {
     const std::uint64_t seen = slot.load(std::memory_order_acquire);
     std::array<unsigned char, 200> copy{};
     racy_copy(copy.data(), shared.data(), copy.size());
@@ -61,5 +60,4 @@ TEST_CASE("what passes the second look is not torn") {
   end = true;
   writer.join();
   CHECK(torn == 0);
-  CHECK(hits > 0);
 }

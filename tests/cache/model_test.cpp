@@ -63,7 +63,7 @@ TEST_CASE("a segment that is too small forgets entries whole, and nothing else")
 }
 
 TEST_CASE("a rejecting segment never loses an entry, and says when it is full") {
-  for (const std::size_t capacity : {kMinCapacityBytes, std::size_t{2} << 20}) {
+  for (const std::size_t capacity : {kMinCapacityBytes, std::size_t{1} << 20}) {
     run({.capacity_bytes = capacity, .when_full = WhenFull::reject}, Room::rejecting,
         [](const CheckedCalls& calls, const Stats& stats) {
           CHECK(calls.fulls() > 0);

@@ -70,6 +70,17 @@ TEST_CASE("a scan appends, and leaves out what has expired") {
   CHECK(keys == std::vector<std::string>{"before", "stays"});
 }
 
+TEST_CASE("a scan without a limit ends, whatever keys are there before") {
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  for (unsigned i = 0; i < 100; ++i) REQUIRE(cache.set("key" + std::to_string(i), "value") == Code::ok);
+  std::vector<std::string> keys{"one", "two"};
+  Cursor cursor;
+  REQUIRE(cache.scan(cursor, ~std::size_t{0}, "", keys) == Code::ok);
+  CHECK(cursor.finished());
+  CHECK(keys.size() == 102);
+}
+
 TEST_CASE("a limit of nothing moves nothing, and a scan that is at its end stays there") {
   UniqueName name;
   Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});

@@ -280,6 +280,7 @@ TEST_CASE("any word leads into the chunks or nowhere, and any header is bounded"
       REQUIRE(at.offset + head.unspilled() <= box.log.chunk_bytes());
       REQUIRE(head.total() <= box.geometry.max_entry);
       REQUIRE(head.key_size > 0);
+      REQUIRE(head.key_size <= forklore::kMaxKeyBytes);
     }
   }
   CHECK(found > 1000);

@@ -204,6 +204,9 @@ TEST_CASE("age is counted from birth, and a time before it is no age") {
   CHECK(segment.age(d.birth_boottime) == 0);
   CHECK(segment.age(d.birth_boottime + 1234) == 1234);
   CHECK(segment.age(d.birth_boottime - 10) == 0);
+
+  box.header().birth_boottime = d.birth_boottime - (std::uint64_t{1} << 60);  // damaged: what never expires stays
+  CHECK(Segment(box.memory.data(), box.description(), true).age(d.birth_boottime) == kNever - 1);
 }
 
 TEST_CASE("clean is what was last said") {
