@@ -43,7 +43,7 @@ void divide_stripe(Geometry& g) noexcept {
     return here;
   };
   g.states_at = column(sizeof(Word));
-  g.expiries_at = column(sizeof(Word));
+  g.due_at = column(sizeof(Word));
   g.heads_at = column(sizeof(Word));
   g.generations_at = column(sizeof(HalfWord));
   g.used_at = column(sizeof(HalfWord));
@@ -132,7 +132,7 @@ std::uint64_t Geometry::check() const noexcept {
                           std::uint64_t{max_entry},
                           std::uint64_t{reserve_chunks},
                           states_at,
-                          expiries_at,
+                          due_at,
                           heads_at,
                           generations_at,
                           used_at,

@@ -79,7 +79,7 @@ std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noex
   heads_[chunk].store(without_frequency(head), std::memory_order_release);
   next_[chunk].store(0, std::memory_order_release);
   live_[chunk].store(0, std::memory_order_release);
-  expiries_[chunk].store(0, std::memory_order_release);
+  due_[chunk].store(kNever, std::memory_order_release);
   states_[chunk].store(pack_state(kind, next_sequence()), std::memory_order_release);
   header_->open[static_cast<unsigned>(kind)].store(chunk + 1, std::memory_order_relaxed);
   return chunk;
@@ -97,9 +97,9 @@ void Log::forget(Place place, const EntryHead& head) noexcept {
   reinterpret_cast<Word*>(at(place))->store(dead.first_word(), std::memory_order_relaxed);
 }
 
-void Log::raise_expiry(Place place, const EntryHead& head, std::uint64_t expiry) noexcept {
+void Log::bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept {
   for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t) {
-    if (expiry > latest_expiry(chunk)) expiries_[chunk].store(expiry, std::memory_order_release);
+    if (expiry < due(chunk)) set_due(chunk, expiry);
   });
 }
 

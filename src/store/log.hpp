@@ -6,7 +6,7 @@
 // The order of stores (R: release) is what makes a death at any of them harmless:
 //   take    every field of the chunk while it is free, then state R
 //   append  fence R, then for a spilled value each further chunk: take, previous.next; then the bytes, used R, and
-//           live and latest expiry of every chunk covered. The caller's store of the slot is the commit.
+//           live and due time of every chunk covered. The caller's store of the slot is the commit.
 //   free    the caller has taken every slot off the chunk; fence R, then state R
 // All members are called under the stripe lock, but for those that say reader.
 #pragma once
@@ -23,6 +23,9 @@
 
 namespace forklore::store {
 
+/// Of a chunk's bytes, the part that may have expired unseen.
+inline constexpr std::uint32_t kUnseenShare = 16;
+
 /// Where an entry begins.
 struct Place {
   std::uint32_t chunk = 0;
@@ -33,7 +36,7 @@ class Log {
  public:
   Log(std::byte* stripe, const Geometry& g) noexcept
       : states_(reinterpret_cast<Word*>(stripe + g.states_at)),
-        expiries_(reinterpret_cast<Word*>(stripe + g.expiries_at)),
+        due_(reinterpret_cast<Word*>(stripe + g.due_at)),
         heads_(reinterpret_cast<Word*>(stripe + g.heads_at)),
         generations_(reinterpret_cast<HalfWord*>(stripe + g.generations_at)),
         used_(reinterpret_cast<HalfWord*>(stripe + g.used_at)),
@@ -105,9 +108,9 @@ class Log {
   [[nodiscard]] std::uint32_t live(std::uint32_t chunk) const noexcept {
     return live_[chunk].load(std::memory_order_relaxed);
   }
-  /// No entry with bytes here expires later.
-  [[nodiscard]] std::uint64_t latest_expiry(std::uint32_t chunk) const noexcept {
-    return expiries_[chunk].load(std::memory_order_relaxed);
+  /// When it is worth a walk for what has expired: no more than kUnseenShare of its bytes expire before. In ms.
+  [[nodiscard]] std::uint64_t due(std::uint32_t chunk) const noexcept {
+    return due_[chunk].load(std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint32_t generation(std::uint32_t chunk) const noexcept {
     return generations_[chunk].load(std::memory_order_relaxed) & generation_mask();
@@ -168,8 +171,9 @@ class Log {
   /// Takes the entry at place out of the live counts of the chunks it covers and marks it dead, which spares whoever
   /// walks the chunk a search for its slot. After its slot was changed.
   void forget(Place place, const EntryHead& head) noexcept;
-  /// Makes the latest expiry of every chunk that the entry covers at least this. Before its own expiry changes.
-  void raise_expiry(Place place, const EntryHead& head, std::uint64_t expiry) noexcept;
+  /// Makes every chunk that the entry covers due at this time or before. Before its own expiry changes.
+  void bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept;
+  void set_due(std::uint32_t chunk, std::uint64_t at) noexcept { due_[chunk].store(at, std::memory_order_release); }
   /// Gives a chunk back that no slot points into, or that the index no longer reaches. Fence and state store (release);
   /// partner: a reader's acquire fence.
   void free_chunk(std::uint32_t chunk) noexcept;
@@ -204,7 +208,7 @@ class Log {
   std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept;
 
   Word* states_;
-  Word* expiries_;
+  Word* due_;
   Word* heads_;
   HalfWord* generations_;
   HalfWord* used_;
@@ -314,7 +318,7 @@ std::uint64_t Log::append(Kind kind, std::uint64_t tag, const EntryHead& head, F
   used_[place.chunk].store(place.offset + static_cast<std::uint32_t>(here), std::memory_order_release);
   for_each_chunk(place, total, [&](std::uint32_t chunk, std::uint32_t bytes) {
     live_[chunk].store(live(chunk) + bytes, std::memory_order_release);
-    if (head.expiry > latest_expiry(chunk)) expiries_[chunk].store(head.expiry, std::memory_order_release);
+    if (head.expiry < due(chunk)) set_due(chunk, head.expiry);
   });
   return word;
 }

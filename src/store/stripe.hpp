@@ -226,17 +226,26 @@ class Stripe {
   [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, std::uint64_t now) noexcept;
   /// Where room may be had without evicting; a number past the chunks where there is none.
   struct Survey {
-    std::uint32_t dead;  ///< a chunk that is wholly dead or expired
-    std::uint32_t best;  ///< the one with the most garbage, if there is more of it in all than can be borne
+    std::uint32_t dead;  ///< a chunk that is wholly dead
+    std::uint32_t best;  ///< the one with the most garbage
+    std::uint32_t due;   ///< one in which enough may have expired
     std::uint32_t free;  ///< how many are free
+    bool rich;           ///< best is worth collecting
   };
   [[nodiscard]] Survey survey(std::uint64_t now) const noexcept;
   [[nodiscard]] std::uint32_t choose_oldest() const noexcept;
+  /// Calls visit(entry, word) for the entries of a chunk that may be live, of which place and head are set; word: its
+  /// slot word if its value goes on here from the chunk before, else 0. Until visit answers false.
+  enum class Walk : std::uint8_t { done, stopped, damaged };
+  template <class Visit>
+  Walk walk(std::uint32_t chunk, Visit visit) noexcept;
+  /// Collects what has expired in a chunk, and sets when it is due again.
+  void sweep(std::uint32_t chunk, std::uint64_t now) noexcept;
   /// Takes every slot off a chunk and frees it; false if a live entry had to stay.
   bool reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept;
-  /// Whether the entry at place, whose head is set, is what a slot leads to (word, or one made from the place if 0);
+  /// Whether an entry whose place and head are set is what a slot leads to (word, or one made from the place if 0);
   /// sets the rest.
-  [[nodiscard]] bool locate_live(Place place, std::uint64_t word, Located& entry) const noexcept;
+  [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept;
   bool relocate(const Located& entry, Reclaim how, bool may_move, std::uint64_t now) noexcept;
   void evict(const Located& entry, bool to_ghost) noexcept;
 

@@ -1,13 +1,15 @@
 // Making room in a stripe: S3-FIFO (Yang, Zhang, Qiu, Yue, Vigfusson, SOSP 2023) over chunks that both logs share.
 //
-// In this order: a free chunk; a chunk that is wholly dead or expired; where garbage has grown, the chunk with the most
-// of it; else the oldest chunk of the small log while that holds more than its share, else of the main log. From small,
-// entries that were read again move to main and the others leave, remembered in the ghost; from main, entries with
-// frequency left go round once more with one less.
+// In this order: a free chunk; a chunk that is wholly dead; where garbage has grown, the chunk with the most of it,
+// after a look at chunks in which enough may have expired; else the oldest chunk of the small log while that holds more
+// than its share, else of the main log. From small, entries that were read again move to main and the others leave,
+// remembered in the ghost; from main, entries with frequency left go round once more with one less.
 //
 // Counts only choose the victim: no chunk is freed unwalked, and the entry whose value goes on into it from the chunk
 // before is moved or evicted whole. An open chunk is never reclaimed.
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "base/test_fault.hpp"
 #include "store/stripe.hpp"
@@ -15,8 +17,11 @@
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kMoves = 16;        // chunks walked with second chances, beyond those that the value needs
-constexpr std::uint32_t kGarbageShare = 8;  // of all bytes, one in so many dead: collect before evicting
+constexpr std::uint32_t kMoves = 16;   // chunks walked with second chances, beyond those that the value needs
+constexpr std::uint32_t kSweeps = 16;  // chunks walked for what has expired
+// Of all bytes, one in so many is garbage: collect before evicting. What has expired unseen comes on top.
+constexpr std::uint32_t kGarbageShare = 12;
+constexpr std::uint32_t kRichShare = 8;  // of a chunk's own: worth collecting while others may hold more
 
 }  // namespace
 
@@ -24,17 +29,22 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
   const std::uint32_t wanted = log_.chunks_needed(kind, head);
   // A reject stripe has nothing to evict and may have to look at all of its chunks; a cache is done sooner.
   const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoves);
+  std::uint32_t sweeps = reject_ ? log_.size() : kSweeps;
   for (std::uint32_t round = 0;; ++round) {
+    Survey found = survey(now);
     const std::uint32_t needed = log_.chunks_needed(kind, head);
-    const Survey found = survey(now);
     // One dead chunk is taken back even if others are free: what lately died is still in the processor's caches.
     const bool reuse = round == 0 && found.dead < log_.size();
     if (needed == 0 || (found.free >= needed + reserve_chunks_ && !reuse)) return true;
     if (round == rounds) return !reject_ && found.free >= needed;
 
+    for (; found.dead == log_.size() && !found.rich && found.due < log_.size() && sweeps > 0; --sweeps) {
+      sweep(found.due, now);
+      found = survey(now);
+    }
     const bool may_move = reject_ || round < wanted + kMoves;
     Reclaim how = Reclaim::compact;
-    std::uint32_t victim = found.dead < log_.size() ? found.dead : found.best;
+    std::uint32_t victim = found.dead < log_.size() ? found.dead : found.rich ? found.best : log_.size();
     if (victim >= log_.size()) {
       if (reject_) return false;
       how = Reclaim::evict;
@@ -46,7 +56,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
 }
 
 Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
-  Survey found{log_.size(), log_.size(), 0};
+  Survey found{log_.size(), log_.size(), log_.size(), 0, false};
   std::uint32_t most = 0;
   std::uint64_t garbage = 0;
   std::uint64_t chunks = 0;
@@ -59,9 +69,9 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
       continue;
     }
     if (chunk == open[0] || chunk == open[1]) continue;
-    // A chunk of no kind counts as dead: reclaim() then finds the damage.
-    const bool all_dead = !log_.in_log(chunk) || log_.latest_expiry(chunk) <= now;
-    const std::uint32_t live = all_dead ? 0 : log_.live(chunk);
+    if (log_.due(chunk) <= now) found.due = chunk;
+    // A chunk of no kind counts as dead: walking it finds the damage.
+    const std::uint32_t live = log_.in_log(chunk) ? log_.live(chunk) : 0;
     if (live == 0 && found.dead == log_.size()) found.dead = chunk;
     const std::uint32_t dead = log_.used(chunk) - std::min(live, log_.used(chunk));
     garbage += dead;
@@ -71,7 +81,7 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
     }
   }
   const std::uint64_t bearable = (reject_ ? 1 : chunks / kGarbageShare) * log_.chunk_bytes();
-  if (garbage <= bearable) found.best = log_.size();
+  found.rich = garbage > bearable || (found.due < log_.size() && most >= log_.chunk_bytes() / kRichShare);
   return found;
 }
 
@@ -81,45 +91,77 @@ std::uint32_t Stripe::choose_oldest() const noexcept {
   return victim < log_.size() ? victim : log_.oldest(first == Kind::small ? Kind::main : Kind::small);
 }
 
-bool Stripe::locate_live(Place place, std::uint64_t word, Located& entry) const noexcept {
-  entry.place = place;
-  const char* key = reinterpret_cast<const char*>(log_.at(place)) + entry.head.key_at();
+bool Stripe::locate_live(std::uint64_t word, Located& entry) const noexcept {
+  const char* key = reinterpret_cast<const char*>(log_.at(entry.place)) + entry.head.key_at();
   const std::uint64_t hash = base::hash({key, entry.head.key_size});
-  entry.slot = index_.view().find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), place) : word);
+  entry.slot = index_.view().find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), entry.place) : word);
   if (entry.slot == nullptr) return false;
   entry.word = entry.slot->load(std::memory_order_relaxed);
   entry.hash = hash;
   return true;
 }
 
-bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept {
+template <class Visit>
+Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
   if (!log_.in_log(chunk)) {
     reset();
-    return true;
+    return Walk::damaged;
   }
-  if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
   Located entry;
   if (const std::uint64_t word = log_.head(chunk); word != 0 && !base::broken("straddler-forgotten")) {
-    Place place;
-    if (log_.locate(word, place) && log_.is_entry_place(place, word) && log_.read_head(place, entry.head) &&
-        locate_live(place, word, entry) && !relocate(entry, how, may_move, now)) {
-      return false;
+    if (log_.locate(word, entry.place) && log_.is_entry_place(entry.place, word) &&
+        log_.read_head(entry.place, entry.head) && !visit(entry, word)) {
+      return Walk::stopped;
     }
   }
   for (Place place{chunk, log_.first(chunk)}; place.offset < log_.used(chunk);) {
     if (base::broken("freed-unwalked")) break;
     if (place.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(place, entry.head)) {
       reset();
-      return true;
+      return Walk::damaged;
     }
     const auto next = static_cast<std::uint32_t>(place.offset + entry.head.total());
-    const bool dead = entry.head.expiry == kDead;
-    if (!dead && locate_live(place, 0, entry) && !relocate(entry, how, may_move, now)) return false;
+    entry.place = place;
+    if (entry.head.expiry != kDead && !visit(entry, 0)) return Walk::stopped;
     place.offset = next;
   }
-  log_.free_chunk(chunk);
-  count(header_->reclaims);
+  return Walk::done;
+}
+
+bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept {
+  if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
+  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
+    return !locate_live(word, entry) || relocate(entry, how, may_move, now);
+  });
+  if (walked == Walk::stopped) return false;
+  if (walked == Walk::done) {
+    log_.free_chunk(chunk);
+    count(header_->reclaims);
+  }
   return true;
+}
+
+void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
+  // Bytes by the power of two of the time that they have left.
+  std::array<std::uint64_t, 65> bytes{};
+  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
+    if (!entry.head.expired(now)) {
+      bytes[static_cast<unsigned>(std::bit_width(entry.head.expiry - now))] += entry.head.total();
+    } else if (locate_live(word, entry)) {
+      remove(entry);
+      count(header_->expirations);
+    }
+    return true;
+  });
+  if (walked != Walk::done) return;
+  std::uint64_t expiring = 0;
+  for (unsigned power = 1; power < bytes.size(); ++power) {
+    expiring += bytes[power];
+    if (expiring > log_.chunk_bytes() / kUnseenShare) {
+      return log_.set_due(chunk, std::min(now + (std::uint64_t{1} << (power - 1)), kNever));
+    }
+  }
+  log_.set_due(chunk, kNever);
 }
 
 bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uint64_t now) noexcept {

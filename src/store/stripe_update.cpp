@@ -199,11 +199,11 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
       return decision.code;
     }
     case Decision::Action::change_expiry: {
-      if (!base::broken("touch-before-expiry")) log_.raise_expiry(old.place, old.head, decision.expiry);
+      if (!base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
       EntryHead head = old.head;
       head.expiry = decision.expiry;
       reinterpret_cast<Word*>(log_.at(old.place))->store(head.first_word(), std::memory_order_release);
-      if (base::broken("touch-before-expiry")) log_.raise_expiry(old.place, old.head, decision.expiry);
+      if (base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
       return decision.code;
     }
     case Decision::Action::erase:

@@ -147,8 +147,8 @@ std::vector<Scenario> scenarios() {
   all.push_back(simple("touch", [](Workshop& shop) -> Call {
     std::string value;
     make_checked(1, 1, 6000, value);
-    static_cast<void>(shop.cache().set("new", value, std::chrono::hours(3)));
-    return [](Cache& cache) { static_cast<void>(cache.touch("new", std::chrono::hours(50))); };
+    static_cast<void>(shop.cache().set("new", value, std::chrono::hours(50)));
+    return [](Cache& cache) { static_cast<void>(cache.touch("new", std::chrono::hours(3))); };
   }));
   all.push_back(simple("erase", [](Workshop& shop) -> Call {
     set_call("new", 1, 6000)(shop.cache());

@@ -59,7 +59,7 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
       std::uint64_t at, bytes;
     } parts[] = {{0, sizeof(StripeHeader)},
                  {g.states_at, sizeof(Word) * g.chunks},
-                 {g.expiries_at, sizeof(Word) * g.chunks},
+                 {g.due_at, sizeof(Word) * g.chunks},
                  {g.heads_at, sizeof(Word) * g.chunks},
                  {g.generations_at, sizeof(HalfWord) * g.chunks},
                  {g.used_at, sizeof(HalfWord) * g.chunks},

@@ -219,15 +219,18 @@ TEST_CASE("an entry that leaves is taken out of the live bytes of every chunk it
   CHECK(box.log.live(box.place(other).chunk) == 0);
 }
 
-TEST_CASE("no chunk has an entry that expires after its latest expiry") {
+TEST_CASE("no chunk is due after an entry that it holds expires") {
   LogBox box;
   const Place at = box.place(box.append(Kind::small, "key", bytes(10'000), 500));
   const EntryHead head = box.last;
-  box.log.for_each_chunk(at, head.total(), [&](auto chunk, auto) { CHECK(box.log.latest_expiry(chunk) == 500); });
-  box.log.raise_expiry(at, head, 400);
-  box.log.for_each_chunk(at, head.total(), [&](auto chunk, auto) { CHECK(box.log.latest_expiry(chunk) == 500); });
-  box.log.raise_expiry(at, head, 900);
-  box.log.for_each_chunk(at, head.total(), [&](auto chunk, auto) { CHECK(box.log.latest_expiry(chunk) == 900); });
+  const auto due = [&](std::uint64_t time) {
+    box.log.for_each_chunk(at, head.total(), [&](auto chunk, auto) { CHECK(box.log.due(chunk) == time); });
+  };
+  due(500);
+  box.log.bring_forward(at, head, 900);
+  due(500);
+  box.log.bring_forward(at, head, 400);
+  due(400);
 }
 
 TEST_CASE("what follows from the states is derived again after it was lost") {

@@ -653,3 +653,62 @@ TEST_CASE("slots in use are counted anew after a death") {
   CHECK(box.stripe.totals().entries == 500);
   check_sound(box);
 }
+
+TEST_CASE("a full stripe evicts nobody while more than 15 % of it has expired or was overwritten") {
+  for (const std::uint64_t long_ttl : {std::uint64_t{1'000'000'000}, kNever}) {
+    CAPTURE(long_ttl);
+    StripeBox box(2 << 20);
+    std::uint64_t stored_bytes = 0;
+    unsigned n = 0;
+    const auto store = [&](bool brief) {
+      const std::string key = "key" + std::to_string(n++);
+      REQUIRE(box.set(key, bytes(200, n), brief ? box.now + 1000 : long_ttl) == Code::ok);
+      stored_bytes += 16 + key.size() + 200;
+    };
+    while (box.header().evictions.load() == 0) store(n % 2 == 0);
+    const std::uint64_t full = box.stripe.totals().live_bytes;
+    // All that is brief expires: half of the memory. Until most of it has been used again, nobody leaves.
+    box.now += 2000;
+    const std::uint64_t evicted = box.header().evictions.load();
+    stored_bytes = 0;
+    while (box.header().evictions.load() == evicted) store(n % 2 == 0);
+    CHECK(stored_bytes > full * (50 - 15) / 100);
+    check_sound(box);
+  }
+}
+
+TEST_CASE("overwriting one key for ever in a full stripe evicts nobody else for long") {
+  StripeBox box(1 << 20);
+  for (unsigned i = 0; box.header().evictions.load() == 0; ++i) {
+    REQUIRE(box.set("key" + std::to_string(i), bytes(200, i)) == Code::ok);
+  }
+  const std::uint64_t before = box.stripe.totals().entries;
+  for (unsigned i = 0; i < 2000; ++i) REQUIRE(box.set("one", bytes(700, i)) == Code::ok);
+  const std::uint64_t evicted = box.header().evictions.load();
+  CHECK(box.stripe.totals().entries > before * 9 / 10);
+  for (unsigned i = 0; i < 20'000; ++i) REQUIRE(box.set("one", bytes(700, i)) == Code::ok);
+  CHECK(box.header().evictions.load() == evicted);
+}
+
+TEST_CASE("entries of any size fill the memory beside the index") {
+  for (const std::uint64_t capacity : {std::uint64_t{1} << 20, std::uint64_t{4} << 20}) {
+    StripeBox plan(capacity);
+    const std::size_t whole = std::size_t{plan.geometry.chunks} * plan.geometry.chunk_bytes;
+    for (std::size_t size = 1; size + 64 < plan.geometry.max_entry; size += 1 + size / 3) {
+      CAPTURE(capacity);
+      CAPTURE(size);
+      StripeBox box(capacity);
+      const std::string value = bytes(size);
+      const std::size_t entries = whole / (size + 24) + 1;
+      std::size_t least = 100;
+      for (std::size_t i = 0; i < 2 * entries + 40; ++i) {
+        REQUIRE(box.set("key" + std::to_string(i), value) == Code::ok);
+        if (i < entries + 4 || i % (entries / 8 + 1) != 0) continue;
+        const StripeTotals totals = box.stripe.totals();
+        const std::size_t room = whole - totals.index_chunks * box.geometry.chunk_bytes;
+        least = std::min(least, totals.live_bytes * 100 / room);
+      }
+      CHECK(least >= (size <= box.geometry.stripe_bytes / 10 ? 90 : 70));
+    }
+  }
+}
