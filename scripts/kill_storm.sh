@@ -3,7 +3,7 @@
 #
 # Builds and runs the kill storm: eight workers call three segments at random and are killed at any moment. Prints
 # progress and what was hit; exit 0 only if nobody hung, nothing was torn and nothing committed was lost. 10,000 kills
-# take about a minute. All options are the program's own (tests/crash/kill_storm.cpp).
+# take one to four minutes. All options are the program's own (tests/crash/kill_storm.cpp).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
