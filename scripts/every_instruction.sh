@@ -14,8 +14,7 @@ esac
 accept_only "--sample --seed --only" "--quiet --list" "$@"
 
 say "building it (logs: build/logs)"
-need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp libxxhash-dev=xxhash.h \
-  doctest-dev=doctest/doctest.h
+need_cpp
 quietly crash-configure cmake -S "$ROOT" -B "$ROOT/build/crash" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DFORKLORE_EXAMPLES=OFF -DFORKLORE_BENCH=OFF || exit 1
 quietly crash-build cmake --build "$ROOT/build/crash" --target every_instruction || exit 1

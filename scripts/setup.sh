@@ -58,15 +58,27 @@ install_packages() {
     apt-get install --yes --no-install-recommends "$@"
 }
 
-# need PACKAGE=PROBE...: a probe is a command, or a file below an include directory; installs what has none.
+# need PACKAGE=PROBE...: a probe is a command, a file below an include directory, or a pattern of whole paths; installs
+# what has none.
 need() {
   local missing=() pair probe
   for pair in "$@"; do
     probe=${pair#*=}
     command -v "$probe" >/dev/null || [ -e "/usr/include/$probe" ] || [ -e "/usr/local/include/$probe" ] ||
-      missing+=("${pair%%=*}")
+      { [[ $probe == /* ]] && compgen -G "$probe" >/dev/null; } || missing+=("${pair%%=*}")
   done
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || exit 1
+}
+
+# What the library and its tests are built from.
+need_cpp() {
+  need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp \
+    libxxhash-dev=xxhash.h doctest-dev=doctest/doctest.h
+}
+
+# clang with its sanitizers and libFuzzer.
+need_sanitizers() {
+  need clang-14=clang++-14 "libclang-rt-14-dev=/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a"
 }
 
 # usable_python COMMAND: whether it is Python 3.10 or newer and can make environments and compile against itself.
@@ -101,8 +113,7 @@ make_venv() {
 }
 
 setup() {
-  need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp \
-    libxxhash-dev=xxhash.h doctest-dev=doctest/doctest.h
+  need_cpp
   find_python >/dev/null || install_packages python3 python3-venv python3-dev || exit 1
   local python
   python=$(find_python) || fail "no Python of 3.10 or newer with venv and its headers was found (python3-venv, python3-dev)"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # usage: scripts/test.sh [--quick]
 #
-# Sets up and runs every test: formatting, the C++ units, the demos, the include directions, projects that use the library, the
-# Python package and the Django backend on each Python and Django that is here, clang's warnings and clang-tidy.
-# Prints what each part took; the log of each is in build/test-logs. Exit 0 only if all passed.
+# Sets up and runs every test: formatting, the C++ units, the demos, the include directions, projects that use the
+# library, the Python package and the Django backend on each Python and Django that is here, clang's warnings and
+# clang-tidy, the C++ units under clang's sanitizers, and a minute of fuzzing. Prints what each part took; the log of
+# each is in build/test-logs. Exit 0 only if all passed.
 #
-#   --quick   g++ and one Python alone: no clang, no clang-tidy, no second Python
+#   --quick   g++ and one Python alone: no clang, no clang-tidy, no sanitizers, no second Python
 #
 # A Python that is not here is named and left out; where CI=true it counts as failed.
 set -uo pipefail
@@ -112,7 +113,7 @@ formatting() {
 # Before anything is built.
 wrong_options() {
   local script
-  for script in demo every_instruction kill_storm test; do
+  for script in demo every_instruction fuzz kill_storm test; do
     if timeout 5 "scripts/$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
 }
@@ -187,6 +188,21 @@ tidy() {
     sed '/ warnings\{0,1\} generated\.$/d'
 }
 
+asan_build() {
+  cmake --preset asan
+  cmake --build --preset asan --target unit_tests fuzz_damage fuzz_calls fuzz_scribble
+}
+
+asan_units() { ctest --preset asan -L '^(unit|fuzz)$' --no-tests=error; }
+
+tsan() {
+  local still=()
+  ! setarch -R true || still=(setarch -R)  # it knows no addresses as random as some kernels make them
+  cmake --preset tsan
+  cmake --build --preset tsan --target threads_test threads_test_breakable racy_copy_test
+  "${still[@]}" ctest --preset tsan -R '^(threads_test.*|racy_copy_test)$' --no-tests=error
+}
+
 no_segments_left() {
   local left
   left=$(comm -13 "$LOGS/segments-before" <(segments))
@@ -201,7 +217,7 @@ segments >"$LOGS/segments-before"
 say "testing on $(nproc) cores; logs in build/test-logs"
 begin=$SECONDS
 (set -e; setup; need clang-format-14=clang-format-14 git=git) || fail "the set-up failed"
-[ $quick = yes ] || (need clang-14=clang++-14 clang-tidy-14=clang-tidy-14) || exit 1
+[ $quick = yes ] || (need clang-tidy-14=clang-tidy-14; need_sanitizers) || exit 1
 note "set-up" $((SECONDS - begin)) passed
 
 part "scripts refuse what they do not know" 30 wrong_options
@@ -230,6 +246,11 @@ if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
 fi
 if [ $quick = no ]; then
   part "C++ build with clang, warnings are errors" 900 clang_build && part "clang-tidy" 900 tidy
+  part "C++ build with sanitizers of addresses and behaviour" 900 asan_build && {
+    part "C++ tests under them" 600 asan_units
+    part "fuzzing for a minute" 300 scripts/fuzz.sh --seconds 60
+  }
+  part "threads under ThreadSanitizer" 600 tsan
 fi
 part "no segment is left behind" 10 no_segments_left
 

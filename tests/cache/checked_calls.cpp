@@ -42,11 +42,11 @@ std::string numbered_key(std::size_t number) {
   return key;
 }
 
-CheckedCalls::CheckedCalls(Options options, Room room, std::size_t keys, Choices& choices)
-    : options_(std::move(options)), room_(room), keys_(keys), choices_(choices), cache_(Cache::open(options_)) {}
+CheckedCalls::CheckedCalls(Options options, Room room, Mix mix, Choices& choices)
+    : options_(std::move(options)), room_(room), mix_(mix), choices_(choices), cache_(Cache::open(options_)) {}
 
 std::string CheckedCalls::value() {
-  const std::size_t most = cache_.options().max_value_bytes;
+  const std::size_t most = std::min(cache_.options().max_value_bytes, mix_.largest);
   const std::size_t kind = pick(100);
   const std::size_t size = kind < 60   ? pick(200)
                            : kind < 90 ? pick(3000)
@@ -136,7 +136,7 @@ void CheckedCalls::step() {
   if (what < 89) return erase(k);
   if (what < 94) return touch(k);
   if (what < 99) return compare_and_set(k);
-  if (pick(16) != 0) return;
+  if (pick(256) != 0) return;
   must_be(cache_.clear(), Code::ok, "clear");
   map_.clear();
 }
@@ -324,6 +324,7 @@ void CheckedCalls::look_over() {
   for (const auto& [k, is] : map_) keys.push_back(k);
   for (const std::string& k : keys) compare(k);
   const Stats stats = cache_.stats();
+  most_slots_ = std::max(most_slots_, stats.slots);
   must(stats.entries >= map_.size(), "stats count too few entries");
   must(stats.resets == 0 && stats.recoveries == 0, "a stripe was recovered, and nobody died");
   must(room_ == Room::evicting || stats.evictions == 0, "an entry was evicted where none may be");

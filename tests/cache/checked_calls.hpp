@@ -29,6 +29,12 @@ enum class Room : std::uint8_t {
   rejecting  ///< what stores may answer full
 };
 
+/// What the calls are about.
+struct Mix {
+  std::size_t keys;                       ///< how many different ones
+  std::size_t largest = ~std::size_t{0};  ///< value, in bytes, if the segment takes it
+};
+
 /// Thrown where the cache did what the map says it must not.
 class Mismatch : public std::logic_error {
  public:
@@ -40,8 +46,8 @@ std::string numbered_key(std::size_t number);
 
 class CheckedCalls {
  public:
-  /// options: how the cache is opened; it is empty, and nobody else writes to it. keys: how many different ones.
-  CheckedCalls(Options options, Room room, std::size_t keys, Choices& choices);
+  /// options: how the cache is opened; it is empty, and nobody else writes to it.
+  CheckedCalls(Options options, Room room, Mix mix, Choices& choices);
 
   /// Makes one call, or a few that belong together, and compares. Throws Mismatch.
   void step();
@@ -54,6 +60,8 @@ class CheckedCalls {
   [[nodiscard]] unsigned fulls() const noexcept { return fulls_; }
   /// Entries that were there until the clock said otherwise.
   [[nodiscard]] unsigned expirations() const noexcept { return expirations_; }
+  /// The most that the index had room for when it was looked over.
+  [[nodiscard]] std::uint64_t most_slots() const noexcept { return most_slots_; }
 
  private:
   struct Expected {
@@ -64,7 +72,7 @@ class CheckedCalls {
   static constexpr std::uint64_t kNoExpiry = ~std::uint64_t{0};
 
   std::size_t pick(std::size_t bound) { return choices_.below(bound); }
-  std::string key() { return numbered_key(pick(keys_)); }
+  std::string key() { return numbered_key(pick(mix_.keys)); }
   std::string value();
   Ttl time_to_live();
   /// What the map has under a key, expired entries taken out; nullptr: nothing.
@@ -92,11 +100,12 @@ class CheckedCalls {
 
   Options options_;
   Room room_;
-  std::size_t keys_;
+  Mix mix_;
   Choices& choices_;
   Cache cache_;
   std::map<std::string, Expected> map_;
   std::uint64_t values_ = 0;  // made so far: no two are the same
+  std::uint64_t most_slots_ = 0;
   unsigned hits_ = 0, fulls_ = 0, expirations_ = 0;
 };
 

@@ -27,7 +27,7 @@ class RandomChoices : public tests::Choices {
 
 /// Makes many calls on a new segment, then lets the caller look at what came of them.
 template <class Look>
-void run(Options options, Room room, Look look) {
+void run(Options options, Room room, tests::Mix mix, Look look) {
   constexpr unsigned kCalls = 60000;
   const std::uint64_t seed = tests::seed();
   CAPTURE(seed);
@@ -36,7 +36,7 @@ void run(Options options, Room room, Look look) {
   tests::UniqueName name;
   options.name = name;
   RandomChoices choices(seed);
-  CheckedCalls calls(options, room, room == Room::enough ? 300 : 2000, choices);
+  CheckedCalls calls(options, room, mix, choices);
   for (unsigned i = 1; i <= kCalls; ++i) {
     calls.step();
     if (i % 5000 == 0) calls.look_over();
@@ -48,13 +48,13 @@ void run(Options options, Room room, Look look) {
 }  // namespace
 
 TEST_CASE("a segment with room is a map") {
-  run({.capacity_bytes = 64 << 20}, Room::enough,
+  run({.capacity_bytes = 64 << 20}, Room::enough, {300},
       [](const CheckedCalls&, const Stats& stats) { CHECK(stats.reclaims > 0); });
 }
 
 TEST_CASE("a segment that is too small forgets entries whole, and nothing else") {
   for (const std::size_t capacity : {kMinCapacityBytes, std::size_t{1} << 20}) {
-    run({.capacity_bytes = capacity}, Room::evicting, [](const CheckedCalls& calls, const Stats& stats) {
+    run({.capacity_bytes = capacity}, Room::evicting, {2000}, [](const CheckedCalls& calls, const Stats& stats) {
       CHECK(stats.evictions > 100);
       CHECK(stats.moves > 0);
       CHECK(calls.hits() > 1000);
@@ -64,10 +64,18 @@ TEST_CASE("a segment that is too small forgets entries whole, and nothing else")
 
 TEST_CASE("a rejecting segment never loses an entry, and says when it is full") {
   for (const std::size_t capacity : {kMinCapacityBytes, std::size_t{1} << 20}) {
-    run({.capacity_bytes = capacity, .when_full = WhenFull::reject}, Room::rejecting,
+    run({.capacity_bytes = capacity, .when_full = WhenFull::reject}, Room::rejecting, {2000},
         [](const CheckedCalls& calls, const Stats& stats) {
           CHECK(calls.fulls() > 0);
           CHECK(stats.moves > 0);
         });
+  }
+}
+
+TEST_CASE("entries so small that the index takes chunks, and gives them back, are kept all the same") {
+  for (const WhenFull when_full : {WhenFull::evict, WhenFull::reject}) {
+    const Options options{.capacity_bytes = 1 << 20, .when_full = when_full, .max_value_bytes = 1000, .stripes = 1};
+    run(options, when_full == WhenFull::evict ? Room::evicting : Room::rejecting, {60'000, 9},
+        [](const CheckedCalls& calls, const Stats&) { CHECK(calls.most_slots() > 2000); });
   }
 }

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "overwriter.hpp"
-#include "sample.hpp"
 #include "store/layout.hpp"
 #include "test_clock.hpp"
 
@@ -29,10 +28,14 @@ void must(bool holds, const char* what) {
   std::abort();
 }
 
-Caller::Caller(Cache& cache, tests::Choices& choices, bool alone)
-    : cache_(cache), choices_(choices), alone_(alone), most_(cache.options().max_value_bytes) {}
+Caller::Caller(Cache& cache, tests::Mix mix, tests::Choices& choices, bool alone)
+    : cache_(cache),
+      mix_(mix),
+      choices_(choices),
+      alone_(alone),
+      most_(std::min(cache.options().max_value_bytes, mix.largest)) {}
 
-std::string Caller::key() { return tests::numbered_key(choices_.below(Sample::kKeys + 16)); }
+std::string Caller::key() { return tests::numbered_key(choices_.below(mix_.keys + 16)); }
 Ttl Caller::ttl() { return std::array<Ttl, 4>{kForever, Ttl(1000), Ttl(1), Ttl(0)}[choices_.below(4)]; }
 std::uint16_t Caller::format() { return choices_.below(8) == 0 ? kInteger : std::uint16_t{300}; }
 

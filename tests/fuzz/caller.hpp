@@ -18,7 +18,7 @@ void must(bool holds, const char* what);
 class Caller {
  public:
   /// alone: nobody else writes to the segment meanwhile.
-  Caller(Cache& cache, tests::Choices& choices, bool alone);
+  Caller(Cache& cache, tests::Mix mix, tests::Choices& choices, bool alone);
 
   /// Makes one call, or lets time pass.
   void call();
@@ -39,6 +39,7 @@ class Caller {
   void scan();
 
   Cache& cache_;
+  tests::Mix mix_;
   tests::Choices& choices_;
   bool alone_;
   std::size_t most_;  // bytes of a value

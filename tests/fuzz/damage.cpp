@@ -30,7 +30,8 @@ namespace {
 
 /// A sample and what may be written over in it.
 struct Victim {
-  Victim(Options options, tests::Room room, unsigned calls) : sample(std::move(options), room, calls), over(sample) {}
+  Victim(Options options, tests::Room room, tests::Mix mix, unsigned calls)
+      : sample(std::move(options), room, mix, calls), over(sample) {}
   Sample sample;
   fuzz::Overwriter over;
 };
@@ -44,17 +45,19 @@ Options anonymous(const char* name, std::size_t capacity) {
   return options;
 }
 
-/// A full cache, full state, and a cache of two stripes with room to spare.
+/// A full cache, full state, a cache of two stripes with room to spare, and one of many small entries, whose index has
+/// taken chunks.
 std::deque<Victim>& victims() {
   static std::deque<Victim> all;
   if (!all.empty()) return all;
-  all.emplace_back(anonymous("cache", kMinCapacityBytes), tests::Room::evicting, 4000);
+  all.emplace_back(anonymous("cache", kMinCapacityBytes), tests::Room::evicting, tests::Mix{160}, 4000);
   Options state = anonymous("state", kMinCapacityBytes);
   state.when_full = WhenFull::reject;
-  all.emplace_back(state, tests::Room::rejecting, 4000);
+  all.emplace_back(state, tests::Room::rejecting, tests::Mix{160}, 4000);
   Options two = anonymous("two", 2 * kMinCapacityBytes);
   two.stripes = 2;
-  all.emplace_back(two, tests::Room::evicting, 300);
+  all.emplace_back(two, tests::Room::evicting, tests::Mix{160}, 300);
+  all.emplace_back(anonymous("small", kMinCapacityBytes), tests::Room::evicting, tests::Mix{4000, 9}, 3000);
   return all;
 }
 
@@ -76,7 +79,7 @@ void must_heal(const store::Geometry& g, Cache& cache, std::span<std::byte> segm
 void use(const Victim& victim, Cache& cache, std::span<std::byte> segment, bool may_write, Bytes& input) {
   constexpr unsigned kMost = 200;
   const bool heal = may_write && input.below(4) == 0;
-  fuzz::Caller caller(cache, input, true);
+  fuzz::Caller caller(cache, victim.sample.mix(), input, true);
   for (unsigned i = 0; i < kMost && input.more(); ++i) {
     if (may_write && input.below(4) == 0) {
       victim.over.write_over(segment, input);

@@ -84,15 +84,16 @@ PoisonedGaps::PoisonedGaps(std::span<std::byte> mapped, const store::Geometry& g
 
 PoisonedGaps::~PoisonedGaps() { ASAN_UNPOISON_MEMORY_REGION(mapped_.data(), mapped_.size()); }
 
-Sample::Sample(Options options, tests::Room room, unsigned calls)
+Sample::Sample(Options options, tests::Room room, tests::Mix mix, unsigned calls)
     : options_(std::move(options)),
       room_(room),
+      mix_(mix),
       cache_(Cache::open(options_)),
       mapped_(last_mapping()),
       geometry_(geometry_in(mapped_)),
       parts_(parts_of(geometry_)) {
   FixedChoices choices;
-  tests::CheckedCalls checked(options_, room_, kKeys, choices);
+  tests::CheckedCalls checked(options_, room_, mix_, choices);
   for (unsigned i = 0; i < calls; ++i) checked.step();
   checked.look_over();
   clock_ = tests::clock_ms();

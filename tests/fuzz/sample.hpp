@@ -41,7 +41,7 @@ class PoisonedGaps {
 class Sample {
  public:
   /// Makes a segment and so many checked calls on it, the same ones each time.
-  Sample(Options options, tests::Room room, unsigned calls);
+  Sample(Options options, tests::Room room, tests::Mix mix, unsigned calls);
   ~Sample();
   Sample(const Sample&) = delete;
   Sample& operator=(const Sample&) = delete;
@@ -51,16 +51,16 @@ class Sample {
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] tests::Room room() const noexcept { return room_; }
+  [[nodiscard]] tests::Mix mix() const noexcept { return mix_; }
   [[nodiscard]] Cache& cache() noexcept { return cache_; }
   [[nodiscard]] std::span<std::byte> mapped() const noexcept { return mapped_; }
   [[nodiscard]] std::span<const std::byte> image() const noexcept { return image_; }
   [[nodiscard]] const store::Geometry& geometry() const noexcept { return geometry_; }
-  /// How many keys tests::key_number() was asked for.
-  static constexpr std::size_t kKeys = 160;
 
  private:
   Options options_;
   tests::Room room_;
+  tests::Mix mix_;
   Cache cache_;
   std::span<std::byte> mapped_;
   store::Geometry geometry_;

@@ -80,10 +80,10 @@ int main(int count, char** arguments) {
                        .place = Place::anonymous,
                        .capacity_bytes = kMinCapacityBytes,
                        .lock_timeout = std::chrono::milliseconds(0)},
-                      tests::Room::evicting, 4000);
+                      tests::Room::evicting, {160}, 4000);
   RandomChoices choices(seed);
   Scribbler scribbler(sample, seed + 1);
-  fuzz::Caller caller(sample.cache(), choices, false);
+  fuzz::Caller caller(sample.cache(), sample.mix(), choices, false);
   for (unsigned round = 0; round < rounds; ++round) {
     sample.restore();
     for (unsigned i = 0; i < kCalls; ++i) caller.call();
