@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -35,7 +36,8 @@ Stepper::Stepper(const std::function<void()>& prepare, const std::function<void(
       ::raise(SIGSTOP);
       call();
       ::raise(SIGSTOP);
-    } catch (const std::exception&) {
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "%s\n", error.what());
       ::_exit(3);
     }
     ::_exit(0);
