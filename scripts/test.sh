@@ -113,8 +113,8 @@ formatting() {
 # Before anything is built.
 wrong_options() {
   local script
-  for script in demo every_instruction fuzz kill_storm test; do
-    if timeout 5 "scripts/$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
+  for script in scripts/demo scripts/every_instruction scripts/fuzz scripts/kill_storm scripts/test bench/kill/run; do
+    if timeout 5 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
 }
 
@@ -174,6 +174,14 @@ readme_python() {
 shop_demo() {
   "$1/bin/python" -m pip install -r examples/shop/requirements.txt "Django==5.2.*"
   "$1/bin/python" examples/shop/demo.py --requests 1500
+}
+
+# With the driver's own tests, and the worker that was built with g++.
+kill_table() {
+  "$1/bin/python" -m pip install -r bench/kill/requirements.txt
+  "$1/bin/python" -B -m pytest -p no:cacheprovider bench/kill
+  "$1/bin/python" -B bench/kill/kill_table.py --kill-worker "$BUILD/bench/kill/kill_worker" --out "$BUILD/kill-table" \
+    --only forklore --kills 100 --rounds 1
 }
 
 clang_build() {
@@ -243,6 +251,7 @@ if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "type stubs (stubtest)" 300 stubs "$VENV"
   part "the README's Python lines" 30 readme_python "$VENV"
   part "the shop under gunicorn" 180 shop_demo "$VENV"
+  part "the kill table's storm" 300 kill_table "$VENV"
 fi
 if [ $quick = no ]; then
   part "C++ build with clang, warnings are errors" 900 clang_build && part "clang-tidy" 900 tidy
