@@ -71,7 +71,7 @@ def version_of_apcu() -> str:
 
 
 def version_of_uwsgi() -> str:
-    return answer_of("uwsgi", "--need-plugin", "python3", "--version")
+    return answer_of("uwsgi", "--need-plugin", "python3", "--version").removesuffix("-debian")
 
 
 def command_of_uwsgi(locks: list[str], path: Path, directory: Path) -> list[str]:
