@@ -48,11 +48,14 @@ inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexc
   return same;
 }
 
-/// Writes n bytes where no slot points; readers that still look there will throw away what they see.
+/// Writes n bytes where no slot points; readers that still look there will throw away what they see. from may be shared
+/// as well.
 inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
   auto* out = static_cast<unsigned char*>(shared);
   auto* in = static_cast<const unsigned char*>(from);
-  for (std::size_t i = 0; i < n; ++i) __atomic_store_n(out + i, in[i], __ATOMIC_RELAXED);
+  for (std::size_t i = 0; i < n; ++i) {
+    __atomic_store_n(out + i, __atomic_load_n(in + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  }
 }
 
 #else

@@ -72,6 +72,8 @@ class Log {
   [[nodiscard]] std::byte* at(Place place) const noexcept {
     return chunks_ + (std::size_t{place.chunk} << chunk_shift_) + place.offset;
   }
+  /// The hash of an entry's key. Under the lock.
+  [[nodiscard]] std::uint64_t key_hash(Place place, const EntryHead& head) const noexcept;
   /// Copies n bytes that begin skip bytes after place, over the chunks they go on in. The bytes count only after a
   /// second look at the slot. False if the way is barred. Reader.
   [[nodiscard]] bool copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept {

@@ -34,7 +34,7 @@ bool Stripe::hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept {
   Place place;
   EntryHead head;
   if (!log_.locate(word, place) || !log_.read_head(place, head)) return false;
-  hash = base::hash({reinterpret_cast<const char*>(log_.at(place)) + head.key_at(), head.key_size});
+  hash = log_.key_hash(place, head);
   return true;
 }
 

@@ -26,6 +26,8 @@ inline bool Stripe::unchanged(const Index::View& view, const Word& slot, std::ui
 }
 
 inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) noexcept {
+  // If the slot has moved since the second look, its bucket may even be gone and a chunk of entries lie there. Then the
+  // bytes are others (all 64 bits are compared, generation and place among them), and nothing changes.
   if (frequency_of(word) < kMaxFrequency) {
     slot.compare_exchange_strong(word, word + kOneFrequency, std::memory_order_relaxed);
   }

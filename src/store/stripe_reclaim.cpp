@@ -92,8 +92,7 @@ std::uint32_t Stripe::choose_oldest() const noexcept {
 }
 
 bool Stripe::locate_live(std::uint64_t word, Located& entry) const noexcept {
-  const char* key = reinterpret_cast<const char*>(log_.at(entry.place)) + entry.head.key_at();
-  const std::uint64_t hash = base::hash({key, entry.head.key_size});
+  const std::uint64_t hash = log_.key_hash(entry.place, entry.head);
   entry.slot = index_.view().find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), entry.place) : word);
   if (entry.slot == nullptr) return false;
   entry.word = entry.slot->load(std::memory_order_relaxed);

@@ -1,8 +1,8 @@
 // What must hold in a stripe whenever its lock is free, or was left by a dead owner and recovered.
-#include <cstring>
 #include <set>
 #include <string_view>
 
+#include "base/racy_copy.hpp"
 #include "store/stripe.hpp"
 
 namespace forklore::store {
@@ -94,7 +94,8 @@ class Stripe::Verifier {
       return;
     }
     if (head.expiry == kDead) fault("bucket", bucket, "has a slot that leads to a dead entry");
-    const std::string key(reinterpret_cast<const char*>(log_.at(place)) + head.key_at(), head.key_size);
+    std::string key(head.key_size, '\0');
+    base::racy_copy(key.data(), log_.at(place) + head.key_at(), key.size());
     const std::uint64_t hash = base::hash(key);
     if (tag_of(word) != Index::tag(hash)) fault("bucket", bucket, "has a slot whose tag is not its key's");
     bool at_home = false;
@@ -126,7 +127,7 @@ class Stripe::Verifier {
     Place place;
     EntryHead head;
     return word != 0 && log_.locate(word, place) && log_.read_head(place, head) && head.key_size == key.size() &&
-           std::memcmp(log_.at(place) + head.key_at(), key.data(), key.size()) == 0;
+           base::racy_equal(key.data(), log_.at(place) + head.key_at(), key.size());
   }
 
   void walk(std::uint32_t chunk) {

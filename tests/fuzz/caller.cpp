@@ -91,12 +91,17 @@ void Caller::stored(Code code, std::initializer_list<Code> also, const char* cal
   must_be_one_of(code, {Code::ok, Code::full, Code::busy, Code::not_a_number, Code::read_only}, call);
 }
 
+void Caller::check_size(std::size_t size) const {
+  must(size <= cache_.options().capacity_bytes, "a value is larger than its segment");
+}
+
 void Caller::get(const std::string& key) {
   std::string out;
   Found found;
   const Code code = cache_.get(key, out, &found);
   must_be_one_of(code, {Code::ok, Code::not_found}, "get");
   must(code != Code::ok || found.size == out.size(), "get says another size than it gives");
+  check_size(found.size);
 }
 
 void Caller::get_into(const std::string& key) {
@@ -105,6 +110,7 @@ void Caller::get_into(const std::string& key) {
   const Code code = cache_.get_into(key, out, found);
   must_be_one_of(code, {Code::ok, Code::not_found, Code::buffer_too_small}, "get_into");
   must(code != Code::ok || found.size <= out.size(), "get_into says more than fits");
+  check_size(found.size);
 }
 
 void Caller::get_many() {
@@ -116,6 +122,7 @@ void Caller::get_many() {
   for (const Result& result : results) {
     must_be_one_of(result.code, {Code::ok, Code::not_found}, "get_many");
     found -= result.code == Code::ok;
+    check_size(result.found.size);
   }
   must(found == 0, "get_many counts wrong");
 }

@@ -30,6 +30,8 @@ class Caller {
   std::string value();
 
   static void stored(Code code, std::initializer_list<Code> also, const char* call);
+  /// A value is no larger than the segment, whatever its entry says.
+  void check_size(std::size_t size) const;
   void get(const std::string& key);
   void get_into(const std::string& key);
   void get_many();

@@ -137,8 +137,10 @@ std::uint64_t Overwriter::choose_value(std::span<const std::byte> segment, Word 
     case 5:  // lock words: free, dead, held by others, by nobody, by this thread
       return std::array<std::uint64_t, 6>{
           0x40000000, 0x80000000, 1, 0x80000001, 0x3fffffff, base::self().tid}[choices.below(6)];
-    case 6:  // an entry's second word
-      return std::uint64_t{choices.below(1 << 16)} << 32 | choices.below(std::size_t{1} << 32);
+    case 6: {  // an entry's second word: both sizes, or that of the value alone
+      const std::uint64_t key_size = choices.below(2) == 0 ? old >> 32 : choices.below(1 << 16);
+      return key_size << 32 | choices.below(std::size_t{1} << 32);
+    }
     default: {
       const std::array<std::uint64_t, 26> special{0,
                                                   1,
