@@ -176,6 +176,14 @@ shop_demo() {
   "$1/bin/python" examples/shop/demo.py --requests 1500
 }
 
+# With the driver's own tests, and the worker that was built with g++.
+kill_table() {
+  "$1/bin/python" -m pip install -r bench/kill/requirements.txt
+  "$1/bin/python" -B -m pytest -p no:cacheprovider bench/kill
+  "$1/bin/python" -B bench/kill/kill_table.py --kill-worker "$BUILD/bench/kill/kill_worker" --out "$BUILD/kill-table" \
+    --only forklore --kills 100 --rounds 1
+}
+
 clang_build() {
   cmake -S "$ROOT" -B "$CLANG" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON \
     -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
@@ -243,6 +251,7 @@ if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "type stubs (stubtest)" 300 stubs "$VENV"
   part "the README's Python lines" 30 readme_python "$VENV"
   part "the shop under gunicorn" 180 shop_demo "$VENV"
+  part "the kill table's storm" 300 kill_table "$VENV"
 fi
 if [ $quick = no ]; then
   part "C++ build with clang, warnings are errors" 900 clang_build && part "clang-tidy" 900 tidy

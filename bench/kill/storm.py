@@ -86,12 +86,14 @@ class Round:
         self._plan = plan
         self._farewell = farewell
         self._chance = random.Random()
+        self.name = ""  # of the directory, once it runs
 
     def run(self, progress: Callable[[int], None] = lambda kills: None) -> Outcome:
         """progress is told the kills so far. Leaves no process, file or segment behind."""
         self._outcome = Outcome(keys=self._plan.keys)
         with tempfile.TemporaryDirectory(prefix=PREFIX, dir=SHARED, ignore_cleanup_errors=True) as made:
             directory = Path(made)
+            self.name = directory.name
             path = directory / "board"
             self._board = Board.create(path, self._plan.workers, self._plan.keys)
             log = directory / "log"
@@ -113,7 +115,7 @@ class Round:
             finally:
                 self._end()
                 self._outcome.log = log.read_text(errors="replace")[-4000:]
-                for left in SHARED.glob(f"*{directory.name}?*"):
+                for left in SHARED.glob(f"*{self.name}?*"):
                     left.unlink(missing_ok=True)  # a segment of shared memory that is named after the directory
         return self._outcome
 

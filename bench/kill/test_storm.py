@@ -14,19 +14,20 @@ KEYS = 40
 def storm(store: str, kills: int, patience: float = 5) -> Outcome:
     command = [sys.executable, str(HERE / "worker.py"), f"faulty_stores:{store}"]
     plan = Plan(kills=kills, seconds=30, workers=3, keys=KEYS, patience=patience)
-    outcome = Round(lambda board, directory: [*command, str(board), str(directory)], plan).run()
+    run = Round(lambda board, directory: [*command, str(board), str(directory)], plan)
+    outcome = run.run()
+    assert run.name.startswith(PREFIX)
+    assert not list(SHARED.glob(f"*{run.name}*"))
     assert not outcome.timed_out, outcome
     return outcome
 
 
 def test_an_honest_store_comes_through() -> None:
-    before = set(SHARED.glob(f"*{PREFIX}*"))
     outcome = storm("Honest", 30)
     assert outcome.unhurt, outcome
     assert outcome.kills == 30
     assert outcome.kept == KEYS
     assert 0 < outcome.in_call <= 30
-    assert set(SHARED.glob(f"*{PREFIX}*")) <= before
 
 
 def test_torn_values() -> None:
