@@ -1,6 +1,7 @@
 #include "base/process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -8,8 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <string_view>
@@ -18,6 +21,9 @@
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434  // the same on every processor
 #endif
 
 namespace forklore::base {
@@ -57,6 +63,37 @@ ssize_t read_small(const char* path, char* to, std::size_t size) noexcept {
   while (got < 0 && errno == EINTR);
   ::close(descriptor);
   return got;
+}
+
+/// What /proc tells of a thread, or of a process by the id of its first thread.
+struct ProcStat {
+  char state = '?';
+  std::uint64_t threads = 0;  ///< of the process
+  std::uint64_t start = 0;    ///< in clock ticks since boot
+  [[nodiscard]] bool ended() const noexcept { return state == 'Z' || state == 'X' || state == 'x'; }
+};
+
+// "id (name) state ...": the name is at most 64 bytes and may hold any character. False if there is no such file.
+bool read_stat(std::uint32_t id, ProcStat& stat) noexcept {
+  std::array<char, 32> path{"/proc/"};
+  char* end = std::to_chars(path.data() + std::strlen(path.data()), path.data() + path.size(), id).ptr;
+  std::memcpy(end, "/stat", 6);
+  std::array<char, 512> line;
+  const ssize_t got = read_small(path.data(), line.data(), line.size());
+  if (got <= 0) return false;
+  std::string_view rest(line.data(), static_cast<std::size_t>(got));
+  rest.remove_prefix(std::min(rest.rfind(')'), rest.size() - 1) + 1);
+  // The state is field 3, the number of threads 20, the start 22.
+  for (unsigned field = 3; field <= 22; ++field) {
+    const std::size_t begin = std::min(rest.find_first_not_of(' '), rest.size());
+    const std::string_view word = rest.substr(begin, rest.find(' ', begin) - begin);
+    if (word.empty()) break;
+    if (field == 3) stat.state = word.front();
+    if (field == 20) std::from_chars(word.data(), word.data() + word.size(), stat.threads);
+    if (field == 22) std::from_chars(word.data(), word.data() + word.size(), stat.start);
+    rest.remove_prefix(begin + word.size());
+  }
+  return true;
 }
 
 int hex_digit(char c) noexcept {
@@ -124,18 +161,51 @@ bool thread_exists(std::uint32_t tid) noexcept {
 
 bool thread_alive(std::uint32_t tid) noexcept {
   if (!thread_exists(tid)) return false;
-  std::array<char, 32> path{"/proc/"};
-  char* end = std::to_chars(path.data() + std::strlen(path.data()), path.data() + path.size(), tid).ptr;
-  std::memcpy(end, "/stat", 6);
-  // "tid (name) state ...": the name is at most 64 bytes and may hold any character.
-  std::array<char, 256> stat{};
-  const ssize_t got = read_small(path.data(), stat.data(), stat.size());
-  if (got <= 0) return thread_exists(tid);
-  const std::string_view text(stat.data(), static_cast<std::size_t>(got));
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return true;
-  const char state = text[name_end + 2];
-  return state != 'Z' && state != 'X' && state != 'x';
+  ProcStat stat;
+  if (!read_stat(tid, stat)) return thread_exists(tid);
+  return !stat.ended();
+}
+
+std::uint64_t own_process() noexcept {
+  // Acquire; partner: the release below. Who finds the epoch finds its word.
+  static constinit std::atomic<std::uint64_t> known{0};
+  static constinit std::atomic<std::uint32_t> known_epoch{0};
+  const std::uint32_t epoch = self().epoch;
+  if (known_epoch.load(std::memory_order_acquire) == epoch) return known.load(std::memory_order_relaxed);
+  const auto pid = static_cast<std::uint32_t>(::getpid());
+  ProcStat stat;
+  const bool seen = pid_in_proc() == ::getpid() && read_stat(pid, stat);
+  const std::uint64_t word = (seen ? stat.start << kProcessIdBits : 0) | pid;
+  known.store(word, std::memory_order_relaxed);
+  known_epoch.store(epoch, std::memory_order_release);
+  return word;
+}
+
+bool process_alive(std::uint64_t process) noexcept {
+  const auto pid = static_cast<std::uint32_t>(process & ((std::uint64_t{1} << kProcessIdBits) - 1));
+  const std::uint64_t start = process >> kProcessIdBits;
+  const std::uint64_t mine = own_process();
+  if (process == mine) return true;
+  if (pid == 0) return false;
+
+  const auto descriptor = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<::pid_t>(pid), 0));
+  // Gone, or no process's id but a thread's, for which there are two answers.
+  if (descriptor < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT)) return false;
+  // /proc is of use if this process found itself there.
+  ProcStat stat;
+  const bool seen = mine >> kProcessIdBits != 0 && read_stat(pid, stat);
+  bool alive = true;
+  if (descriptor >= 0) {
+    // Looked at last: if the id is the owner's at this time, then so was the descriptor's process.
+    pollfd ended{descriptor, POLLIN, 0};
+    alive = ::poll(&ended, 1, 0) != 1;
+    ::close(descriptor);
+  } else {
+    alive = ::kill(static_cast<::pid_t>(pid), 0) == 0 || errno != ESRCH;
+    // Of a process whose first thread alone has ended, it is a zombie and not the last thread.
+    if (seen && stat.ended() && stat.threads <= 1) alive = false;
+  }
+  return alive && (!seen || start == 0 || stat.start == start);
 }
 
 DomainLookup lock_domain() noexcept {

@@ -44,6 +44,20 @@ bool thread_alive(std::uint32_t tid) noexcept;
 /// Whether thread tid exists at all, a zombie included: one system call, no file read. For statistics, not for locks.
 bool thread_exists(std::uint32_t tid) noexcept;
 
+/// Names one process of a lock domain for as long as the host runs: its id and when it began, so that who gets the id
+/// later is somebody else. 0: nobody.
+///
+///    63                                     22 21                 0
+///   +-----------------------------------------+--------------------+
+///   |  start, in clock ticks since boot       |     process id     |   start 0: not known (no /proc of its own)
+///   +-----------------------------------------+--------------------+
+inline constexpr unsigned kProcessIdBits = 22;
+/// This process's; another one in the child of a fork.
+std::uint64_t own_process() noexcept;
+/// Whether the process has a thread that lives: not if it is gone or a zombie, but if only its first thread has ended.
+/// In doubt (no /proc, or one that hides other users' processes) a process of that id is taken for it, and alive.
+bool process_alive(std::uint64_t process) noexcept;
+
 /// The set of processes to whom a thread id means the same thread: one boot of one host, one pid namespace, one
 /// time namespace. Locks may be shared only inside it.
 struct LockDomain {

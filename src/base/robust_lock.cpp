@@ -1,10 +1,8 @@
 #include "base/robust_lock.hpp"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <ctime>
+
+#include "base/waiting.hpp"
 
 namespace forklore::base {
 namespace {
@@ -13,10 +11,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kSlice{50};
 constexpr int kSpins = 100;
-
-// Relaxed: they are set before there is anybody to wait.
-constinit std::atomic<void (*)()> before_wait{nullptr};
-constinit std::atomic<void (*)()> after_wait{nullptr};
 
 std::uint32_t owner_of(std::uint32_t value) noexcept { return value & FUTEX_TID_MASK; }
 bool is_free(std::uint32_t value) noexcept { return owner_of(value) == 0 || (value & FUTEX_OWNER_DIED) != 0; }
@@ -36,14 +30,6 @@ std::uint32_t spin(const std::atomic<std::uint32_t>& word) noexcept {
     value = word.load(std::memory_order_relaxed);
   }
   return value;
-}
-
-void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::duration at_most) noexcept {
-  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(at_most).count();
-  timespec timeout{};
-  timeout.tv_sec = ns / 1'000'000'000;
-  timeout.tv_nsec = ns % 1'000'000'000;
-  ::syscall(SYS_futex, &word, FUTEX_WAIT, seen, &timeout, nullptr, 0);
 }
 
 // Does for a dead owner what the kernel would have done. Relaxed: who acquires the word next orders what it guards.
@@ -98,11 +84,10 @@ Acquired acquire_contended(std::atomic<std::uint32_t>& word, std::chrono::millis
     const std::uint32_t marked = value | FUTEX_WAITERS;
     if (value != marked && !word.compare_exchange_strong(value, marked, std::memory_order_relaxed)) continue;
     clear_pending(me);
-    void (*const before)() = before_wait.load(std::memory_order_relaxed);
-    void (*const after)() = after_wait.load(std::memory_order_relaxed);
-    if (before != nullptr) before();
-    wait_while(word, marked, deadline);
-    if (after != nullptr) after();
+    {
+      const Waiting waiting;
+      wait_while(word, marked, deadline);
+    }
     waited = FUTEX_WAITERS;
     value = word.load(std::memory_order_relaxed);
   }
@@ -113,14 +98,9 @@ Acquired acquire_contended(std::atomic<std::uint32_t>& word, std::chrono::millis
 void release_contended(std::atomic<std::uint32_t>& word, std::uint32_t tid) noexcept {
   if (owner_of(word.load(std::memory_order_relaxed)) != tid) return;
   word.exchange(0, std::memory_order_release);
-  ::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  futex_wake(word, 1);
 }
 
 }  // namespace inside
-
-void set_wait_hooks(WaitHooks hooks) noexcept {
-  before_wait.store(hooks.before, std::memory_order_relaxed);
-  after_wait.store(hooks.after, std::memory_order_relaxed);
-}
 
 }  // namespace forklore::base

@@ -52,7 +52,7 @@ void release_contended(std::atomic<std::uint32_t>& word, std::uint32_t tid) noex
 
 /// Acquires word, waiting up to timeout in slices of 50 ms; after each, and at the end, an owner that is gone or a
 /// zombie is treated as dead. A timeout of 0 or less tries once and takes over only from an owner that is gone.
-/// A living owner is never robbed. Acquire; partner: the release in release_lock.
+/// A living owner is never robbed. Waits call the hooks of waiting.hpp. Acquire; partner: the release in release_lock.
 [[nodiscard]] inline Acquired acquire_lock(std::atomic<std::uint32_t>& word,
                                            std::chrono::milliseconds timeout) noexcept {
   const Self& me = self();
@@ -75,13 +75,5 @@ inline void release_lock(std::atomic<std::uint32_t>& word) noexcept {
   }
   inside::clear_pending(me);
 }
-
-/// What acquire_lock calls around its waiting, with nothing held. Process-wide; each may be nullptr.
-struct WaitHooks {
-  void (*before)() = nullptr;
-  void (*after)() = nullptr;
-};
-/// Set them before other threads wait: a wait that starts meanwhile may see one old and one new.
-void set_wait_hooks(WaitHooks hooks) noexcept;
 
 }  // namespace forklore::base

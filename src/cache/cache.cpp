@@ -290,7 +290,8 @@ Code Cache::erase(std::string_view key) noexcept {
   if (!is_key(key)) return Code::invalid_key;
   const Call call(*attachment_);
   const Code code = call.write(key, lock_timeout_, [](const Present& present) {
-    return present.found ? Decision{.action = Action::erase} : answer(Code::not_found);
+    // What is not there may be on its way, or be served stale: both end here.
+    return Decision{.action = Action::erase, .code = present.found ? Code::ok : Code::not_found};
   });
   if (code == Code::ok) call.count(&CounterLine::erases);
   return code;
@@ -303,7 +304,7 @@ Code Cache::touch(std::string_view key, Ttl ttl) noexcept {
   return call.write(key, lock_timeout_, [&](const Present& present) {
     if (!present.found) return answer(Code::not_found);
     if (expiry == 0) return Decision{.action = Action::erase};
-    return Decision{.action = Action::change_expiry, .expiry = expiry};
+    return Decision{.action = Action::change_expiry, .expiry = present.timing.expiry_of(expiry)};
   });
 }
 

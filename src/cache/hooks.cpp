@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-#include "base/robust_lock.hpp"
+#include "base/waiting.hpp"
 #include "cache/log_line.hpp"
 
 namespace forklore {

@@ -13,6 +13,7 @@ constexpr std::uint64_t kMinChunk = 4096;
 constexpr std::uint64_t kMinStripe = 128 * kMinChunk;  // unless there is but one
 constexpr std::uint64_t kBytesForGhost = 400;          // a ghost for as many
 constexpr std::uint64_t kBytesForBucket = 1 << 17;     // a bucket that is always there for as many
+constexpr std::uint64_t kBytesForLease = 1 << 16;      // a lease for as many
 constexpr std::uint64_t kDefaultMaxValue = 1 << 20;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
@@ -22,9 +23,11 @@ void divide_stripe(Geometry& g) noexcept {
   g.least_buckets =
       static_cast<std::uint32_t>(std::bit_floor(std::max<std::uint64_t>(g.stripe_bytes / kBytesForBucket, 8)));
   g.ghost_words = static_cast<std::uint32_t>(round_up(g.stripe_bytes / kBytesForGhost, 16));
+  g.leases = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(std::bit_floor(g.stripe_bytes / kBytesForLease), kMinLeases, kMaxLeases));
 
-  const std::uint64_t fixed =
-      sizeof(StripeHeader) + g.least_buckets * sizeof(Bucket) + g.ghost_words * sizeof(HalfWord);
+  const std::uint64_t fixed = sizeof(StripeHeader) + g.leases * kLeaseBytes + g.least_buckets * sizeof(Bucket) +
+                              g.ghost_words * sizeof(HalfWord);
   constexpr std::uint64_t kColumns = 3 * sizeof(Word) + 5 * sizeof(HalfWord);
   constexpr std::uint64_t kPadding = 9 * kLine;
   if (g.stripe_bytes < fixed + kPadding + 8 * (kMinChunk + kColumns)) return;
@@ -50,7 +53,8 @@ void divide_stripe(Geometry& g) noexcept {
   g.first_at = column(sizeof(HalfWord));
   g.live_at = column(sizeof(HalfWord));
   g.next_at = column(sizeof(HalfWord));
-  g.ghost_at = at;
+  g.leases_at = at;
+  g.ghost_at = round_up(at + g.leases * kLeaseBytes, kLine);
   g.buckets_at = round_up(g.ghost_at + g.ghost_words * sizeof(HalfWord), kLine);
   g.chunks_at = g.buckets_at + g.least_buckets * sizeof(Bucket);
   // Entries of a byte or two need three chunks of index for every seven of entries.
@@ -80,7 +84,7 @@ Geometry divide(const Shape& shape, std::uint32_t stripes) noexcept {
 }
 
 std::uint64_t value_room(const Geometry& g) noexcept {
-  constexpr std::uint64_t kBesideValue = kEntryHeader + kMaxKeyBytes + 8;
+  constexpr std::uint64_t kBesideValue = kEntryHeader + kTimingBytes + kMaxKeyBytes + 8;
   return g.max_entry > kBesideValue ? g.max_entry - kBesideValue : 0;
 }
 
@@ -129,6 +133,7 @@ std::uint64_t Geometry::check() const noexcept {
                           std::uint64_t{least_buckets},
                           std::uint64_t{most_buckets},
                           std::uint64_t{ghost_words},
+                          std::uint64_t{leases},
                           std::uint64_t{max_entry},
                           std::uint64_t{reserve_chunks},
                           states_at,
@@ -139,6 +144,7 @@ std::uint64_t Geometry::check() const noexcept {
                           first_at,
                           live_at,
                           next_at,
+                          leases_at,
                           ghost_at,
                           buckets_at,
                           chunks_at}) {

@@ -36,12 +36,13 @@ struct Geometry {
   std::uint32_t least_buckets = 0;  ///< those before the chunks; a power of two
   std::uint32_t most_buckets = 0;   ///< when as many chunks as may are index
   std::uint32_t ghost_words = 0;
+  std::uint32_t leases = 0;
   std::uint32_t max_entry = 0;       ///< bytes, header and key included
   std::uint32_t reserve_chunks = 0;  ///< kept free, so that live entries can be moved
 
   // From the start of a stripe.
   std::uint64_t states_at = 0, due_at = 0, heads_at = 0, generations_at = 0, used_at = 0, first_at = 0, live_at = 0,
-                next_at = 0, ghost_at = 0, buckets_at = 0, chunks_at = 0;
+                next_at = 0, leases_at = 0, ghost_at = 0, buckets_at = 0, chunks_at = 0;
 
   /// A number that differs when any of the above does.
   [[nodiscard]] std::uint64_t check() const noexcept;

@@ -1,9 +1,11 @@
 // layout.hpp - The map of a segment's memory: every struct and every packed word that processes share.
 //
 //   segment:  SegmentHeader | counter lines | stripe 0 | stripe 1 | ... | stripe N-1
-//   stripe:   StripeHeader | chunk table, a column a field | ghost | buckets | chunks; the first chunks may be buckets
+//   stripe:   StripeHeader | chunk table, a column a field | leases | ghost | buckets | chunks; the first chunks may be
+//             buckets
 //   chunk:    entries one after the other; the last may go on in the chunk that `next` names
-//   entry:    16 bytes of header, key, value; an integer's value lies before its key; rounded up to 8 bytes
+//   entry:    16 bytes of header, of a timed entry 8 of timing, key, value; an integer's value lies behind the header;
+//             rounded up to 8 bytes
 //
 // No pointer lies in here. Raise kFormatVersion with any change of what is below or of what it means.
 #pragma once
@@ -18,7 +20,7 @@
 namespace forklore::store {
 
 inline constexpr std::uint64_t kMagic = 0x31'65'72'6f'6c'6b'72'66;  // "frklore1", stored last of all
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
 
 inline constexpr std::size_t kLine = 64;  // a cache line
 inline constexpr std::size_t kSlotsPerBucket = 8;
@@ -94,9 +96,19 @@ constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state
 //    63                             16 15            0
 //   +---------------------------------+---------------+
 //   |  expiry, ms since birth         |    format     |   kNever: does not expire; kDead: gone
-//   +---------------+-----------------+---------------+
-//   |     spare     |    key size     |  value size   |   63..48, 47..32, 31..0
-//   +---------------+-----------------+---------------+
+//   +---------------+-----------------+-------+---------------+
+//   |     spare     |    key size     | timed |  value size   |   63..48, 47..32, 31, 30..0
+//   +---------------+-----------------+-------+---------------+
+//
+// A timed entry has one word more, before its key:
+//
+//    63                             32 31                             0
+//   +---------------------------------+--------------------------------+
+//   |   ms that it took to compute    |         ms it may be stale     |
+//   +---------------------------------+--------------------------------+
+//
+// It is fresh until so long before its expiry; after that it is there for who asks for stale values, and for nobody
+// else.
 
 inline constexpr std::size_t kEntryHeader = 16;
 inline constexpr std::uint64_t kNever = (std::uint64_t{1} << 48) - 1;
@@ -104,34 +116,60 @@ inline constexpr std::uint64_t kDead =
     0;  // expiry of an entry that no slot leads to any more; a hint that may be missing
 inline constexpr std::size_t kIntegerBytes = 8;
 inline constexpr std::uint16_t kIntegerFormat = 1;
+inline constexpr std::size_t kTimingBytes = 8;
+inline constexpr std::uint32_t kTimedBit = std::uint32_t{1} << 31;  // of the word that has the value's size
+
+/// Of a timed entry, what its further word says.
+struct Timing {
+  std::uint32_t stale_for = 0;  ///< ms
+  std::uint32_t cost = 0;       ///< ms
+
+  [[nodiscard]] constexpr std::uint64_t word() const noexcept { return std::uint64_t{cost} << 32 | stale_for; }
+  [[nodiscard]] static constexpr Timing unpack(std::uint64_t word) noexcept {
+    return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+  }
+  /// From when on the entry counts as expired for who wants no stale value.
+  [[nodiscard]] constexpr std::uint64_t fresh_until(std::uint64_t expiry) const noexcept {
+    return expiry == kNever ? kNever : expiry - (stale_for < expiry ? stale_for : expiry);
+  }
+  /// The expiry of an entry that is to be fresh until then.
+  [[nodiscard]] constexpr std::uint64_t expiry_of(std::uint64_t fresh_until) const noexcept {
+    if (fresh_until == kNever) return kNever;
+    return fresh_until + stale_for < kNever ? fresh_until + stale_for : kNever - 1;
+  }
+};
 
 struct EntryHead {
   std::uint64_t expiry = kNever;  ///< ms since the segment's birth
   std::uint16_t format = 0;
   std::uint32_t value_size = 0;
   std::uint16_t key_size = 0;
+  bool timed = false;
 
   [[nodiscard]] constexpr std::uint64_t first_word() const noexcept { return expiry << 16 | format; }
   [[nodiscard]] constexpr std::uint64_t second_word() const noexcept {
-    return std::uint64_t{key_size} << 32 | value_size;
+    return std::uint64_t{key_size} << 32 | (timed ? kTimedBit : 0) | value_size;
   }
   [[nodiscard]] static constexpr EntryHead unpack(std::uint64_t first, std::uint64_t second) noexcept {
-    return {first >> 16, static_cast<std::uint16_t>(first), static_cast<std::uint32_t>(second),
-            static_cast<std::uint16_t>(second >> 32)};
+    return {first >> 16, static_cast<std::uint16_t>(first), static_cast<std::uint32_t>(second) & ~kTimedBit,
+            static_cast<std::uint16_t>(second >> 32), (second & kTimedBit) != 0};
   }
   [[nodiscard]] constexpr bool is_integer() const noexcept { return format == kIntegerFormat; }
+  /// Whether nobody may have it any more, stale or not.
   [[nodiscard]] constexpr bool expired(std::uint64_t now) const noexcept { return expiry <= now; }
+  /// Where a timed entry's timing lies, from the start of the entry.
+  [[nodiscard]] constexpr std::size_t timing_at() const noexcept { return kEntryHeader + (is_integer() ? 8u : 0u); }
   /// Where the key lies, from the start of the entry.
-  [[nodiscard]] constexpr std::size_t key_at() const noexcept { return kEntryHeader + (is_integer() ? 8u : 0u); }
+  [[nodiscard]] constexpr std::size_t key_at() const noexcept { return timing_at() + (timed ? kTimingBytes : 0); }
   /// Where the value begins, from the start of the entry.
   [[nodiscard]] constexpr std::size_t value_at() const noexcept {
-    return is_integer() ? kEntryHeader : kEntryHeader + key_size;
+    return is_integer() ? kEntryHeader : key_at() + key_size;
   }
   /// The first bytes that must lie in one chunk: all that a reader needs before the value.
   [[nodiscard]] constexpr std::size_t unspilled() const noexcept { return key_at() + key_size; }
   /// The whole entry, rounded up.
   [[nodiscard]] constexpr std::size_t total() const noexcept {
-    return (kEntryHeader + std::size_t{key_size} + value_size + 7) & ~std::size_t{7};
+    return (kEntryHeader + (timed ? kTimingBytes : 0) + std::size_t{key_size} + value_size + 7) & ~std::size_t{7};
   }
 };
 /// What an entry costs beyond its key and value: its header, its slot, and at most 7 bytes of rounding.
@@ -156,10 +194,43 @@ constexpr std::uint64_t next_index_word(std::uint64_t index, std::uint32_t bucke
   return ((index >> kIndexSizeBits) + 1) << kIndexSizeBits | buckets;
 }
 
-// ---- Stripe header. All but the lock and the index word is read and written under the lock alone.
+// ---- Lease: that one caller, and nobody else, computes the value of a key or holds a lock. A line of columns.
+//
+//    63                                             2 1      0
+//   +------------------------------------------------+--------+
+//   |                     token                      |  kind  |   0 free; 1 flight: computes; 2 lock
+//   +------------------------------------------------+--------+
+//
+// The token is never given again, and grows from lease to lease of a name. This word is the one truth about a lease.
+// From free to held it goes under the stripe lock alone, with release, behind all other columns of its line; from held
+// to free by a compare-exchange of its owner, of who knows that its owner is dead, or of who holds the stripe lock. So
+// giving back never waits. A lease is identified by its key's hash and its kind: keys of one hash wait for each other.
+
+enum class LeaseKind : std::uint8_t { free = 0, flight = 1, lock = 2 };
+inline constexpr unsigned kLeaseKinds = 3;
+inline constexpr unsigned kTokenShift = 2;
+inline constexpr std::uint64_t kLeaseKindMask = (std::uint64_t{1} << kTokenShift) - 1;
+constexpr std::uint64_t pack_lease(std::uint64_t token, LeaseKind kind) noexcept {
+  return token << kTokenShift | static_cast<std::uint64_t>(kind);
+}
+constexpr std::uint64_t token_of(std::uint64_t lease) noexcept { return lease >> kTokenShift; }
+constexpr unsigned lease_kind_number(std::uint64_t lease) noexcept {
+  return static_cast<unsigned>(lease & kLeaseKindMask);
+}
+constexpr bool is_lease(std::uint64_t lease, LeaseKind kind) noexcept {
+  return lease_kind_number(lease) == static_cast<unsigned>(kind);
+}
+constexpr bool is_held(std::uint64_t lease) noexcept { return lease_kind_number(lease) != 0; }
+inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + sizeof(HalfWord);  // of all columns
+inline constexpr unsigned kMaxLeases = 64;                                       // of a stripe
+inline constexpr unsigned kMinLeases = 16;                                       // so every column fills its lines
+
+// ---- Stripe header. All but the lock, the index word and taken_over is read and written under the lock alone.
 
 struct alignas(kLine) StripeHeader {
   alignas(kLine) HalfWord lock;          // base::acquire_lock, release_lock
+  HalfWord flights;                      // held, at most: a write looks for one to void if there are any
+  Word tokens;                           // the last that was given. Starts from the wall clock
   alignas(kLine) Word index;             // alone on its line: every read looks here
   alignas(kLine) HalfWord open[kKinds];  // chunk that a log appends to, plus 1; 0: none. Derived from the states
   Word sequence;                         // the next to give. Derived from the states
@@ -174,8 +245,16 @@ struct alignas(kLine) StripeHeader {
   Word reclaims;
   Word recoveries;
   Word resets;
+  alignas(kLine) Word computations;  // leases given to compute a value
+  Word computed;                     // of these, whose value was stored
+  Word voided;                       // of these, whose key was written to meanwhile
+  Word locked;                       // leases given as locks
+  Word waits;                        // that somebody found a lease held and had to wait, or took a stale value
+  Word no_lease;                     // that the table was full
+  Word overdue;                      // locks given to another as their time was over
+  Word taken_over;                   // leases of the dead. Added to with no lock held
 };
-static_assert(sizeof(StripeHeader) == 4 * kLine);
+static_assert(sizeof(StripeHeader) == 5 * kLine);
 
 // ---- Counter line: what one thread of one process has counted. Written by its owner alone, but for line 0, which
 // all share that found no other. Never set back: a new owner counts on, so sums never shrink.
@@ -215,8 +294,9 @@ static_assert(sizeof(SegmentHeader) <= kHeaderBytes && std::is_standard_layout_v
 /// Differs between builds that lay memory out differently.
 constexpr std::uint32_t layout_fingerprint() noexcept {
   std::uint32_t h = 2166136261u;  // FNV-1a
-  for (std::size_t x : {sizeof(SegmentHeader), sizeof(StripeHeader), sizeof(CounterLine), sizeof(Bucket), kEntryHeader,
-                        std::size_t{kMaxChunks}, offsetof(SegmentHeader, domain), offsetof(SegmentHeader, clean)}) {
+  for (std::size_t x :
+       {sizeof(SegmentHeader), sizeof(StripeHeader), sizeof(CounterLine), sizeof(Bucket), kEntryHeader, kTimingBytes,
+        kLeaseBytes, std::size_t{kMaxChunks}, offsetof(SegmentHeader, domain), offsetof(SegmentHeader, clean)}) {
     h = (h ^ static_cast<std::uint32_t>(x)) * 16777619u;
   }
   return h;

@@ -69,6 +69,14 @@ class Log {
     return place.offset + head.unspilled() <= chunk_bytes_ && head.key_size != 0 && head.key_size <= kMaxKeyBytes &&
            head.total() <= max_entry_ && (!head.is_integer() || head.value_size == kIntegerBytes);
   }
+  /// Of a timed entry. The word counts only after a second look at the slot. Reader.
+  [[nodiscard]] Timing read_timing(Place place, const EntryHead& head) const noexcept {
+    return Timing::unpack(reinterpret_cast<const Word*>(at(place) + head.timing_at())->load(std::memory_order_relaxed));
+  }
+  /// Until when the entry is fresh, in ms. Likewise.
+  [[nodiscard]] std::uint64_t fresh_until(Place place, const EntryHead& head) const noexcept {
+    return head.timed ? read_timing(place, head).fresh_until(head.expiry) : head.expiry;
+  }
   [[nodiscard]] std::byte* at(Place place) const noexcept {
     return chunks_ + (std::size_t{place.chunk} << chunk_shift_) + place.offset;
   }

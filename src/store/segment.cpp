@@ -6,6 +6,13 @@
 #include "base/test_fault.hpp"
 
 namespace forklore::store {
+namespace {
+
+// Tokens that a stripe may give in a millisecond, as a power of two: so those of a segment that was made later under
+// the same name are larger.
+constexpr unsigned kTokenRoom = 20;
+
+}  // namespace
 
 std::optional<Description> describe(const SegmentHeader& header, std::uint64_t bytes, std::string& fault) {
   fault.clear();
@@ -45,8 +52,9 @@ void Segment::create(std::byte* bytes, const Geometry& g, const base::LockDomain
   auto& header = *reinterpret_cast<SegmentHeader*>(bytes);
   if (base::broken("magic-first")) header.magic.store(kMagic);
   const std::uint64_t random = base::random_word();
+  const std::uint64_t tokens = base::realtime_ms() << kTokenRoom;
   for (std::uint32_t i = 0; i < g.shape.stripes; ++i) {
-    Stripe(bytes + g.stripes_at + i * g.stripe_bytes, g, true).create(random + i * std::uint64_t{kMaxChunks});
+    Stripe(bytes + g.stripes_at + i * g.stripe_bytes, g, true).create(random + i * std::uint64_t{kMaxChunks}, tokens);
   }
   header.format_version = kFormatVersion;
   header.fingerprint = layout_fingerprint();

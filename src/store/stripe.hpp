@@ -24,6 +24,7 @@
 #include "store/ghost.hpp"
 #include "store/index.hpp"
 #include "store/layout.hpp"
+#include "store/leases.hpp"
 #include "store/log.hpp"
 
 namespace forklore::store {
@@ -37,16 +38,24 @@ struct Key {
 /// What a read found.
 struct Reading {
   Found found;
-  std::uint64_t expiry = kNever;  ///< ms since birth
+  std::uint64_t expiry = kNever;  ///< ms since birth, until when it is fresh
+  Timing timing;                  ///< of a timed entry
 };
 
 /// For Stripe::read: the value itself is not wanted.
 struct NoRoom {};
 
+/// Which entries count as there.
+enum class Age : std::uint8_t {
+  fresh,  ///< those that are not past their time to live
+  stale,  ///< also those that may still be served stale
+};
+
 /// What update() shows to a decision: the entry as it stands under the lock.
 struct Present {
-  bool found = false;  ///< there is one, and it has not expired
+  bool found = false;  ///< there is one, and it is fresh
   EntryHead head;
+  Timing timing;  ///< of a timed entry
   std::uint64_t version = 0;
   std::int64_t integer = 0;  ///< of an integer entry
 };
@@ -58,14 +67,17 @@ struct Decision {
     store,           ///< value, format and expiry become the entry
     change_integer,  ///< integer replaces the value in place; the expiry stays
     change_expiry,   ///< expiry replaces the old one in place
-    erase,
+    change_both,     ///< expiry, then integer
+    erase,           ///< a stale entry too
   };
   Action action = Action::nothing;
   Code code = Code::ok;         ///< what update() answers if that is done
   std::string_view value = {};  ///< not from the segment
   std::uint16_t format = 0;
   std::uint64_t expiry = kNever;
-  std::int64_t integer = 0;  ///< for change_integer
+  std::int64_t integer = 0;  ///< for change_integer and change_both
+  bool timed = false;        ///< for store
+  Timing timing = {};
 };
 
 /// A reference to a callable that outlives the call. It may be asked more than once: it must not change anything.
@@ -103,8 +115,9 @@ class Stripe {
   void forbid_writing() noexcept { __atomic_store_n(&writable_, false, __ATOMIC_RELAXED); }
 
   /// Lays out a new stripe in zeroed memory. Nobody else may look at it yet.
-  void create(std::uint64_t random) noexcept;
-  /// Frees the lock whoever held it, and recovers. Only when no other process is attached.
+  /// tokens: those of leases begin behind it.
+  void create(std::uint64_t random, std::uint64_t tokens) noexcept;
+  /// Frees the lock and all leases, whoever held them, and recovers. Only when no other process is attached.
   void adopt() noexcept;
 
   // Reading. now: ms since the segment's birth.
@@ -118,7 +131,7 @@ class Stripe {
   /// nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds begun again. Answers ok, not_found
   /// or buffer_too_small, and not_found when a lock that is needed in the end stays held for all of timeout. May throw
   /// what room throws.
-  template <class Room>
+  template <Age age = Age::fresh, class Room>
   Code read(const Key& key, std::uint64_t now, Room&& room, Reading& reading, std::chrono::milliseconds timeout,
             std::uint64_t& rereads);
   /// Beyond the sequence of every chunk. It never falls, so that places of a scan may be told by their distance from
@@ -135,9 +148,36 @@ class Stripe {
   // Writing.
 
   /// The one way in which anything changes: what decide says of the entry as it stands. Also full (reject), busy.
+  /// Voids the flight of a key whose value changes; a new expiry is no change of the value.
   Code update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, Decide decide) noexcept;
-  /// Removes every entry.
+  /// The same by who holds the key's flight, which is given back whatever comes of it, unless that is busy. Also
+  /// changed, with nothing done: the flight is no longer held.
+  Code update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
+                   Decide decide) noexcept;
+  /// Removes every entry and voids every flight. Locks stay held.
   Code clear(std::chrono::milliseconds timeout) noexcept;
+
+  // Leases.
+
+  enum class Answer : std::uint8_t {
+    granted,
+    held,     ///< by those that holders names
+    full,     ///< there is no line left; holders names all
+    present,  ///< of a flight: there is a value by now
+    busy,     ///< the stripe's lock could not be had
+  };
+  /// Asks for a lease. A flight is not given if the key has a fresh value, unless that is of this version.
+  Answer acquire(const Key& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
+                 std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept;
+  /// Gives a lease another deadline: ok, changed (it is no longer held), busy.
+  Code extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline,
+              std::chrono::milliseconds timeout) noexcept;
+  /// Gives back, with no lock, a lease that is the caller's or whose owner is known to be dead. False if it was no
+  /// longer held.
+  bool give_back(const Lease& lease, std::uint64_t hash) noexcept;
+  /// Gives back what dead owners hold of what stands in the way. How many.
+  std::uint32_t give_back_of_dead(const Holders& holders) noexcept;
+  [[nodiscard]] Leases& leases() noexcept { return leases_; }
 
   /// For diagnosis, the one place that allocates under the lock. Checks every invariant and appends what is wrong, each
   /// fault a sentence that begins with where.
@@ -171,9 +211,9 @@ class Stripe {
   enum class Attempt : std::uint8_t { hit, miss, no_room, changed };
 
   // stripe_read.hpp, stripe_read.cpp
-  template <class Room>
+  template <Age age, class Room>
   Attempt attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const;
-  template <class Room>
+  template <Age age, class Room>
   Code read_again(const Key& key, std::uint64_t now, Room& room, Reading& reading, std::chrono::milliseconds timeout,
                   std::uint64_t& rereads);
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
@@ -187,11 +227,15 @@ class Stripe {
 
   // stripe_update.cpp. Under the lock.
   [[nodiscard]] bool find(const Key& key, Located& found) const noexcept;
+  /// What a decision is shown of a key; found: the entry and its slot, if there is one, expired or not.
+  [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept;
+  Code change(const Key& key, std::uint64_t now, Decide decide, const Lease* lease, bool& voided) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
   /// How many chunks the small log may have before it gives way first.
   [[nodiscard]] std::uint32_t small_share() const noexcept;
   [[nodiscard]] Kind choose_log(const Key& key, const Located& old) noexcept;
+  Code carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
   Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
   void publish(Word& slot, std::uint64_t word) noexcept;
   void remove(const Located& entry) noexcept;
@@ -254,6 +298,7 @@ class Stripe {
   Index index_;
   Log log_;
   Ghost ghost_;
+  Leases leases_;
   std::uint32_t reserve_chunks_;
   bool reject_;
 

@@ -57,11 +57,12 @@ bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now
     base::racy_copy(key.data(), log_.at(at) + head.key_at(), head.key_size);
     const std::uint64_t hash = base::hash(key);
     const std::uint64_t word = log_.slot_word(Index::tag(hash), at);
+    const std::uint64_t fresh_until = log_.fresh_until(at, head);
     // Partner: the release fences in Log::take and Log::append. The bytes were those of this use of the chunk.
     std::atomic_thread_fence(std::memory_order_acquire);
     if (log_.state(chunk) != state) return false;
 
-    if (!head.expired(now) && std::string_view(key).starts_with(prefix)) {
+    if (fresh_until > now && std::string_view(key).starts_with(prefix)) {
       for (bool settled = false; !settled;) {
         const Index::View view = index_.view();
         const bool found = view.find_word(hash, word) != nullptr;

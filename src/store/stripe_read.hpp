@@ -44,7 +44,7 @@ inline std::int64_t Stripe::integer_at(Place place) const noexcept {
   return static_cast<std::int64_t>(value->load(std::memory_order_relaxed));
 }
 
-template <class Room>
+template <Age age, class Room>
 inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const {
   const std::uint64_t tag = Index::tag(key.hash);
   const Index::View view = index_.view();
@@ -62,12 +62,19 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
         if (!unchanged(view, slot, word)) return Attempt::changed;
         continue;
       }
-      if (head.expired(now)) [[unlikely]]
+      reading.expiry = head.expiry;
+      bool gone = head.expired(now);
+      if constexpr (age == Age::stale) reading.timing = {};
+      if (head.timed) [[unlikely]] {
+        reading.timing = log_.read_timing(place, head);
+        reading.expiry = reading.timing.fresh_until(head.expiry);
+        if constexpr (age == Age::fresh) gone |= reading.expiry <= now;
+      }
+      if (gone) [[unlikely]]
         return unchanged(view, slot, word) ? Attempt::miss : Attempt::changed;
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
-      reading.expiry = head.expiry;
       if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
         char* to = room(reading.found);
         if (to == nullptr) return Attempt::no_room;
@@ -86,10 +93,10 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
   return unmoved(view) ? Attempt::miss : Attempt::changed;
 }
 
-template <class Room>
+template <Age age, class Room>
 inline Code Stripe::read(const Key& key, std::uint64_t now, Room&& room, Reading& reading,
                          std::chrono::milliseconds timeout, std::uint64_t& rereads) {
-  switch (attempt(key, now, room, reading)) {
+  switch (attempt<age>(key, now, room, reading)) {
     case Attempt::hit:
       return Code::ok;
     case Attempt::miss:
@@ -99,18 +106,18 @@ inline Code Stripe::read(const Key& key, std::uint64_t now, Room&& room, Reading
     case Attempt::changed:
       break;
   }
-  return read_again(key, now, room, reading, timeout, rereads);
+  return read_again<age>(key, now, room, reading, timeout, rereads);
 }
 
 /// A few more rounds, then the way that always ends: the value's size is learnt under the lock, room for it is got
 /// without, and what was learnt is checked again under it.
-template <class Room>
+template <Age age, class Room>
 [[gnu::noinline]] Code Stripe::read_again(const Key& key, std::uint64_t now, Room& room, Reading& reading,
                                           std::chrono::milliseconds timeout, std::uint64_t& rereads) {
   constexpr unsigned kRounds = 3;
   for (unsigned round = 0; round < kRounds; ++round) {
     ++rereads;
-    const Attempt outcome = attempt(key, now, room, reading);
+    const Attempt outcome = attempt<age>(key, now, room, reading);
     if (outcome == Attempt::hit) return Code::ok;
     if (outcome == Attempt::miss) return Code::not_found;
     if (outcome == Attempt::no_room) return Code::buffer_too_small;
@@ -129,9 +136,9 @@ template <class Room>
       const Guard guard(*this, timeout);
       if (!guard.held()) return Code::not_found;
       if constexpr (std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
-        outcome = attempt(key, now, room, reading);
+        outcome = attempt<age>(key, now, room, reading);
       } else {
-        outcome = attempt(key, now, fitting, reading);
+        outcome = attempt<age>(key, now, fitting, reading);
       }
     }
     if (outcome == Attempt::hit) return Code::ok;

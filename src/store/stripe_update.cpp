@@ -11,7 +11,7 @@ namespace {
 
 EntryHead head_of(const Key& key, const Decision& decision) noexcept {
   return {decision.expiry, decision.format, static_cast<std::uint32_t>(decision.value.size()),
-          static_cast<std::uint16_t>(key.bytes.size())};
+          static_cast<std::uint16_t>(key.bytes.size()), decision.timed};
 }
 
 }  // namespace
@@ -21,17 +21,20 @@ Stripe::Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept
       index_(bytes, g),
       log_(bytes, g),
       ghost_(bytes, g),
+      leases_(bytes, g),
       reserve_chunks_(g.reserve_chunks),
       reject_(g.shape.reject),
       writable_(writable) {}
 
-void Stripe::create(std::uint64_t random) noexcept {
+void Stripe::create(std::uint64_t random, std::uint64_t tokens) noexcept {
   log_.create(random);
+  header_->tokens.store(tokens, std::memory_order_relaxed);
   index_.set_size(index_.least());
 }
 
 void Stripe::adopt() noexcept {
   header_->lock.store(0, std::memory_order_relaxed);
+  leases_.disown();
   recover();
 }
 
@@ -126,13 +129,10 @@ Code Stripe::store(const Key& key, const Located& old, const Decision& decision,
   const std::uint64_t word = log_.append(kind, Index::tag(key.hash), head, [&](Writer& out) {
     out.write_word(head.first_word());
     out.write_word(head.second_word());
-    if (head.is_integer()) {
-      out.write(decision.value.data(), decision.value.size());
-      out.write(key.bytes.data(), key.bytes.size());
-    } else {
-      out.write(key.bytes.data(), key.bytes.size());
-      out.write(decision.value.data(), decision.value.size());
-    }
+    if (head.is_integer()) out.write(decision.value.data(), decision.value.size());
+    if (head.timed) out.write_word(decision.timing.word());
+    out.write(key.bytes.data(), key.bytes.size());
+    if (!head.is_integer()) out.write(decision.value.data(), decision.value.size());
   });
   const unsigned frequency = old.slot == nullptr ? 0 : frequency_of(old.slot->load(std::memory_order_relaxed));
   if (base::broken("forget-before-publish") && old.slot != nullptr) log_.forget(old.place, old.head);
@@ -156,26 +156,60 @@ Code Stripe::store(const Key& key, const Located& old, const Decision& decision,
   return decision.code;
 }
 
-Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, Decide decide) noexcept {
-  Guard guard(*this, timeout);
-  if (!guard.held()) return Code::busy;
+Present Stripe::look(const Key& key, std::uint64_t now, Located& found) const noexcept {
+  Present present;
+  if (!find(key, found)) {
+    found = {};
+    return present;
+  }
+  present.found = log_.fresh_until(found.place, found.head) > now;
+  if (!present.found) return present;
+  present.head = found.head;
+  if (found.head.timed) present.timing = log_.read_timing(found.place, found.head);
+  present.integer = found.head.is_integer() ? integer_at(found.place) : 0;
+  present.version = version_of(found.word, present.integer);
+  return present;
+}
 
+Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, Decide decide) noexcept {
+  bool voided = false;
+  Code code = Code::busy;
+  {
+    Guard guard(*this, timeout);
+    if (!guard.held()) return code;
+    code = change(key, now, decide, nullptr, voided);
+  }
+  if (voided) [[unlikely]]
+    leases_.wake(key.hash, LeaseKind::flight);
+  return code;
+}
+
+Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
+                         Decide decide) noexcept {
+  bool voided = false;
+  Code code = Code::busy;
+  {
+    Guard guard(*this, timeout);
+    if (!guard.held()) return code;
+    if (!leases_.holds(lease)) return Code::changed;
+    if (base::broken("lease-before-value")) leases_.give_back(lease, key.hash);
+    code = change(key, now, decide, &lease, voided);
+    if (code == Code::ok) count(header_->computed);
+    // Behind the value: who finds the lease free finds the value.
+    leases_.give_back(lease, key.hash);
+  }
+  leases_.wake(key.hash, LeaseKind::flight);
+  return code;
+}
+
+Code Stripe::change(const Key& key, std::uint64_t now, Decide decide, const Lease* lease, bool& voided) noexcept {
   // Making room may move or evict this very key. So the entry is looked up, and the decision asked for, again after it;
   // the log stays the one that was chosen, so the room that was made is there the second time.
   Located old;
   Decision decision;
   Kind kind = Kind::free;
   for (;;) {
-    Present present;
-    if (!find(key, old)) {
-      old = {};
-    } else if (!old.head.expired(now)) {
-      present.found = true;
-      present.head = old.head;
-      present.integer = old.head.is_integer() ? integer_at(old.place) : 0;
-      present.version = version_of(old.word, present.integer);
-    }
-    decision = decide(present);
+    decision = decide(look(key, now, old));
     if (decision.action != Decision::Action::store) break;
 
     const EntryHead head = head_of(key, decision);
@@ -188,27 +222,50 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
     if (!make_room(kind, head, now)) return Code::full;
   }
 
+  const bool is_new_value =
+      decision.action != Decision::Action::nothing && decision.action != Decision::Action::change_expiry;
+  const auto void_flights = [&] {
+    // Before the slot changes: a computation that began before this write does not end behind it.
+    if (leases_.any_flight() && lease == nullptr && is_new_value) [[unlikely]]
+      voided = leases_.void_flights(key.hash);
+  };
+  if (!base::broken("void-behind-value")) void_flights();
+  const Code code = carry_out(key, old, decision, kind, now);
+  if (base::broken("void-behind-value")) void_flights();
+  return code;
+}
+
+Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind,
+                       std::uint64_t now) noexcept {
+  const auto change_integer = [&] {
+    auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
+    value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
+  };
+  const auto change_expiry = [&] {
+    if (!base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
+    EntryHead head = old.head;
+    head.expiry = decision.expiry;
+    reinterpret_cast<Word*>(log_.at(old.place))->store(head.first_word(), std::memory_order_release);
+    if (base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
+  };
   switch (decision.action) {
     case Decision::Action::nothing:
-      return decision.code;
+      break;
     case Decision::Action::store:
       return store(key, old, decision, kind, now);
-    case Decision::Action::change_integer: {
-      auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
-      value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
-      return decision.code;
-    }
-    case Decision::Action::change_expiry: {
-      if (!base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
-      EntryHead head = old.head;
-      head.expiry = decision.expiry;
-      reinterpret_cast<Word*>(log_.at(old.place))->store(head.first_word(), std::memory_order_release);
-      if (base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
-      return decision.code;
-    }
+    case Decision::Action::change_integer:
+      change_integer();
+      break;
+    case Decision::Action::change_expiry:
+      change_expiry();
+      break;
+    case Decision::Action::change_both:
+      change_expiry();
+      change_integer();
+      break;
     case Decision::Action::erase:
       if (old.slot != nullptr) remove(old);
-      return decision.code;
+      break;
   }
   return decision.code;
 }
@@ -216,6 +273,8 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
 Code Stripe::clear(std::chrono::milliseconds timeout) noexcept {
   Guard guard(*this, timeout);
   if (!guard.held()) return Code::busy;
+  leases_.recover();
+  leases_.void_all_flights();
   empty();
   return Code::ok;
 }
@@ -240,10 +299,13 @@ void Stripe::recover() noexcept {
   if (!log_.derive() || !index_reaches(buckets - 1)) return reset();
   settle();
   header_->slots_used.store(count_slots(), std::memory_order_relaxed);
+  leases_.recover();
 }
 
 void Stripe::reset() noexcept {
   count(header_->resets);
+  leases_.recover();
+  leases_.void_all_flights();
   empty();
 }
 

@@ -21,6 +21,7 @@ class Stripe::Verifier {
 
   void run() {
     states();
+    leases();
     index();
     for (std::uint32_t bucket = 0; bucket < view_.size(); ++bucket) {
       for (const Word& slot : view_.bucket(bucket).slot) {
@@ -67,6 +68,27 @@ class Stripe::Verifier {
       if (sequence >= stripe_.header_->sequence.load(std::memory_order_relaxed)) {
         fault("sequence", sequence, "has been given but counts as not given");
       }
+    }
+  }
+
+  void leases() {
+    const Leases& leases = stripe_.leases_;
+    std::set<std::uint64_t> tokens, computed;
+    std::uint32_t flights = 0;
+    for (std::uint32_t line = 0; line < leases.size(); ++line) {
+      const std::uint64_t word = leases.word(line);
+      if (!is_held(word)) continue;
+      if (lease_kind_number(word) >= kLeaseKinds) fault("lease", line, "is of no kind");
+      if (token_of(word) > stripe_.header_->tokens.load(std::memory_order_relaxed)) {
+        fault("lease", line, "has a token that was not given");
+      }
+      if (!tokens.insert(token_of(word)).second) fault("lease", line, "has a token that another has too");
+      if (!is_lease(word, LeaseKind::flight)) continue;
+      ++flights;
+      if (!computed.insert(leases.hash(line)).second) fault("lease", line, "computes what another does too");
+    }
+    if (stripe_.header_->flights.load(std::memory_order_relaxed) < flights) {
+      fault("leases", flights, "are flights, and fewer are counted");
     }
   }
 

@@ -119,6 +119,78 @@ TEST_CASE("a stopped process lives, and one with a misleading name as well") {
   CHECK(thread_alive(static_cast<std::uint32_t>(child.pid())));
 }
 
+TEST_CASE("a process is named by its id and its start, a child is another one") {
+  const std::uint64_t mine = own_process();
+  CHECK(mine == own_process());
+  CHECK((mine & ((1u << kProcessIdBits) - 1)) == static_cast<std::uint64_t>(::getpid()));
+  CHECK((mine >> kProcessIdBits) != 0);
+  CHECK(process_alive(mine));
+  Child child([mine] { return own_process() != mine && process_alive(mine) && process_alive(own_process()) ? 0 : 1; });
+  CHECK(child.join() == 0);
+}
+
+TEST_CASE("a process lives until its last thread has ended, reaped or not; who has its id later is another") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const auto name_of = [&](Child& child) {
+    std::uint64_t name = 0;
+    CHECK(::read(ends[0], &name, sizeof name) == sizeof name);
+    CHECK((name & ((1u << kProcessIdBits) - 1)) == static_cast<std::uint64_t>(child.pid()));
+    return name;
+  };
+  const auto tell = [&] {
+    const std::uint64_t name = own_process();
+    return ::write(ends[1], &name, sizeof name) == sizeof name;
+  };
+  Child child([&] {
+    if (!tell()) return 1;
+    for (;;) ::pause();
+  });
+  const std::uint64_t name = name_of(child);
+  CHECK(process_alive(name));
+  CHECK_FALSE(process_alive(name + (std::uint64_t{1} << kProcessIdBits)));  // began later
+  child.signal(SIGSTOP);
+  CHECK(process_alive(name));
+  child.signal(SIGKILL);
+  child.wait_for_end();
+  CHECK_FALSE(process_alive(name));  // a zombie
+  child.join();
+  CHECK_FALSE(process_alive(name));
+
+  Child headless([&] {
+    if (!tell()) return 1;
+    std::thread([] {
+      for (;;) ::pause();
+    }).detach();
+    ::syscall(SYS_exit, 0);  // this thread alone
+    return 2;
+  });
+  const std::uint64_t other = name_of(headless);
+  ::usleep(20'000);  // for the first thread to end, if it has not
+  CHECK(process_alive(other));
+  headless.signal(SIGKILL);
+  headless.wait_for_end();
+  CHECK_FALSE(process_alive(other));
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_CASE("no process has these names, nor the id of another thread") {
+  CHECK_FALSE(process_alive(0));
+  CHECK_FALSE(process_alive((1u << kProcessIdBits) - 1));
+  CHECK_FALSE(process_alive(~std::uint64_t{0}));
+  std::atomic<std::uint32_t> tid{0};
+  std::atomic<bool> end{false};
+  std::thread other([&] {
+    tid = self().tid;
+    while (!end) std::this_thread::yield();
+  });
+  while (tid == 0) std::this_thread::yield();
+  CHECK_FALSE(process_alive(tid));
+  end = true;
+  other.join();
+}
+
 TEST_CASE("no thread has these ids") {
   for (const std::uint32_t tid : {0u, 0x3fffffffu, 0x7fffffffu, 0x80000000u, 0xffffffffu}) {
     CHECK_FALSE(thread_exists(tid));

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/waiting.hpp"
 #include "child.hpp"
 
 using namespace forklore::base;

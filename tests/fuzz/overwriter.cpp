@@ -54,6 +54,7 @@ void Overwriter::add_stripe(std::span<const std::byte> image, std::size_t stripe
   for (const auto column : {g.generations_at, g.used_at, g.first_at, g.live_at, g.next_at}) {
     fields_.push_back({stripe + column, 4, g.chunks, 4});
   }
+  fields_.push_back({stripe + g.leases_at, 8, g.leases * store::kLeaseBytes / 8, 8});
   fields_.push_back({stripe + g.ghost_at, 4, g.ghost_words, 4});
   const std::size_t slots =
       store::index_size_of(load(image, stripe + offsetof(store::StripeHeader, index), 8)) * store::kSlotsPerBucket;

@@ -65,6 +65,7 @@ std::vector<Part> parts_of(const store::Geometry& g) {
     for (const std::uint64_t column : {g.generations_at, g.used_at, g.first_at, g.live_at, g.next_at}) {
       parts.emplace_back(stripe + column, g.chunks * sizeof(store::HalfWord));
     }
+    parts.emplace_back(stripe + g.leases_at, g.leases * store::kLeaseBytes);
     parts.emplace_back(stripe + g.ghost_at, g.ghost_words * sizeof(store::HalfWord));
     parts.emplace_back(stripe + g.buckets_at, g.least_buckets * sizeof(store::Bucket));
     parts.emplace_back(stripe + g.chunks_at, std::size_t{g.chunks} * g.chunk_bytes);

@@ -66,6 +66,7 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
                  {g.first_at, sizeof(HalfWord) * g.chunks},
                  {g.live_at, sizeof(HalfWord) * g.chunks},
                  {g.next_at, sizeof(HalfWord) * g.chunks},
+                 {g.leases_at, kLeaseBytes * g.leases},
                  {g.ghost_at, sizeof(HalfWord) * g.ghost_words},
                  {g.buckets_at, sizeof(Bucket) * g.least_buckets},
                  {g.chunks_at, std::uint64_t{g.chunk_bytes} * g.chunks}};
@@ -76,6 +77,9 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
       end = part.at + part.bytes;
     }
     REQUIRE(end <= g.stripe_bytes);
+    REQUIRE(std::has_single_bit(g.leases));
+    REQUIRE(g.leases >= kMinLeases);
+    REQUIRE(g.leases <= kMaxLeases);
     // The buckets go on in the chunks without a gap, and leave most of them to entries.
     REQUIRE(g.buckets_at + sizeof(Bucket) * g.least_buckets == g.chunks_at);
     REQUIRE(std::has_single_bit(g.least_buckets));

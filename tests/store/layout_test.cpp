@@ -8,7 +8,7 @@ TEST_CASE("what processes share has the sizes that the format says") {
   CHECK(sizeof(Bucket) == 64);
   CHECK(alignof(Bucket) == 64);
   CHECK(sizeof(CounterLine) == 64);
-  CHECK(sizeof(StripeHeader) == 256);
+  CHECK(sizeof(StripeHeader) == 320);
   CHECK(alignof(StripeHeader) == 64);
   CHECK(sizeof(SegmentHeader) <= kHeaderBytes);
   CHECK(kHeaderBytes % kLine == 0);
@@ -19,6 +19,8 @@ TEST_CASE("the lock, what follows from the states, and the counts lie on lines o
   CHECK(offsetof(StripeHeader, lock) / kLine != offsetof(StripeHeader, index) / kLine);
   CHECK(offsetof(StripeHeader, index) / kLine != offsetof(StripeHeader, open) / kLine);
   CHECK(offsetof(StripeHeader, ghost_bytes) / kLine != offsetof(StripeHeader, evictions) / kLine);
+  // Who writes has the lock's line and sees whether anybody computes.
+  CHECK(offsetof(StripeHeader, flights) / kLine == offsetof(StripeHeader, lock) / kLine);
 }
 
 TEST_CASE("an entry costs its header, its slot and at most 7 bytes beside key and value") {
@@ -29,6 +31,8 @@ TEST_CASE("an entry costs its header, its slot and at most 7 bytes beside key an
       REQUIRE(beside >= 24);
       REQUIRE(beside <= 31);
       REQUIRE(head.total() % 8 == 0);
+      const EntryHead timed{.value_size = value, .key_size = key, .timed = true};
+      REQUIRE(timed.total() == head.total() + kTimingBytes);
     }
   }
   CHECK(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
@@ -37,7 +41,8 @@ TEST_CASE("an entry costs its header, its slot and at most 7 bytes beside key an
 }
 
 TEST_CASE("a header survives its two words, each field at its largest") {
-  const EntryHead largest{.expiry = kNever, .format = 0xffff, .value_size = 0xffffffff, .key_size = 0xffff};
+  const EntryHead largest{
+      .expiry = kNever, .format = 0xffff, .value_size = 0x7fffffff, .key_size = 0xffff, .timed = true};
   const EntryHead smallest{.expiry = 0, .format = 0, .value_size = 0, .key_size = 1};
   const EntryHead mixed{.expiry = 0x123456789abc, .format = 0xfeed, .value_size = 0x0badcafe, .key_size = 0x0101};
   for (const EntryHead& head : {largest, smallest, mixed}) {
@@ -46,6 +51,7 @@ TEST_CASE("a header survives its two words, each field at its largest") {
     CHECK(back.format == head.format);
     CHECK(back.value_size == head.value_size);
     CHECK(back.key_size == head.key_size);
+    CHECK(back.timed == head.timed);
     CHECK((head.second_word() >> 48) == 0);  // the spare bytes stay empty
   }
 }
@@ -61,6 +67,39 @@ TEST_CASE("an integer's value lies aligned before its key, any other behind it")
   CHECK(bytes.value_at() == 21);
   CHECK(bytes.unspilled() == 21);
   CHECK(bytes.total() == 32);
+}
+
+TEST_CASE("a timed entry's timing lies aligned before its key, behind an integer's value") {
+  const EntryHead bytes{.value_size = 8, .key_size = 5, .timed = true};
+  CHECK(bytes.timing_at() == 16);
+  CHECK(bytes.key_at() == 24);
+  CHECK(bytes.value_at() == 29);
+  CHECK(bytes.unspilled() == 29);
+  const EntryHead integer{.format = kIntegerFormat, .value_size = 8, .key_size = 5, .timed = true};
+  CHECK(integer.value_at() == 16);
+  CHECK(integer.timing_at() == 24);
+  CHECK(integer.key_at() == 32);
+  CHECK(integer.unspilled() == 37);
+  CHECK(integer.total() == 40);
+}
+
+TEST_CASE("timing survives its word; what never expires is never stale, and no bytes make an entry fresh for longer") {
+  const Timing timing = Timing::unpack(Timing{.stale_for = 0xfffffffe, .cost = 7}.word());
+  CHECK(timing.stale_for == 0xfffffffe);
+  CHECK(timing.cost == 7);
+  CHECK(Timing{.stale_for = 10}.fresh_until(100) == 90);
+  CHECK(Timing{.stale_for = 100}.fresh_until(100) == 0);
+  CHECK(Timing{.stale_for = 0xffffffff}.fresh_until(100) == 0);
+  CHECK(Timing{.stale_for = 10}.fresh_until(kNever) == kNever);
+}
+
+TEST_CASE("a lease's word says who and what") {
+  const std::uint64_t word = pack_lease(0x123456789, LeaseKind::lock);
+  CHECK(token_of(word) == 0x123456789);
+  CHECK(is_lease(word, LeaseKind::lock));
+  CHECK_FALSE(is_lease(word, LeaseKind::flight));
+  CHECK(is_held(word));
+  CHECK_FALSE(is_held(pack_lease(0x123456789, LeaseKind::free)));
 }
 
 TEST_CASE("an entry is expired from its millisecond on, one that never expires is not") {

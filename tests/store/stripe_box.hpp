@@ -36,7 +36,7 @@ class StripeBox {
  public:
   explicit StripeBox(std::uint64_t capacity, bool reject = false)
       : geometry(one_stripe(capacity, reject)), memory(geometry.stripe_bytes), stripe(memory.data(), geometry, true) {
-    stripe.create(0x1234567);
+    stripe.create(0x1234567, 0);
   }
 
   Code set(std::string_view key, std::string_view value, std::uint64_t expiry = store::kNever,
@@ -53,8 +53,8 @@ class StripeBox {
   }
   Code erase(std::string_view key) {
     return decide(key, [](const store::Present& present) {
-      return present.found ? store::Decision{.action = store::Decision::Action::erase}
-                           : store::Decision{.code = Code::not_found};
+      return store::Decision{.action = store::Decision::Action::erase,
+                             .code = present.found ? Code::ok : Code::not_found};
     });
   }
   Code touch(std::string_view key, std::uint64_t expiry) {

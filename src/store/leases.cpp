@@ -1,0 +1,157 @@
+#include "store/leases.hpp"
+
+#include <algorithm>
+#include <climits>
+
+#include "base/test_fault.hpp"
+
+namespace forklore::store {
+namespace {
+
+void count(Word& word) noexcept { word.store(word.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+
+std::uint64_t freed(std::uint64_t word) noexcept { return pack_lease(token_of(word), LeaseKind::free); }
+
+}  // namespace
+
+bool Leases::give_back(const Lease& lease, std::uint64_t hash) noexcept {
+  std::uint64_t word = lease.word;
+  if (!is_held(word) || lease.line >= count_) return false;
+  if (!words_[lease.line].compare_exchange_strong(word, freed(word), std::memory_order_release,
+                                                  std::memory_order_relaxed)) {
+    return false;
+  }
+  move_on(name(hash, static_cast<LeaseKind>(lease_kind_number(lease.word))));
+  return true;
+}
+
+void Leases::wake(std::uint64_t hash, LeaseKind kind) noexcept {
+  const std::uint64_t named = name(hash, kind);
+  base::futex_wake(turn_of(named), kind == LeaseKind::lock ? 1 : INT_MAX, bit_of(named));
+}
+
+void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::chrono::nanoseconds at_most) noexcept {
+  const std::uint64_t named = name(hash, kind);
+  base::futex_wait(turn_of(named), turn, at_most, bit_of(named));
+}
+
+Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept {
+  // Acquire; partner: the release in move_on(). Before the words are looked at.
+  holders.turn = turn_of(name(wish.hash, wish.kind)).load(std::memory_order_acquire);
+  holders.count = 0;
+  std::uint32_t flights = 0;
+  std::uint32_t line = count_;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    // Acquire; partner: the release in give_back(). What its last holder did is done.
+    const std::uint64_t word = words_[i].load(std::memory_order_acquire);
+    if (!is_held(word)) {
+      line = i;
+      continue;
+    }
+    const bool same = hash(i) == wish.hash && is_lease(word, wish.kind);
+    if (deadlines_[i].load(std::memory_order_relaxed) <= now) {
+      if (same || line == count_) {
+        free(i, word);
+        count(header_->overdue);
+        line = i;
+      }
+      continue;
+    }
+    flights += is_lease(word, LeaseKind::flight);
+    if (same) holders.held[holders.count++] = {{i, word}, hash(i), owner(i)};
+  }
+  const auto flights_with = [&](LeaseKind kind) {
+    header_->flights.store(flights + (kind == LeaseKind::flight ? 1 : 0), std::memory_order_relaxed);
+  };
+  if (holders.count >= std::max(wish.limit, 1u)) {
+    flights_with(LeaseKind::free);
+    count(header_->waits);
+    return Grant::held;
+  }
+  if (line == count_) {
+    holders.count = 0;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      if (const std::uint64_t word = this->word(i); is_held(word)) {
+        holders.held[holders.count++] = {{i, word}, hash(i), owner(i)};
+      }
+    }
+    count(header_->no_lease);
+    return Grant::full;
+  }
+  count(header_->tokens);
+  count(wish.kind == LeaseKind::flight ? header_->computations : header_->locked);
+  flights_with(wish.kind);
+  const std::uint64_t word = pack_lease(header_->tokens.load(std::memory_order_relaxed), wish.kind);
+  if (base::broken("lease-before-owner")) words_[line].store(word, std::memory_order_release);
+  hashes_[line].store(wish.hash, std::memory_order_release);
+  owners_[line].store(wish.owner, std::memory_order_release);
+  deadlines_[line].store(wish.deadline, std::memory_order_release);
+  words_[line].store(word, std::memory_order_release);
+  lease = {line, word};
+  return Grant::granted;
+}
+
+bool Leases::extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline) noexcept {
+  if (!holds(lease) || deadlines_[lease.line].load(std::memory_order_relaxed) <= now) return false;
+  deadlines_[lease.line].store(deadline, std::memory_order_release);
+  return true;
+}
+
+bool Leases::void_flights(std::uint64_t hash) noexcept {
+  bool any = false;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const std::uint64_t word = this->word(i);
+    if (!is_lease(word, LeaseKind::flight) || this->hash(i) != hash) continue;
+    free(i, word);
+    count(header_->voided);
+    any = true;
+  }
+  if (any) move_on(name(hash, LeaseKind::flight));
+  return any;
+}
+
+void Leases::void_all_flights() noexcept {
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const std::uint64_t word = this->word(i);
+    if (!is_lease(word, LeaseKind::flight)) continue;
+    free(i, word);
+    count(header_->voided);
+    move_on(name(hash(i), LeaseKind::flight));
+  }
+  header_->flights.store(0, std::memory_order_relaxed);
+}
+
+void Leases::recover() noexcept {
+  std::uint32_t flights = 0;
+  std::uint64_t newest = header_->tokens.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const std::uint64_t word = this->word(i);
+    newest = std::max(newest, token_of(word));
+    if (!is_held(word)) continue;
+    bool sound = lease_kind_number(word) < kLeaseKinds;
+    for (std::uint32_t other = 0; other < i; ++other) {
+      const std::uint64_t before = this->word(other);
+      const bool same_flight = is_lease(word, LeaseKind::flight) && is_lease(before, LeaseKind::flight);
+      if (is_held(before) && token_of(before) == token_of(word)) sound = false;
+      if (same_flight && hash(other) == hash(i)) sound = false;
+    }
+    if (!sound) free(i, word);
+    flights += sound && is_lease(word, LeaseKind::flight);
+  }
+  if (header_->tokens.load(std::memory_order_relaxed) != newest) {
+    header_->tokens.store(newest, std::memory_order_relaxed);
+  }
+  header_->flights.store(flights, std::memory_order_relaxed);
+}
+
+void Leases::disown() noexcept {
+  for (std::uint32_t i = 0; i < count_; ++i) free(i, word(i));
+  header_->flights.store(0, std::memory_order_relaxed);
+}
+
+void Leases::free(std::uint32_t line, std::uint64_t word) noexcept {
+  // A plain store: whoever else would change a held word without the lock stores the same.
+  words_[line].store(freed(word), std::memory_order_release);
+}
+
+}  // namespace forklore::store

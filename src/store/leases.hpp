@@ -1,0 +1,125 @@
+// leases.hpp - A stripe's table of leases: who computes which value, and who holds which lock.
+//
+// A lease is taken under the stripe lock and given back without it. Whoever finds it held looks, outside the lock,
+// whether its owner still lives, and may then give it back in the owner's place: it names the very lease by its token,
+// so what was taken meanwhile is never touched. Nothing is taken from a living owner, but what the owner itself has
+// set a deadline to.
+//
+// Waiting is on a word of the table that a name shares with others of its hash's remainder. It is read before the lease
+// is seen held, and changes after every give-back, so that who sleeps on the value read has missed no change. The wake
+// itself may be lost with a death; who waits looks again after a while.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/hash.hpp"
+#include "base/waiting.hpp"
+#include "store/geometry.hpp"
+#include "store/layout.hpp"
+
+namespace forklore::store {
+
+/// A lease as its holder keeps it: none if word is 0.
+struct Lease {
+  std::uint32_t line = 0;
+  std::uint64_t word = 0;  ///< pack_lease()
+};
+
+/// What somebody wants a lease for.
+struct LeaseWish {
+  LeaseKind kind = LeaseKind::flight;
+  std::uint64_t hash = 0;
+  std::uint32_t limit = 1;          ///< how many may hold one of this name at once
+  std::uint64_t owner = 0;          ///< base::own_process()
+  std::uint64_t deadline = kNever;  ///< ms since birth; from then on others may have it though its owner lives
+};
+
+/// Who is in the way of a wish: those that hold the name, or, where the table is full, all.
+struct Holders {
+  struct Held {
+    Lease lease;
+    std::uint64_t hash;
+    std::uint64_t owner;
+  };
+  std::uint32_t turn = 0;  ///< of the word to wait on, as it was before they were looked at
+  std::uint32_t count = 0;
+  std::array<Held, kMaxLeases> held;
+};
+
+enum class Grant : std::uint8_t { granted, held, full };
+
+class Leases {
+ public:
+  Leases(std::byte* stripe, const Geometry& g) noexcept
+      : header_(reinterpret_cast<StripeHeader*>(stripe)),
+        words_(reinterpret_cast<Word*>(stripe + g.leases_at)),
+        hashes_(words_ + g.leases),
+        owners_(hashes_ + g.leases),
+        deadlines_(owners_ + g.leases),
+        turns_(reinterpret_cast<HalfWord*>(deadlines_ + g.leases)),
+        count_(g.leases) {}
+
+  [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
+  [[nodiscard]] std::uint64_t word(std::uint32_t line) const noexcept {
+    return words_[line].load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t hash(std::uint32_t line) const noexcept {
+    return hashes_[line].load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t owner(std::uint32_t line) const noexcept {
+    return owners_[line].load(std::memory_order_relaxed);
+  }
+
+  // By anybody, with no lock held.
+
+  /// Whether it is still held, and its holder's to use.
+  [[nodiscard]] bool holds(const Lease& lease) const noexcept {
+    return lease.word != 0 && words_[lease.line].load(std::memory_order_acquire) == lease.word;
+  }
+  /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead. wake() is due then.
+  /// Release; partner: the acquire in acquire().
+  bool give_back(const Lease& lease, std::uint64_t hash) noexcept;
+  /// Lets those that wait for a name look again: all that wait for a flight, one that waits for a lock.
+  void wake(std::uint64_t hash, LeaseKind kind) noexcept;
+  /// Sleeps until a lease of the name may have been given back since turn was read, or for at_most.
+  void wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::chrono::nanoseconds at_most) noexcept;
+
+  // Under the lock.
+
+  /// Gives a lease of a name that fewer than limit hold; else says who is in the way. now: ms since birth.
+  [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept;
+  /// Gives it another deadline. False if it is no longer held or its deadline has passed.
+  [[nodiscard]] bool extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline) noexcept;
+  /// Whether anybody may be computing: a write looks no further if not.
+  [[nodiscard]] bool any_flight() const noexcept { return header_->flights.load(std::memory_order_relaxed) != 0; }
+  /// Takes the flights of a name from whoever has them, as its value changes. True if there were any: wake() is due.
+  [[nodiscard]] bool void_flights(std::uint64_t hash) noexcept;
+  /// The flights of all names. Those that wait find out after a while.
+  void void_all_flights() noexcept;
+  /// Makes of any bytes a sound table, in which what is held stays held.
+  void recover() noexcept;
+  /// Frees all. Only when no other process is attached.
+  void disown() noexcept;
+
+ private:
+  static std::uint64_t name(std::uint64_t hash, LeaseKind kind) noexcept {
+    return base::mix(hash + static_cast<std::uint64_t>(kind));
+  }
+  [[nodiscard]] HalfWord& turn_of(std::uint64_t name) const noexcept { return turns_[name & (count_ - 1)]; }
+  static std::uint32_t bit_of(std::uint64_t name) noexcept { return std::uint32_t{1} << (name >> 59); }
+  /// Changes what those sleep on that wait for a name. Release; partner: the acquire in acquire().
+  void move_on(std::uint64_t name) noexcept { turn_of(name).fetch_add(1, std::memory_order_release); }
+  void free(std::uint32_t line, std::uint64_t word) noexcept;
+
+  StripeHeader* header_;
+  Word* words_;
+  Word* hashes_;
+  Word* owners_;
+  Word* deadlines_;
+  HalfWord* turns_;
+  std::uint32_t count_;  // a power of two
+};
+
+}  // namespace forklore::store

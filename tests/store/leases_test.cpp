@@ -1,0 +1,309 @@
+#include "store/leases.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "base/process.hpp"
+#include "child.hpp"
+#include "store/stripe_box.hpp"
+
+using namespace forklore;
+using namespace forklore::store;
+using namespace std::chrono_literals;
+using tests::StripeBox;
+
+namespace {
+
+constexpr std::uint64_t kSmallest = 128 << 10;
+using Answer = Stripe::Answer;
+
+/// A stripe, and leases asked for as this process.
+struct Table : StripeBox {
+  Table() : StripeBox(kSmallest) {}
+  ~Table() { CHECK(verify().empty()); }
+
+  Answer ask(std::string_view name, LeaseKind kind, std::uint32_t limit = 1, std::uint64_t deadline = kNever,
+             std::uint64_t owner = base::own_process(), std::uint64_t version = 0) {
+    const std::uint64_t hash = base::hash(name);
+    return stripe.acquire({name, hash},
+                          {.kind = kind, .hash = hash, .limit = limit, .owner = owner, .deadline = deadline}, version,
+                          now, timeout, lease, holders);
+  }
+  Answer flight(std::string_view key, std::uint64_t version = 0) {
+    return ask(key, LeaseKind::flight, 1, kNever, base::own_process(), version);
+  }
+  Answer lock(std::string_view name, std::uint32_t limit = 1) { return ask(name, LeaseKind::lock, limit); }
+  bool give_back(std::string_view name, const Lease& which) { return stripe.give_back(which, base::hash(name)); }
+  bool holds(const Lease& which) { return stripe.leases().holds(which); }
+  Code put(const Lease& which, std::string_view key, std::string_view value) {
+    return stripe.update_with(which, {key, base::hash(key)}, now, timeout, [&](const Present&) {
+      return Decision{.action = Decision::Action::store, .value = value};
+    });
+  }
+
+  Lease lease;  ///< the last that was given
+  Holders holders;
+};
+
+/// A process that is no more.
+std::uint64_t dead_process() {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  tests::Child child([&] {
+    const std::uint64_t me = base::own_process();
+    return ::write(ends[1], &me, sizeof me) == sizeof me ? 0 : 1;
+  });
+  std::uint64_t name = 0;
+  REQUIRE(::read(ends[0], &name, sizeof name) == sizeof name);
+  child.join();
+  ::close(ends[0]);
+  ::close(ends[1]);
+  return name;
+}
+
+}  // namespace
+
+TEST_CASE("a lease is one caller's until it is given back, and then the next one's, with a larger token") {
+  Table table;
+  REQUIRE(table.lock("a") == Answer::granted);
+  const Lease first = table.lease;
+  CHECK(table.holds(first));
+  REQUIRE(table.lock("a") == Answer::held);
+  REQUIRE(table.holders.count == 1);
+  CHECK(table.holders.held[0].lease.word == first.word);
+  CHECK(table.holders.held[0].owner == base::own_process());
+  CHECK(table.lock("b") == Answer::granted);  // another name
+  CHECK(table.give_back("a", first));
+  CHECK_FALSE(table.holds(first));
+  CHECK_FALSE(table.give_back("a", first));  // only once
+  REQUIRE(table.lock("a") == Answer::granted);
+  CHECK(token_of(table.lease.word) > token_of(first.word));
+  CHECK_FALSE(table.give_back("a", first));  // and not the next one's
+  CHECK(table.holds(table.lease));
+}
+
+TEST_CASE("a flight and a lock of one name are two") {
+  Table table;
+  REQUIRE(table.lock("a") == Answer::granted);
+  const Lease lock = table.lease;
+  REQUIRE(table.flight("a") == Answer::granted);
+  const Lease flight = table.lease;
+  CHECK(table.erase("a") == Code::not_found);
+  CHECK_FALSE(table.holds(flight));
+  CHECK(table.holds(lock));
+  CHECK(table.stripe.clear(table.timeout) == Code::ok);
+  CHECK(table.holds(lock));
+}
+
+TEST_CASE("as many hold a name as its limit says") {
+  Table table;
+  std::vector<Lease> held;
+  for (unsigned i = 0; i < 3; ++i) {
+    REQUIRE(table.lock("a", 3) == Answer::granted);
+    held.push_back(table.lease);
+  }
+  REQUIRE(table.lock("a", 3) == Answer::held);
+  CHECK(table.holders.count == 3);
+  CHECK(table.give_back("a", held[1]));
+  CHECK(table.lock("a", 3) == Answer::granted);
+  CHECK(table.lock("a", 3) == Answer::held);
+}
+
+TEST_CASE("a full table says so and names who has it; a line that comes free is given") {
+  Table table;
+  std::vector<Lease> held;
+  for (std::uint32_t i = 0; i < table.geometry.leases; ++i) {
+    REQUIRE(table.lock("name" + std::to_string(i)) == Answer::granted);
+    held.push_back(table.lease);
+  }
+  REQUIRE(table.lock("one more") == Answer::full);
+  CHECK(table.holders.count == table.geometry.leases);
+  CHECK(table.stripe.give_back_of_dead(table.holders) == 0);
+  CHECK(table.flight("one more") == Answer::full);
+  CHECK(table.give_back("name5", held[5]));
+  CHECK(table.lock("one more") == Answer::granted);
+  CHECK(table.header().no_lease == 2);
+}
+
+TEST_CASE("what dead owners hold is given back for them, and nothing that was taken meanwhile") {
+  Table table;
+  const std::uint64_t dead = dead_process();
+  REQUIRE(table.ask("a", LeaseKind::lock, 1, kNever, dead) == Answer::granted);
+  const Lease old = table.lease;
+  REQUIRE(table.lock("a") == Answer::held);
+  const Holders seen = table.holders;
+  CHECK(table.stripe.give_back_of_dead(seen) == 1);
+  CHECK_FALSE(table.holds(old));
+  REQUIRE(table.lock("a") == Answer::granted);
+  CHECK(table.stripe.give_back_of_dead(seen) == 0);
+  CHECK(table.holds(table.lease));
+  CHECK(table.header().taken_over == 1);
+
+  // A full table of the dead is a free one.
+  for (std::uint32_t i = 1; i < table.geometry.leases; ++i) {
+    REQUIRE(table.ask("name" + std::to_string(i), LeaseKind::flight, 1, kNever, dead) == Answer::granted);
+  }
+  REQUIRE(table.lock("one more") == Answer::full);
+  CHECK(table.stripe.give_back_of_dead(table.holders) == table.geometry.leases - 1);
+  CHECK(table.lock("one more") == Answer::granted);
+}
+
+TEST_CASE("a lock is another's from its deadline on, though its owner lives; before it may be put off") {
+  Table table;
+  REQUIRE(table.ask("a", LeaseKind::lock, 1, table.now + 10) == Answer::granted);
+  const Lease first = table.lease;
+  table.now += 9;
+  CHECK(table.stripe.extend(first, table.now, table.now + 10, table.timeout) == Code::ok);
+  table.now += 9;
+  CHECK(table.lock("a") == Answer::held);
+  table.now += 1;
+  CHECK(table.stripe.extend(first, table.now, table.now + 10, table.timeout) == Code::changed);
+  REQUIRE(table.lock("a") == Answer::granted);
+  CHECK_FALSE(table.holds(first));
+  CHECK_FALSE(table.give_back("a", first));
+  CHECK(table.header().overdue == 1);
+}
+
+TEST_CASE("a flight is not given if there is a value by now, unless it is the one to be renewed") {
+  Table table;
+  REQUIRE(table.set("key", "value", table.now + 100) == Code::ok);
+  CHECK(table.flight("key") == Answer::present);
+  const std::uint64_t version = table.version("key");
+  CHECK(table.flight("key", version + 1) == Answer::present);
+  REQUIRE(table.flight("key", version) == Answer::granted);
+  const Lease lease = table.lease;
+  CHECK(table.put(lease, "key", "new") == Code::ok);
+  CHECK(table.flight("key", version) == Answer::present);
+  CHECK(table.get("key") == "new");
+}
+
+TEST_CASE("a value is stored by who holds the flight, once, and gives it back") {
+  Table table;
+  REQUIRE(table.flight("key") == Answer::granted);
+  const Lease lease = table.lease;
+  CHECK(table.flight("key") == Answer::held);
+  CHECK(table.put(lease, "key", "value") == Code::ok);
+  CHECK_FALSE(table.holds(lease));
+  CHECK(table.get("key") == "value");
+  CHECK(table.put(lease, "key", "again") == Code::changed);
+  CHECK(table.get("key") == "value");
+  CHECK(table.header().computed == 1);
+}
+
+TEST_CASE("whatever changes the value voids the flight, and what changes nothing does not") {
+  const auto flight_after = [](const auto& call) {
+    Table table;
+    REQUIRE(table.set("text", "value", table.now + 100) == Code::ok);
+    REQUIRE(table.set_integer("number", 1) == Code::ok);
+    std::vector<std::pair<std::string, Lease>> leases;
+    for (const std::string key : {"text", "number", "none"}) {
+      REQUIRE(table.flight(key, key == "none" ? 0 : table.version(key)) == Answer::granted);
+      leases.emplace_back(key, table.lease);
+    }
+    call(table);
+    unsigned void_ones = 0;
+    for (const auto& [key, lease] : leases) {
+      if (table.holds(lease)) continue;
+      ++void_ones;
+      const std::optional<std::string> before = table.get(key);
+      CHECK(table.put(lease, key, "late") == Code::changed);
+      CHECK(table.get(key) == before);
+    }
+    CHECK(table.header().voided == void_ones);
+    return void_ones;
+  };
+  CHECK(flight_after([](Table& t) { REQUIRE(t.set("text", "other") == Code::ok); }) == 1);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.set("none", "first") == Code::ok); }) == 1);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.increment("number", 1) == Code::ok); }) == 1);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.erase("text") == Code::ok); }) == 1);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.erase("none") == Code::not_found); }) == 1);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.compare_and_set("text", t.version("text"), "other") == Code::ok); }) ==
+        1);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.stripe.clear(t.timeout) == Code::ok); }) == 3);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.compare_and_set("text", 7, "other") == Code::changed); }) == 0);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.touch("text", t.now + 1000) == Code::ok); }) == 0);
+  CHECK(flight_after([](Table& t) { REQUIRE(t.set("elsewhere", "other") == Code::ok); }) == 0);
+}
+
+TEST_CASE("who waits is woken by what he waits for, and by nothing that was there before") {
+  Table table;
+  REQUIRE(table.lock("a") == Answer::granted);
+  const Lease lease = table.lease;
+  REQUIRE(table.lock("a") == Answer::held);
+  const std::uint32_t turn = table.holders.turn;
+  Leases& leases = table.stripe.leases();
+  const auto begin = std::chrono::steady_clock::now();
+  const auto waited = [&] { return std::chrono::steady_clock::now() - begin; };
+  leases.wait(base::hash("a"), LeaseKind::lock, turn, 20ms);
+  CHECK(waited() >= 19ms);
+  std::thread other([&] {
+    std::this_thread::sleep_for(20ms);
+    table.give_back("a", lease);
+  });
+  leases.wait(base::hash("a"), LeaseKind::lock, turn, 60s);
+  other.join();
+  leases.wait(base::hash("a"), LeaseKind::lock, turn, 60s);  // given back since: no wait at all
+  CHECK(waited() < 30s);
+}
+
+TEST_CASE("a death leaves leases as they were, and their counts right again") {
+  Table table;
+  REQUIRE(table.flight("key") == Answer::granted);
+  const Lease flight = table.lease;
+  REQUIRE(table.lock("a") == Answer::granted);
+  const Lease lock = table.lease;
+  table.header().lock.store(FUTEX_OWNER_DIED);
+  table.header().flights.store(0);
+  table.header().tokens.store(0);
+  REQUIRE(table.set("other", "value") == Code::ok);
+  CHECK(table.holds(flight));
+  CHECK(table.holds(lock));
+  CHECK(table.header().flights == 1);
+  REQUIRE(table.erase("key") == Code::not_found);
+  CHECK_FALSE(table.holds(flight));
+  REQUIRE(table.lock("b") == Answer::granted);
+  CHECK(token_of(table.lease.word) > token_of(lock.word));
+}
+
+TEST_CASE("adopting frees all leases") {
+  Table table;
+  REQUIRE(table.flight("key") == Answer::granted);
+  const Lease flight = table.lease;
+  REQUIRE(table.lock("a") == Answer::granted);
+  const Lease lock = table.lease;
+  table.stripe.adopt();
+  CHECK_FALSE(table.holds(flight));
+  CHECK_FALSE(table.holds(lock));
+  CHECK(table.lock("a") == Answer::granted);
+}
+
+TEST_CASE("threads hold a name one at a time") {
+  Table table;
+  std::atomic<unsigned> inside{0}, most{0}, turns{0};
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Lease lease;
+      Holders holders;
+      const std::uint64_t hash = base::hash("a");
+      const LeaseWish wish{.kind = LeaseKind::lock, .hash = hash, .owner = base::own_process()};
+      for (unsigned n = 0; n < 2000;) {
+        if (table.stripe.acquire({"a", hash}, wish, 0, table.now, 10s, lease, holders) != Answer::granted) {
+          table.stripe.leases().wait(hash, LeaseKind::lock, holders.turn, 25ms);
+          continue;
+        }
+        most = std::max(most.load(), ++inside);
+        --inside;
+        ++turns;
+        ++n;
+        if (!table.stripe.give_back(lease, hash)) break;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(most == 1);
+  CHECK(turns == 8000);
+}
