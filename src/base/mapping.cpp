@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/huge_pages.hpp"
+
 namespace forklore::base {
 namespace {
 
@@ -142,6 +144,9 @@ void File::allocate(std::uint64_t bytes, std::error_code& error) noexcept {
     error = last_error();
     return;
   }
+  // Files of tmpfs answer, and others do not; who may not be sealed says so.
+  const int seals = ::fcntl(descriptor_, F_GET_SEALS);
+  if (seals >= 0 && ::ftruncate(descriptor_, static_cast<::off_t>(bytes)) == 0) take_huge_pages(descriptor_, bytes);
   std::uint64_t piece = kPiece;
   for (std::uint64_t taken = 0; taken < bytes;) {
     const std::uint64_t now = std::min(piece, bytes - taken);
@@ -156,8 +161,6 @@ void File::allocate(std::uint64_t bytes, std::error_code& error) noexcept {
       return;
     }
   }
-  // A file of tmpfs answers as well, but may not be sealed.
-  const int seals = ::fcntl(descriptor_, F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SEAL) != 0) return;
   if (::fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) error = last_error();
 }
@@ -190,11 +193,18 @@ Mapping Mapping::map(const File& file, bool read_only, std::error_code& error) {
     error = std::make_error_code(std::errc::invalid_argument);
     return mapping;
   }
+  const ipc::mode_t mode = read_only ? ipc::read_only : ipc::read_write;
+  void* const room = reserve_aligned(file.size());
   try {
-    ipc::mapped_region mapped(Mappable{file.descriptor()}, read_only ? ipc::read_only : ipc::read_write);
+    ipc::mapped_region mapped = room == nullptr
+                                    ? ipc::mapped_region(Mappable{file.descriptor()}, mode)
+                                    : ipc::mapped_region(Mappable{file.descriptor()}, mode, 0, 0, room, MAP_FIXED);
+    // Later, where not at once: the kernel gathers the memory in huge pages if it is told to.
+    ::madvise(mapped.get_address(), mapped.get_size(), MADV_HUGEPAGE);
     mapping.region_ = std::make_unique<Region>();
     mapping.region_->mapped.swap(mapped);
   } catch (const ipc::interprocess_exception& failure) {
+    if (room != nullptr) ::munmap(room, file.size());
     const int native = failure.get_native_error();
     error = {native != 0 ? native : EINVAL, std::generic_category()};
   }
