@@ -44,6 +44,7 @@ part() {
     note "$name" $((SECONDS - start)) passed
   else
     note "$name" $((SECONDS - start)) FAILED
+    sweep >>"$log"
     printf -- '--- the end of %s\n' "$log"
     tail -n 60 "$log"
     printf -- '---\n'
@@ -68,6 +69,16 @@ run_limited() {
 export ROOT BUILD CLANG
 
 segments() { (cd /dev/shm 2>/dev/null && find . -maxdepth 1 -name 'forklore*' | sort); }
+
+# Removes the segments of C++ and Python tests that were killed, say by ctest's time limit: a failure of its own, and not
+# one of the last part's too. Their names tell their process.
+sweep() {
+  local path pid
+  for path in /dev/shm/forklore-"$(id -u)"-{test,pytest}-*; do
+    pid=${path#*-*test-}
+    if [ -e "$path" ] && [ ! -e "/proc/${pid%%-*}" ]; then rm -f "$path" && echo "removed, of a killed test: $path"; fi
+  done
+}
 
 configure_and_build() {
   cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON
