@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# usage: bench/python/run.sh [--end-to-end] [--seconds S] [--only RIVAL] [--kind KIND] [--out FOLDER] [--local]
+#
+# What a call costs from Python, beside everything else that a worker could call: without Django and through Django's
+# caches[...]. Installs the rivals (Debian's memcached and redis-server, PyPI's clients into .venv) and Forklore, starts
+# the servers on Unix sockets of their own, and measures all in turns. Shows tables, ratios first, and keeps them in
+# build/bench-python as results.json, table.txt, table.md and plot.png. Exit 0 if the bars of what was measured are met.
+#
+#   --end-to-end   instead: requests a second and p99 of a Django site under gunicorn and wrk, a backend at a time
+#   --seconds S    how long to measure (default 120; with --end-to-end, of each turn: 4)
+#   --only RIVAL   may be given again, * stands for anything; a wrong one shows which there are
+#   --kind KIND    of value: str, bytes, int, dict, object, 10k or 100k; may be given again
+#   --rounds N     with --end-to-end: turns of each backend (default 5)
+#   --out FOLDER   where the results are kept
+#   --local        with what is installed; what is not is left out by name
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
+
+case ${1:-} in
+  -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
+esac
+accept_only "--seconds --only --kind --rounds --out" "--local --end-to-end" "$@"
+local=no program=bench.py out=$ROOT/build/bench-python options=()
+for option in "$@"; do
+  case $option in
+    --local) local=yes ;;
+    --end-to-end) program=end_to_end.py out=$ROOT/build/end-to-end ;;
+    *) options+=("$option") ;;
+  esac
+done
+
+say "setting up (logs: build/logs)"
+setup
+HERE=$ROOT/bench/python
+if [ $local = no ]; then
+  # A rival that cannot be had is left out, so each of these may fail.
+  bring() { (need "$@") || say "cannot be installed: $*"; }
+  bring memcached=memcached
+  bring redis-server=redis-server
+  bring libmemcached-dev=libmemcached/memcached.h
+  [ $program = bench.py ] || need wrk=wrk
+  grep -v '^#' "$HERE/requirements.txt" | while read -r package; do
+    quietly "bench-pip-${package%%>*}" "$ROOT/.venv/bin/pip" install "$package" || say "cannot be installed: $package"
+  done
+  quietly bench-forklore "$ROOT/.venv/bin/pip" install "$ROOT" || exit 1
+fi
+exec "$ROOT/.venv/bin/python" -B "$HERE/$program" --out "$out" "${options[@]}"
