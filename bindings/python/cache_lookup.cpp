@@ -1,5 +1,5 @@
 // The reading methods of one key.
-#include "cache_type.hpp"
+#include "cache_calls.hpp"
 #include "errors.hpp"
 
 namespace forklore::python {
@@ -9,13 +9,12 @@ char* room_for_one(void* context, std::size_t, const Found& found) {
   return static_cast<Decoded*>(context)->room(found.size, found.format);
 }
 
-// Reads key into decoded. -1: an exception is set; 0: absent; 1: found.
-int look_up(const Call& call, PyObject* key, Decoded& decoded, Found& found) {
-  Key bytes;
-  if (!bytes.take(key)) return -1;
+}  // namespace
+
+int look_up(const Call& call, NamedKey key, Decoded& decoded, Found& found) {
   const Code code = guarded(
       [&] {
-        return call.cache().get_to(bytes.view(), {&decoded, room_for_one}, found);
+        return call.cache().get_to(key.bytes, {&decoded, room_for_one}, found);
       },
       Code::buffer_too_small);
   if (code == Code::ok) return 1;
@@ -23,23 +22,34 @@ int look_up(const Call& call, PyObject* key, Decoded& decoded, Found& found) {
     PyErr_Clear();  // of a room that a later attempt no longer needed
     return 0;
   }
-  if (PyErr_Occurred() == nullptr) raise_code(code, call, key);
+  if (PyErr_Occurred() == nullptr) raise_code(code, call, key.object);
   return -1;
 }
 
-}  // namespace
+PyObject* read_value(const Call& call, NamedKey key, PyObject* absent) {
+  Decoded decoded;
+  Found found;
+  const int answer = look_up(call, key, decoded, found);
+  if (answer < 0) return nullptr;
+  return answer == 0 ? Py_NewRef(absent) : decoded.decode(call.serializer());
+}
+
+int is_there(const Call& call, NamedKey key) {
+  const Code code = call.cache().contains(key.bytes);
+  if (code == Code::ok) return 1;
+  if (code == Code::not_found) return 0;
+  raise_code(code, call, key.object);
+  return -1;
+}
 
 PyObject* cache_get(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   static constexpr Parameters<2> kParameters{"get", 1, 2, {"key", "default"}};
   std::array<PyObject*, 2> values{nullptr, Py_None};
   if (!kParameters.bind(given, count, keywords, values)) return nullptr;
   const Call call(self);
-  if (!call) return nullptr;
-  Decoded decoded;
-  Found found;
-  const int answer = look_up(call, values[0], decoded, found);
-  if (answer < 0) return nullptr;
-  return answer == 0 ? Py_NewRef(values[1]) : decoded.decode(call.serializer());
+  Key key;
+  if (!call || !key.take(values[0])) return nullptr;
+  return read_value(call, {key.view(), values[0]}, values[1]);
 }
 
 PyObject* cache_gets(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
@@ -47,10 +57,11 @@ PyObject* cache_gets(PyObject* self, PyObject* const* given, Py_ssize_t count, P
   std::array<PyObject*, 2> values{nullptr, Py_None};
   if (!kParameters.bind(given, count, keywords, values)) return nullptr;
   const Call call(self);
-  if (!call) return nullptr;
+  Key key;
+  if (!call || !key.take(values[0])) return nullptr;
   Decoded decoded;
   Found found;
-  const int answer = look_up(call, values[0], decoded, found);
+  const int answer = look_up(call, {key.view(), values[0]}, decoded, found);
   if (answer < 0) return nullptr;
   if (answer == 0) return PyTuple_Pack(2, values[1], Py_None);
   Reference value(decoded.decode(call.serializer()));
@@ -74,11 +85,7 @@ int cache_contains(PyObject* self, PyObject* key) {
   const Call call(self);
   Key bytes;
   if (!call || !bytes.take(key)) return -1;
-  const Code code = call.cache().contains(bytes.view());
-  if (code == Code::ok) return 1;
-  if (code == Code::not_found) return 0;
-  raise_code(code, call, key);
-  return -1;
+  return is_there(call, {bytes.view(), key});
 }
 
 }  // namespace forklore::python

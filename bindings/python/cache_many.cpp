@@ -2,7 +2,7 @@
 #include <memory>
 #include <vector>
 
-#include "cache_type.hpp"
+#include "cache_calls.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
 
@@ -21,11 +21,7 @@ class Keys {
     return objects_ && take_all();
   }
 
-  [[nodiscard]] std::size_t size() const { return views_.size(); }
-  [[nodiscard]] PyObject* object(std::size_t i) const {
-    return PyTuple_GET_ITEM(objects_.get(), static_cast<Py_ssize_t>(i));
-  }
-  [[nodiscard]] const std::vector<std::string_view>& views() const { return views_; }
+  [[nodiscard]] NamedKeys named() const { return {views_, objects_.get()}; }
 
  private:
   bool take_all() {
@@ -33,7 +29,7 @@ class Keys {
     keys_ = std::make_unique<Key[]>(count);
     views_.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-      if (!keys_[i].take(object(i))) return false;
+      if (!keys_[i].take(PyTuple_GET_ITEM(objects_.get(), static_cast<Py_ssize_t>(i)))) return false;
       views_[i] = keys_[i].view();
     }
     return true;
@@ -49,7 +45,7 @@ char* room_for_each(void* context, std::size_t index, const Found& found) {
 }
 
 // The first of these codes that says more than "no" to one key: raised for that key. False if none does.
-bool raise_any(const std::vector<Code>& codes, const Call& call, const Keys& keys) {
+bool raise_any(const std::vector<Code>& codes, const Call& call, const NamedKeys& keys) {
   for (std::size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] == Code::ok || codes[i] == Code::not_found) continue;
     if (PyErr_Occurred() == nullptr) raise_code(codes[i], call, keys.object(i));
@@ -62,11 +58,32 @@ PyObject* get_many(PyObject* self, PyObject* iterable) {
   Keys keys;
   if (!keys.take(iterable)) return nullptr;
   const Call call(self);
-  if (!call) return nullptr;
+  return call ? read_many(call, keys.named()) : nullptr;
+}
+
+PyObject* set_many(PyObject* self, PyObject* mapping, Ttl ttl) {
+  Reference names(run_python([&] { return PyMapping_Keys(mapping); }));
+  Reference values(names ? run_python([&] { return PyMapping_Values(mapping); }) : nullptr);
+  Keys keys;
+  if (!values || !keys.take(names.get())) return nullptr;
+  const Call call(self);
+  return call ? store_many(call, keys.named(), values.get(), ttl) : nullptr;
+}
+
+PyObject* delete_many(PyObject* self, PyObject* iterable) {
+  Keys keys;
+  if (!keys.take(iterable)) return nullptr;
+  const Call call(self);
+  return call ? remove_many(call, keys.named()) : nullptr;
+}
+
+}  // namespace
+
+PyObject* read_many(const Call& call, const NamedKeys& keys) {
   std::vector<Decoded> decoded(keys.size());
   std::vector<Found> found(keys.size());
   std::vector<Code> codes(keys.size(), Code::not_found);
-  call.cache().get_many_to(keys.views(), {&decoded, room_for_each}, found, codes);
+  call.cache().get_many_to(keys.bytes, {&decoded, room_for_each}, found, codes);
   if (raise_any(codes, call, keys)) return nullptr;
   PyErr_Clear();  // of a room that a later attempt no longer needed
   Reference values(PyDict_New());
@@ -79,28 +96,22 @@ PyObject* get_many(PyObject* self, PyObject* iterable) {
   return values.release();
 }
 
-PyObject* set_many(PyObject* self, PyObject* mapping, Ttl ttl) {
-  Reference names(run_python([&] { return PyMapping_Keys(mapping); }));
-  Reference objects(names ? run_python([&] { return PyMapping_Values(mapping); }) : nullptr);
-  Keys keys;
-  if (!objects || !keys.take(names.get())) return nullptr;
-  const Call call(self);
-  if (!call) return nullptr;
+PyObject* store_many(const Call& call, const NamedKeys& keys, PyObject* values, Ttl ttl) {
   const std::size_t count = keys.size();
-  if (static_cast<std::size_t>(PyList_GET_SIZE(objects.get())) != count) {
+  if (static_cast<std::size_t>(PyList_GET_SIZE(values)) != count) {
     PyErr_SetString(PyExc_RuntimeError, "the mapping changed while it was read");
     return nullptr;
   }
-  const auto encoded = std::make_unique<Encoded[]>(count);
+  std::vector<Encoded> encoded(count);
   std::vector<std::string_view> views(count);
   std::vector<std::uint16_t> formats(count);
   std::vector<Code> codes(count, Code::busy);
   for (std::size_t i = 0; i < count; ++i) {
-    if (!encoded[i].take(PyList_GET_ITEM(objects.get(), static_cast<Py_ssize_t>(i)), call.serializer())) return nullptr;
+    if (!encoded[i].take(PyList_GET_ITEM(values, static_cast<Py_ssize_t>(i)), call.serializer())) return nullptr;
     views[i] = encoded[i].view();
     formats[i] = encoded[i].format();
   }
-  call.cache().set_many(keys.views(), views, ttl, formats, codes);
+  call.cache().set_many(keys.bytes, views, ttl, formats, codes);
   Reference failed(PyList_New(0));
   for (std::size_t i = 0; failed && i < count; ++i) {
     if (codes[i] == Code::read_only) return raise_code(codes[i], call, keys.object(i));
@@ -109,17 +120,11 @@ PyObject* set_many(PyObject* self, PyObject* mapping, Ttl ttl) {
   return failed.release();
 }
 
-PyObject* delete_many(PyObject* self, PyObject* iterable) {
-  Keys keys;
-  if (!keys.take(iterable)) return nullptr;
-  const Call call(self);
-  if (!call) return nullptr;
+PyObject* remove_many(const Call& call, const NamedKeys& keys) {
   std::vector<Code> codes(keys.size(), Code::busy);
-  const std::size_t erased = call.cache().erase_many(keys.views(), codes);
+  const std::size_t erased = call.cache().erase_many(keys.bytes, codes);
   return raise_any(codes, call, keys) ? nullptr : PyLong_FromSize_t(erased);
 }
-
-}  // namespace
 
 PyObject* cache_get_many(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   static constexpr Parameters<1> kParameters{"get_many", 1, 1, {"keys"}};

@@ -1,35 +1,25 @@
 // The writing methods of one key. Values are serialized before the call, so no lock is held meanwhile.
 #include <limits>
 
-#include "cache_type.hpp"
+#include "cache_calls.hpp"
 #include "errors.hpp"
 
 namespace forklore::python {
 namespace {
 
-enum class Store { set, add, replace };
+constexpr const char* kNames[] = {"set", "add", "replace"};
 
 // (key, value, ttl) of the three methods; the answer is left to the caller. buffer_too_small: an exception is set.
 template <Store kStore>
 Code store(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
-  static constexpr const char* kNames[] = {"set", "add", "replace"};
   static constexpr Parameters<3> kParameters{kNames[static_cast<int>(kStore)], 2, 3, {"key", "value", "ttl"}};
   std::array<PyObject*, 3> values{};
   Ttl ttl{};
   if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[2], ttl)) return Code::buffer_too_small;
   const Call call(self);
   Key key;
-  Encoded value;
-  if (!call || !key.take(values[0]) || !value.take(values[1], call.serializer())) return Code::buffer_too_small;
-  Cache& cache = call.cache();
-  Code code;
-  if constexpr (kStore == Store::set) code = cache.set(key.view(), value.view(), ttl, value.format());
-  if constexpr (kStore == Store::add) code = cache.add(key.view(), value.view(), ttl, value.format());
-  if constexpr (kStore == Store::replace) code = cache.replace(key.view(), value.view(), ttl, value.format());
-  constexpr Code kNo = kStore == Store::add ? Code::exists : kStore == Store::replace ? Code::not_found : Code::ok;
-  if (code == Code::ok || code == kNo) return code;
-  raise_code(code, call, values[0], value.view().size());
-  return Code::buffer_too_small;
+  if (!call || !key.take(values[0])) return Code::buffer_too_small;
+  return store_value(call, kStore, {key.view(), values[0]}, values[1], ttl);
 }
 
 PyObject* truth(Code code) {
@@ -58,13 +48,51 @@ PyObject* count(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObj
   const Call call(self);
   Key key;
   if (!call || !key.take(values[0])) return nullptr;
-  std::int64_t now = 0;
-  const Code code = call.cache().increment(key.view(), delta, now, initial, ttl);
-  if (code == Code::ok) return PyLong_FromLongLong(now);
-  return code == Code::overflow ? overflow() : raise_code(code, call, values[0]);
+  return add_number(call, {key.view(), values[0]}, delta, initial, ttl);
 }
 
 }  // namespace
+
+Code store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl ttl) {
+  Encoded encoded;
+  if (!encoded.take(value, call.serializer())) return Code::buffer_too_small;
+  Cache& cache = call.cache();
+  Code code{};
+  Code no = Code::ok;
+  switch (how) {
+    case Store::set:
+      code = cache.set(key.bytes, encoded.view(), ttl, encoded.format());
+      break;
+    case Store::add:
+      code = cache.add(key.bytes, encoded.view(), ttl, encoded.format());
+      no = Code::exists;
+      break;
+    case Store::replace:
+      code = cache.replace(key.bytes, encoded.view(), ttl, encoded.format());
+      no = Code::not_found;
+      break;
+  }
+  if (code == Code::ok || code == no) return code;
+  raise_code(code, call, key.object, encoded.view().size());
+  return Code::buffer_too_small;
+}
+
+PyObject* touch_key(const Call& call, NamedKey key, Ttl ttl) {
+  const Code code = call.cache().touch(key.bytes, ttl);
+  return code == Code::ok || code == Code::not_found ? truth(code) : raise_code(code, call, key.object);
+}
+
+PyObject* delete_key(const Call& call, NamedKey key) {
+  const Code code = call.cache().erase(key.bytes);
+  return code == Code::ok || code == Code::not_found ? truth(code) : raise_code(code, call, key.object);
+}
+
+PyObject* add_number(const Call& call, NamedKey key, std::int64_t delta, std::optional<std::int64_t> initial, Ttl ttl) {
+  std::int64_t now = 0;
+  const Code code = call.cache().increment(key.bytes, delta, now, initial, ttl);
+  if (code == Code::ok) return PyLong_FromLongLong(now);
+  return code == Code::overflow ? overflow() : raise_code(code, call, key.object);
+}
 
 PyObject* cache_set(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   if (store<Store::set>(self, given, count, keywords) == Code::buffer_too_small) return nullptr;
@@ -87,8 +115,7 @@ PyObject* cache_touch(PyObject* self, PyObject* const* given, Py_ssize_t count, 
   const Call call(self);
   Key key;
   if (!call || !key.take(values[0])) return nullptr;
-  const Code code = call.cache().touch(key.view(), ttl);
-  return code == Code::ok || code == Code::not_found ? truth(code) : raise_code(code, call, values[0]);
+  return touch_key(call, {key.view(), values[0]}, ttl);
 }
 
 PyObject* cache_cas(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
@@ -127,8 +154,7 @@ PyObject* cache_delete(PyObject* self, PyObject* const* given, Py_ssize_t number
   const Call call(self);
   Key key;
   if (!call || !key.take(values[0])) return nullptr;
-  const Code code = call.cache().erase(key.view());
-  return code == Code::ok || code == Code::not_found ? truth(code) : raise_code(code, call, values[0]);
+  return delete_key(call, {key.view(), values[0]});
 }
 
 }  // namespace forklore::python

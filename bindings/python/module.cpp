@@ -1,10 +1,11 @@
-// module.cpp - forklore._core: everything of the Python package that is not Django.
+// module.cpp - forklore._core: everything native of the Python package.
 #include <pybind11/pybind11.h>
 
 #include <string>
 
 #include "arguments.hpp"
 #include "cache_type.hpp"
+#include "django_calls.hpp"
 #include "docstrings.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
@@ -86,7 +87,9 @@ void fill(py::module_& module) {
   install_hooks();
   add_default(module);
   module.attr("__version__") = FORKLORE_VERSION;
-  if (!make_errors(module.ptr()) || !make_cache_type(module.ptr())) throw py::error_already_set();
+  if (!make_errors(module.ptr()) || !make_cache_type(module.ptr()) || !make_django_type(module.ptr())) {
+    throw py::error_already_set();
+  }
   module.def("remove", &remove, py::arg("name"), py::kw_only(), py::arg("place") = "shm", docs::kRemove);
   module.def("segments", &list_segments, docs::kSegments);
   add_function(module, reopen_method);

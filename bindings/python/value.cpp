@@ -66,8 +66,14 @@ bool load_calls(Serializer serializer) {
   return true;
 }
 
+// Whether no byte has its high bit set.
 bool is_ascii(const char* data, std::size_t size) {
   std::uint64_t high = 0;
+  for (constexpr std::size_t kStep = 64; size >= kStep; size -= kStep, data += kStep) {
+    std::uint64_t words[kStep / 8];  // together, which the compiler makes vectors of
+    std::memcpy(words, data, kStep);
+    for (const std::uint64_t word : words) high |= word;
+  }
   for (; size >= 8; size -= 8, data += 8) {
     std::uint64_t word;
     std::memcpy(&word, data, 8);

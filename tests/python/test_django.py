@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import logging
 import pickle
+import sys
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -371,6 +374,153 @@ def test_key_function_and_overrides(name: str) -> None:
         assert "late-k" in backend.handle
 
 
+class Shouting(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
+
+
+KEYS = ["k", "", "a:b", "x" * 245, "x" * 246, "x" * 247, "!~", "1234567 ", "é", "世界", "\udc80", " ", "\x7f", "\0",
+        "tab\tand more of it", "sixteen letters:\x7f", 0, -7, 2**63 - 1, 2**63, -(2**63), True, None, 1.5, b"bytes",
+        ("a", 1), Shouting("loud"), mark_safe("safe")]  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", ["", "p", "pre fix", "é", "x" * 190, "x" * 230])
+@pytest.mark.parametrize("version", [None, 1, 0, 12, -1, 2**63, True, "v2", "two words"])
+@pytest.mark.filterwarnings("ignore::django.core.cache.CacheKeyWarning")
+def test_keys_are_those_of_make_key(name: str, prefix: str, version: object) -> None:
+    with configured(name, params={"KEY_PREFIX": prefix}):
+        for own_version in (1, 7, "v1"):
+            cache = caches["default"]
+            cache.version = own_version
+            names = [cache.make_key(key, version) for key in KEYS]
+            for key, made in zip(KEYS, names, strict=True):
+                cache.clear()
+                cache.set(key, "one", version=version)
+                assert cache.handle.get(made) == "one"
+                assert sum(1 for _ in cache.handle.keys()) == 1
+                assert cache.get(key, version=version) == "one"
+                assert cache.has_key(key, version)
+                assert not cache.add(key, "other", version=version)
+                assert cache.touch(key, 60, version=version)
+                assert cache.delete(key, version)
+                cache.set(key, 1, version=version)
+                assert cache.incr(key, 1, version) == 2
+            assert cache.set_many(dict.fromkeys(KEYS, "many"), version=version) == []
+            assert {cache.handle.get(made) for made in names} == {"many"}
+            assert cache.get_many(KEYS, version) == dict.fromkeys(KEYS, "many")
+            cache.delete_many(KEYS, version)
+            assert list(cache.handle.keys()) == []
+
+
+def test_keys_that_are_one_key_are_found_under_each(cache: Any) -> None:
+    cache.set("1", "v")
+    assert cache.get_many([1, "1", "2"]) == {1: "v", "1": "v"}
+
+
+def test_the_prefix_the_version_and_the_timeout_may_change(backend: ForkloreCache) -> None:
+    backend.set("k", "old")
+    backend.key_prefix = "new"
+    assert backend.get("k") is None
+    backend.set("k", "prefixed")
+    backend.version = 2
+    assert backend.get("k") is None
+    assert backend.get("k", version=1) == "prefixed"
+    backend.default_timeout = None
+    backend.set("k", "for ever")
+    assert backend.handle.ttl("new:2:k") is None
+    backend.key_prefix, backend.version = "", 1
+    assert backend.get("k") == "old"
+
+
+def test_what_makes_and_checks_keys_may_be_patched(backend: ForkloreCache) -> None:
+    def mine(self_or_key: object, key: object = None, version: object = None) -> str:
+        return "mine"
+
+    def refuse(*_: object) -> None:
+        raise ValueError("refused")
+
+    backend.set("k", "usual")
+    for owner in (backend, ForkloreCache, BaseCache):
+        backend.handle.delete("mine")
+        with mock.patch.object(owner, "make_key", mine):
+            assert backend.get("k") is None
+            backend.set("k", "patched")
+            assert backend.handle.get("mine") == "patched"
+            assert backend.get_many(["k"]) == {"k": "patched"}
+        assert backend.get("k") == "usual"
+        with mock.patch.object(owner, "validate_key", refuse), pytest.raises(ValueError, match="refused"):
+            backend.get("k")
+        assert backend.get("k") == "usual"
+        with mock.patch.object(owner, "make_and_validate_key", mine):
+            assert backend.get("k") == "patched"
+        assert backend.get("k") == "usual"
+    usual = backend.key_func
+    backend.key_func = lambda key, *_: "mine"
+    assert backend.get("k") == "patched"
+    backend.key_func = usual
+    assert backend.get("k") == "usual"
+
+
+def test_a_key_function_may_use_the_cache(backend: ForkloreCache) -> None:
+    def counted(key: object, prefix: str, version: int) -> str:
+        with mock.patch.object(backend, "key_func", usual):
+            return f"{backend.get_or_set('generation', 1)}-{key}"
+
+    usual = backend.key_func
+    backend.key_func = counted
+    backend.set("k", 1)
+    assert set(backend.handle.keys()) == {":1:generation", "1-k"}
+
+
+def test_a_class_may_choose_its_handle(name: str, backend: ForkloreCache) -> None:
+    tenants = {tenant: forklore.Cache(f"{name}-{tenant}", "1MB") for tenant in "ab"}
+    try:
+
+        class Tenants(ForkloreCache):
+            tenant = "a"
+
+            @property
+            def handle(self) -> forklore.Cache:
+                return tenants[self.tenant]
+
+        cache = Tenants(name, {})
+        cache.set("k", "of a")
+        Tenants.tenant = "b"
+        assert cache.get("k") is None
+        cache.set("k", "of b")
+        Tenants.tenant = "a"
+        assert cache.get("k") == "of a"
+        assert backend.get("k") is None
+    finally:
+        for tenant in tenants.values():
+            forklore.remove(tenant.name)
+
+
+def test_a_copy_is_a_backend_too(backend: ForkloreCache) -> None:
+    backend.set("k", 1)
+    other = copy.copy(backend)
+    other.key_prefix = "other"
+    assert other.get("k") is None
+    assert backend.get("k") == 1
+
+
+def test_backends_come_and_go(name: str, backend: ForkloreCache) -> None:
+    """Each gives its handle back."""
+    handle = forklore.Cache(name)
+    held = sys.getrefcount(handle)
+    for _ in range(10):
+        one = ForkloreCache(name, {})
+        vars(one)["handle"] = handle  # as cached_property does
+        one.set("k", 1)
+        gone = weakref.ref(one)
+        del one
+    assert gone() is None
+    now = sys.getrefcount(handle)
+    assert now == held
+
+
 def test_a_key_that_is_too_long(cache: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CacheKeyWarning)
@@ -418,12 +568,7 @@ def test_unpicklable(cache: Any, backend: ForkloreCache, caplog: pytest.LogCaptu
 
 
 def test_busy_is_raised(cache: Any, backend: ForkloreCache) -> None:
-    class Locked:
-        def set(self, *_: object) -> None:
-            raise forklore.Busy
-
-    backend.__dict__["handle"] = Locked()
-    with pytest.raises(forklore.Busy):
+    with mock.patch.object(backend, "_set", side_effect=forklore.Busy), pytest.raises(forklore.Busy):
         cache.set("k", 1)
 
 

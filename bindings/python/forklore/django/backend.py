@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped"
-"""The backend class. Plain Python methods, which Django inspects and tests patch, over native calls."""
+"""The backend class. Plain Python methods, which Django inspects and tests patch, over the native half's calls."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from django.core.cache.backends.base import (
-    DEFAULT_TIMEOUT,
-    MEMCACHE_MAX_KEY_LENGTH,
-    BaseCache,
-    default_key_func,
-)
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.utils.functional import cached_property
 
 import forklore
+from forklore import _core
 
 from .handles import Shared, arguments_of, shared_handle
 
@@ -24,8 +20,11 @@ logger = logging.getLogger("forklore.django")
 # What can be wrong with one value. Busy is not among them: it is raised by whatever meets it.
 _REFUSED = (forklore.TooLarge, forklore.Full, forklore.SerializerError)
 
+# What makes and checks keys. While a backend has none of these otherwise, its native half makes them.
+_KEY_METHODS = {name: getattr(BaseCache, name) for name in ("make_key", "validate_key", "make_and_validate_key")}
 
-class ForkloreCache(BaseCache):
+
+class ForkloreCache(_core.DjangoCalls, BaseCache):
     """One cache for all workers of a site on one host.
 
     LOCATION is the name of the segment. OPTIONS: CAPACITY MAX_VALUE STRIPES PLACE PATH WHEN_FULL LOCK_TIMEOUT MODE
@@ -52,8 +51,6 @@ class ForkloreCache(BaseCache):
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self._arguments = arguments_of(location, params)
-        cls = type(self)
-        self._usual_keys = cls.make_key is BaseCache.make_key and cls.validate_key is BaseCache.validate_key
 
     @cached_property
     def _shared(self) -> Shared:
@@ -70,82 +67,86 @@ class ForkloreCache(BaseCache):
         """How many values this process could not store since it opened the cache."""
         return self._shared.failed_sets
 
-    def make_and_validate_key(self, key: Any, version: int | None = None) -> str:
-        if self.key_func is not default_key_func or not self._usual_keys:
-            return super().make_and_validate_key(key, version=version)
-        key = f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
-        # All that validate_key warns about is among these; what else is among them it lets pass.
-        if len(key) > MEMCACHE_MAX_KEY_LENGTH or not key.isprintable() or " " in key:
-            self.validate_key(key)
-        return key
+    def _usual_keys(self) -> tuple[str, str] | None:
+        """What every key begins with, and what those of the backend's own version begin with: for the native half. None
+        if keys are made or checked in any way that is not Django's default."""
+        cls = type(self)
+        if (
+            self.key_func is not default_key_func
+            or cls.handle is not ForkloreCache.handle
+            or any(name in vars(self) or getattr(cls, name) is not usual for name, usual in _KEY_METHODS.items())
+        ):
+            return None
+        prefix = f"{self.key_prefix}:"
+        head = f"{prefix}{self.version}:"
+        # What Django would warn of, it warns of at each key.
+        return (prefix, head) if head.isascii() and head.isprintable() and " " not in head else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__  # what the native half knows, a copy finds out again
 
     def _ttl(self, timeout: Any) -> Any:
         return self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        return self.handle.get(self.make_and_validate_key(key, version), default)
+        return self._get(key, default, version)
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
-        key = self.make_and_validate_key(key, version)
         try:
-            self.handle.set(key, value, self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout)
+            self._set(key, value, self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout, version)
         except _REFUSED as error:
-            self.handle.delete(key)
-            self._report(key, error)
+            self._delete(key, version)
+            self._report(key, version, error)
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        key = self.make_and_validate_key(key, version)
         try:
-            return self.handle.add(key, value, self._ttl(timeout))
+            return self._add(key, value, self._ttl(timeout), version)
         except _REFUSED as error:
-            self._report(key, error)
+            self._report(key, version, error)
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
             raise
 
-    def _report(self, key: str, error: Exception) -> None:
+    def _report(self, key: Any, version: int | None, error: Exception) -> None:
         self._shared.count_failed_set()
-        logger.warning("Not stored: %r: %s", key, error)
+        logger.warning("Not stored: %r: %s", self.make_key(key, version), error)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return self.handle.touch(self.make_and_validate_key(key, version), self._ttl(timeout))
+        return self._touch(key, self._ttl(timeout), version)
 
     def delete(self, key: Any, version: int | None = None) -> bool:
-        return self.handle.delete(self.make_and_validate_key(key, version))
+        return self._delete(key, version)
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
-        return self.make_and_validate_key(key, version) in self.handle
+        return self._has_key(key, version)
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        names = {self.make_and_validate_key(key, version): key for key in keys}
-        return {names[name]: value for name, value in self.handle.get_many(names).items()}
+        return self._get_many(keys, version)
 
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
-        names = {self.make_and_validate_key(key, version): key for key in data}
-        values = {name: data[key] for name, key in names.items()}
         ttl = self._ttl(timeout)
         try:
-            failed = self.handle.set_many(values, ttl)
+            failed = self._set_many(data, ttl, version)
         except forklore.SerializerError:
-            failed = list(values)  # none has been stored
+            failed = list(data)  # none has been stored
         # Each by itself, which says why.
-        failed = [name for name in failed if not self._set_one(name, values[name], ttl)]
+        failed = [key for key in failed if not self._set_one(key, data[key], ttl, version)]
         if failed:
-            self.handle.delete_many(failed)
-        return [names[name] for name in failed]
+            self._delete_many(failed, version)
+        return failed
 
-    def _set_one(self, name: str, value: Any, ttl: Any) -> bool:
+    def _set_one(self, key: Any, value: Any, ttl: Any, version: int | None) -> bool:
         try:
-            self.handle.set(name, value, ttl)
+            self._set(key, value, ttl, version)
         except _REFUSED as error:
-            self._report(name, error)
+            self._report(key, version, error)
             return False
         return True
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self.handle.delete_many([self.make_and_validate_key(key, version) for key in keys])
+        self._delete_many(keys, version)
 
     def get_or_set(
         self,
@@ -168,7 +169,7 @@ class ForkloreCache(BaseCache):
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         try:
-            return self.handle.incr(self.make_and_validate_key(key, version), delta)
+            return self._incr(key, delta, version)
         except KeyError:
             raise ValueError(f"Key '{key}' not found") from None
 

@@ -1,0 +1,57 @@
+// cache_calls.hpp - Calls on keys whose bytes are known, for the methods of forklore.Cache and of the Django backend.
+#pragma once
+
+#include <Python.h>
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "cache_type.hpp"
+
+namespace forklore::python {
+
+/// A key's bytes, and the object that errors and answers call it by. Borrowed.
+struct NamedKey {
+  std::string_view bytes;
+  PyObject* object;
+};
+
+// cache_lookup.cpp
+/// Reads the value into decoded. -1: an exception is set; 0: absent; 1: found.
+int look_up(const Call& call, NamedKey key, Decoded& decoded, Found& found);
+/// The value as a new reference, absent's if there is none, nullptr with an exception set.
+PyObject* read_value(const Call& call, NamedKey key, PyObject* absent);
+/// 1 or 0, or -1 with an exception set.
+int is_there(const Call& call, NamedKey key);
+
+// cache_store.cpp
+enum class Store { set, add, replace };
+/// ok, or what says no (exists of add, not_found of replace), or buffer_too_small with an exception set. May run Python
+/// code, and so may invalidate what is not held.
+Code store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl ttl);
+/// True or False as a new reference, nullptr with an exception set.
+PyObject* touch_key(const Call& call, NamedKey key, Ttl ttl);
+PyObject* delete_key(const Call& call, NamedKey key);
+/// The sum, nullptr with an exception set. delta and initial as in Cache::increment.
+PyObject* add_number(const Call& call, NamedKey key, std::int64_t delta, std::optional<std::int64_t> initial, Ttl ttl);
+
+// cache_many.cpp
+/// Many keys: their bytes, and the tuple or list that has their objects.
+struct NamedKeys {
+  const std::vector<std::string_view>& bytes;
+  PyObject* objects;
+
+  [[nodiscard]] std::size_t size() const { return bytes.size(); }
+  [[nodiscard]] PyObject* object(std::size_t i) const {
+    return PySequence_Fast_GET_ITEM(objects, static_cast<Py_ssize_t>(i));
+  }
+};
+/// A dict of those that were found, under their objects. These and the following may throw std::bad_alloc.
+PyObject* read_many(const Call& call, const NamedKeys& keys);
+/// The list of those objects whose values (a list, as long) could not be stored.
+PyObject* store_many(const Call& call, const NamedKeys& keys, PyObject* values, Ttl ttl);
+/// How many there were.
+PyObject* remove_many(const Call& call, const NamedKeys& keys);
+
+}  // namespace forklore::python

@@ -1,0 +1,232 @@
+// forklore._core.DjangoCalls: the native base of the Django backend, whose Python methods call these. They take what
+// BaseCache's take, all by position, with the timeout as forklore's ttl.
+#include "django_calls.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache_calls.hpp"
+#include "django_keys.hpp"
+#include "docstrings.hpp"
+#include "errors.hpp"
+#include "hooks.hpp"
+
+namespace forklore::python {
+namespace {
+
+// The full key of one call and the handle that it goes to.
+class Target {
+ public:
+  // False after it with an exception set.
+  Target(PyObject* self, PyObject* key, PyObject* version) : object_(key) {
+    auto* backend = reinterpret_cast<BackendObject*>(self);
+    size_ = make_key(backend, key, version, buffer_);
+    if (size_ != 0) handle_ = handle_of(backend);
+  }
+  explicit operator bool() const { return static_cast<bool>(handle_); }
+  [[nodiscard]] PyObject* handle() const { return handle_.get(); }
+  [[nodiscard]] NamedKey key() const { return {{buffer_.data(), size_}, object_}; }
+
+ private:
+  KeyBuffer buffer_;  // size_ bytes of it
+  std::size_t size_;
+  PyObject* object_;
+  Reference handle_;
+};
+
+// The keys of one call, made one after the other.
+class Targets {
+ public:
+  // objects: a tuple or a list. False with an exception set.
+  bool take(PyObject* self, Reference objects, PyObject* version) {
+    auto* backend = reinterpret_cast<BackendObject*>(self);
+    objects_ = std::move(objects);
+    if (!objects_) return false;
+    const auto count = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(objects_.get()));
+    std::vector<std::size_t> ends;
+    ends.reserve(count);
+    KeyBuffer buffer;
+    for (std::size_t i = 0; i < count; ++i) {
+      PyObject* key = PySequence_Fast_GET_ITEM(objects_.get(), static_cast<Py_ssize_t>(i));
+      const std::size_t size = make_key(backend, key, version, buffer);
+      if (size == 0) return false;
+      bytes_.append(buffer.data(), size);
+      ends.push_back(bytes_.size());
+    }
+    views_.reserve(count);
+    std::size_t begin = 0;
+    for (const std::size_t end : ends) {
+      views_.emplace_back(bytes_.data() + begin, end - begin);
+      begin = end;
+    }
+    handle_ = handle_of(backend);
+    return static_cast<bool>(handle_);
+  }
+  [[nodiscard]] PyObject* handle() const { return handle_.get(); }
+  [[nodiscard]] NamedKeys keys() const { return {views_, objects_.get()}; }
+
+ private:
+  Reference objects_;
+  std::string bytes_;
+  std::vector<std::string_view> views_;
+  Reference handle_;
+};
+
+bool has(Py_ssize_t wanted, Py_ssize_t count) {
+  if (count == wanted) return true;
+  PyErr_Format(PyExc_TypeError, "takes %zd arguments, all by position (%zd given)", wanted, count);
+  return false;
+}
+
+// (key, default, version)
+PyObject* get(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  if (!has(3, count)) return nullptr;
+  const Target target(self, given[0], given[2]);
+  if (!target) return nullptr;
+  const Call call(target.handle());
+  return call ? read_value(call, target.key(), given[1]) : nullptr;
+}
+
+// (key, value, ttl, version)
+template <Store kStore>
+PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  Ttl ttl{};
+  if (!has(4, count) || !parse_ttl(given[2], ttl)) return nullptr;
+  const Target target(self, given[0], given[3]);
+  if (!target) return nullptr;
+  const Call call(target.handle());
+  if (!call) return nullptr;
+  const Code code = store_value(call, kStore, target.key(), given[1], ttl);
+  if (code == Code::buffer_too_small) return nullptr;
+  return Py_NewRef(kStore == Store::set ? Py_None : code == Code::ok ? Py_True : Py_False);
+}
+
+// (key, ttl, version)
+PyObject* touch(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  Ttl ttl{};
+  if (!has(3, count) || !parse_ttl(given[1], ttl)) return nullptr;
+  const Target target(self, given[0], given[2]);
+  if (!target) return nullptr;
+  const Call call(target.handle());
+  return call ? touch_key(call, target.key(), ttl) : nullptr;
+}
+
+// (key, version)
+PyObject* remove(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  if (!has(2, count)) return nullptr;
+  const Target target(self, given[0], given[1]);
+  if (!target) return nullptr;
+  const Call call(target.handle());
+  return call ? delete_key(call, target.key()) : nullptr;
+}
+
+// (key, version)
+PyObject* has_key(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  if (!has(2, count)) return nullptr;
+  const Target target(self, given[0], given[1]);
+  if (!target) return nullptr;
+  const Call call(target.handle());
+  const int answer = call ? is_there(call, target.key()) : -1;
+  return answer < 0 ? nullptr : PyBool_FromLong(answer);
+}
+
+// (key, delta, version)
+PyObject* incr(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  std::int64_t delta = 0;
+  if (!has(3, count) || !parse_integer(given[1], delta)) return nullptr;
+  const Target target(self, given[0], given[2]);
+  if (!target) return nullptr;
+  const Call call(target.handle());
+  return call ? add_number(call, target.key(), delta, {}, kDefaultTtl) : nullptr;
+}
+
+// The keys of an iterable, for as long as they are used.
+Reference tuple_of(PyObject* iterable) {
+  return Reference(run_python([&] { return PySequence_Tuple(iterable); }));
+}
+
+// (keys, version)
+PyObject* get_many(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  if (!has(2, count)) return nullptr;
+  return guarded(
+      [&]() -> PyObject* {
+        Targets targets;
+        if (!targets.take(self, tuple_of(given[0]), given[1])) return nullptr;
+        const Call call(targets.handle());
+        return call ? read_many(call, targets.keys()) : nullptr;
+      },
+      static_cast<PyObject*>(nullptr));
+}
+
+// (mapping, ttl, version)
+PyObject* set_many(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  Ttl ttl{};
+  if (!has(3, count) || !parse_ttl(given[1], ttl)) return nullptr;
+  return guarded(
+      [&]() -> PyObject* {
+        Reference names(run_python([&] { return PyMapping_Keys(given[0]); }));
+        Reference values(names ? run_python([&] { return PyMapping_Values(given[0]); }) : nullptr);
+        Targets targets;
+        if (!values || !targets.take(self, std::move(names), given[2])) return nullptr;
+        const Call call(targets.handle());
+        return call ? store_many(call, targets.keys(), values.get(), ttl) : nullptr;
+      },
+      static_cast<PyObject*>(nullptr));
+}
+
+// (keys, version)
+PyObject* remove_all(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  if (!has(2, count)) return nullptr;
+  return guarded(
+      [&]() -> PyObject* {
+        Targets targets;
+        if (!targets.take(self, tuple_of(given[0]), given[1])) return nullptr;
+        const Call call(targets.handle());
+        return call ? remove_many(call, targets.keys()) : nullptr;
+      },
+      static_cast<PyObject*>(nullptr));
+}
+
+void dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  Py_CLEAR(reinterpret_cast<BackendObject*>(self)->handle);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+using Positional = PyObject*(PyObject* self, PyObject* const* given, Py_ssize_t count);
+PyCFunction as_method(Positional* function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef methods[] = {{"_get", as_method(get), METH_FASTCALL, nullptr},
+                         {"_set", as_method(store<Store::set>), METH_FASTCALL, nullptr},
+                         {"_add", as_method(store<Store::add>), METH_FASTCALL, nullptr},
+                         {"_touch", as_method(touch), METH_FASTCALL, nullptr},
+                         {"_delete", as_method(remove), METH_FASTCALL, nullptr},
+                         {"_has_key", as_method(has_key), METH_FASTCALL, nullptr},
+                         {"_incr", as_method(incr), METH_FASTCALL, nullptr},
+                         {"_get_many", as_method(get_many), METH_FASTCALL, nullptr},
+                         {"_set_many", as_method(set_many), METH_FASTCALL, nullptr},
+                         {"_delete_many", as_method(remove_all), METH_FASTCALL, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
+
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(docs::kDjangoCalls)},
+                       {Py_tp_new, reinterpret_cast<void*>(PyType_GenericNew)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+                       {Py_tp_setattro, reinterpret_cast<void*>(set_attribute)},
+                       {Py_tp_methods, methods},
+                       {0, nullptr}};
+
+PyType_Spec spec{"forklore._core.DjangoCalls", sizeof(BackendObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                 slots};
+
+}  // namespace
+
+bool make_django_type(PyObject* module) {
+  Reference type(PyType_FromSpec(&spec));
+  return type && PyModule_AddObjectRef(module, "DjangoCalls", type.get()) == 0;
+}
+
+}  // namespace forklore::python
