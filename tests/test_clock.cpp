@@ -20,6 +20,7 @@ void set_clock(std::uint64_t ms) noexcept { now.store(ms, std::memory_order_rela
 namespace forklore::base {
 
 std::uint64_t boottime_ms() noexcept { return tests::clock_ms(); }
+std::uint64_t boottime_ns() noexcept { return tests::clock_ms() * 1'000'000; }
 std::uint64_t realtime_ms() noexcept { return tests::clock_ms(); }
 
 }  // namespace forklore::base

@@ -34,6 +34,7 @@
 namespace forklore {
 
 class Attachment;
+struct Access;
 
 /// A handle to one segment. Handles of one process to one segment share a mapping: opening another is cheap.
 /// Every call may be made by any thread of any attached process at any time, unless it says otherwise.
@@ -125,6 +126,7 @@ class Cache {
   [[nodiscard]] Options options() const;
 
  private:
+  friend struct Access;  // for the calls of compute.hpp, lock.hpp and rate_limit.hpp
   explicit Cache(std::shared_ptr<Attachment> attachment, const Options& options);
   std::shared_ptr<Attachment> attachment_;
   Ttl default_ttl_;

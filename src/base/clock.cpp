@@ -43,6 +43,8 @@ std::uint64_t boottime_ms() noexcept {
   return static_cast<std::uint64_t>(coarse + boottime_ahead.load(std::memory_order_relaxed)) / 1'000'000;
 }
 
+std::uint64_t boottime_ns() noexcept { return static_cast<std::uint64_t>(nanoseconds(CLOCK_BOOTTIME)); }
+
 std::uint64_t realtime_ms() noexcept { return static_cast<std::uint64_t>(nanoseconds(CLOCK_REALTIME)) / 1'000'000; }
 
 }  // namespace forklore::base

@@ -4,10 +4,7 @@
 #include <array>
 #include <cstring>
 
-#include "base/hash.hpp"
-#include "cache/attachment.hpp"
-#include "store/segment.hpp"
-#include "store/stripe_read.hpp"
+#include "cache/call.hpp"
 
 namespace forklore {
 namespace {
@@ -16,8 +13,6 @@ using store::CounterLine;
 using store::Decision;
 using store::Present;
 using Action = store::Decision::Action;
-
-bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
 
 // A scan's position, one word: the stripe, the log, where in the chunk, and the lower bits of its sequence.
 //
@@ -39,83 +34,6 @@ store::ScanPlace scan_place(std::uint64_t position, std::uint64_t end) noexcept 
   const std::uint64_t back = (end - position) & kSequenceBits;
   return {(position >> kLogShift & 1) != 0 ? store::Kind::main : store::Kind::small, end - std::min(back, end),
           static_cast<std::uint32_t>(position >> kOffsetShift << 3 & (store::kMaxChunkBytes - 1))};
-}
-
-/// What every call begins with: the time, the view, and what this thread counts on.
-class Call {
- public:
-  explicit Call(Attachment& attachment) noexcept
-      : boottime_(base::boottime_ms()), view_(attachment.view(boottime_)), counter_(Attachment::counter(view_)) {}
-
-  [[nodiscard]] store::Segment& segment() const noexcept { return view_.segment; }
-  [[nodiscard]] std::uint64_t now() const noexcept { return view_.segment.age(boottime_); }
-  [[nodiscard]] bool may_write() const noexcept { return view_.segment.writable(); }
-  void count(store::Word CounterLine::*word, std::uint64_t n = 1) const noexcept {
-    if (view_.segment.writable()) counter_.add(word, n);
-  }
-  [[nodiscard]] std::uint64_t expiry(Ttl ttl, Ttl default_ttl) const noexcept {
-    if (ttl == kDefaultTtl) ttl = default_ttl;
-    if (ttl == kForever) return store::kNever;
-    if (ttl <= Ttl::zero()) return 0;
-    return std::min(now() + static_cast<std::uint64_t>(std::min<Ttl::rep>(ttl.count(), Ttl::rep{1} << 47)),
-                    store::kNever - 1);
-  }
-
-  template <class Room>
-  Code read(std::string_view key, std::uint64_t hash, Room&& room, store::Reading& reading,
-            std::chrono::milliseconds timeout) const {
-    std::uint64_t rereads = 0;
-    const Code code = segment().stripe_of(hash).read({key, hash}, now(), room, reading, timeout, rereads);
-    if (rereads != 0) [[unlikely]]
-      count(&CounterLine::rereads, rereads);
-    count(code == Code::not_found ? &CounterLine::misses : &CounterLine::hits);
-    return code;
-  }
-
-  Code write(std::string_view key, std::chrono::milliseconds timeout, store::Decide decide) const noexcept {
-    if (!may_write()) return Code::read_only;
-    const std::uint64_t hash = base::hash(key);
-    const Code code = segment().stripe_of(hash).update({key, hash}, now(), timeout, decide);
-    switch (code) {
-      case Code::ok:
-        count(&CounterLine::writes);
-        break;
-      case Code::busy:
-        count(&CounterLine::busy);
-        break;
-      case Code::full:
-      case Code::overflow:
-      case Code::not_a_number:
-        count(&CounterLine::refused);
-        break;
-      default:
-        break;
-    }
-    return code;
-  }
-
- private:
-  std::uint64_t boottime_;
-  View& view_;
-  const store::Counter& counter_;
-};
-
-/// Whether the value may be stored at all.
-Code check(const Call& call, std::string_view key, std::string_view value, std::uint16_t format) noexcept {
-  Code code = Code::ok;
-  if (!is_key(key)) return Code::invalid_key;
-  if (value.size() > call.segment().geometry().shape.max_value) code = Code::too_large;
-  if (format == kInteger && value.size() != store::kIntegerBytes) code = Code::not_a_number;
-  if (code != Code::ok) call.count(&CounterLine::refused);
-  return code;
-}
-
-Decision answer(Code code) noexcept { return {.code = code}; }
-
-/// Stores the value, or removes what is there if it would have expired already.
-Decision put(std::string_view value, std::uint16_t format, std::uint64_t expiry) noexcept {
-  if (expiry == 0) return {.action = Action::erase};
-  return {.action = Action::store, .value = value, .format = format, .expiry = expiry};
 }
 
 }  // namespace

@@ -78,6 +78,12 @@ class Leases {
   [[nodiscard]] bool holds(const Lease& lease) const noexcept {
     return lease.word != 0 && words_[lease.line].load(std::memory_order_acquire) == lease.word;
   }
+  /// The same, and its deadline has not passed.
+  [[nodiscard]] bool holds(const Lease& lease, std::uint64_t now) const noexcept {
+    if (!holds(lease)) return false;
+    const std::uint64_t deadline = deadlines_[lease.line].load(std::memory_order_acquire);
+    return now < deadline && holds(lease);  // still its own: so was the deadline
+  }
   /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead. wake() is due then.
   /// Release; partner: the acquire in acquire().
   bool give_back(const Lease& lease, std::uint64_t hash) noexcept;

@@ -132,6 +132,15 @@ void Segment::sum(Stats& stats) {
     stats.reclaims += h.reclaims.load(std::memory_order_relaxed);
     stats.recoveries += h.recoveries.load(std::memory_order_relaxed);
     stats.resets += h.resets.load(std::memory_order_relaxed);
+    stats.leases_held += totals.leases;
+    stats.computations += h.computations.load(std::memory_order_relaxed);
+    stats.computed += h.computed.load(std::memory_order_relaxed);
+    stats.voided += h.voided.load(std::memory_order_relaxed);
+    stats.locked += h.locked.load(std::memory_order_relaxed);
+    stats.waits += h.waits.load(std::memory_order_relaxed);
+    stats.leases_lacking += h.no_lease.load(std::memory_order_relaxed);
+    stats.leases_overdue += h.overdue.load(std::memory_order_relaxed);
+    stats.leases_taken_over += h.taken_over.load(std::memory_order_relaxed);
   }
   counters_.sum(stats);
 }

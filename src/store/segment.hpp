@@ -68,6 +68,13 @@ class Segment {
     const auto age = static_cast<std::int64_t>(boottime - birth_);  // of a file, birth may lie before this boot
     return static_cast<std::uint64_t>(std::clamp<std::int64_t>(age, 0, kNever - 1));
   }
+  /// The same in nanoseconds.
+  [[nodiscard]] std::int64_t age_ns(std::uint64_t boottime_ns) const noexcept {
+    constexpr std::int64_t kMillisecond = 1'000'000;
+    const auto birth = static_cast<std::int64_t>(birth_);
+    if (birth > INT64_MAX / kMillisecond / 2 || birth < INT64_MIN / kMillisecond / 2) return 0;  // damaged
+    return std::max<std::int64_t>(static_cast<std::int64_t>(boottime_ns) - birth * kMillisecond, 0);
+  }
   void sum(Stats& stats);
   /// Files: that all is on disk, or that it may no longer be.
   void set_clean(bool clean) noexcept;

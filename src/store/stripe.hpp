@@ -97,7 +97,7 @@ class Decide {
 
 /// Sums over the stripe's chunks and slots.
 struct StripeTotals {
-  std::uint64_t entries = 0, slots = 0, live_bytes = 0, free_chunks = 0, index_chunks = 0;
+  std::uint64_t entries = 0, slots = 0, live_bytes = 0, free_chunks = 0, index_chunks = 0, leases = 0;
 };
 
 /// How far a scan of a stripe has come: one log after the other, each in the order in which it was written.

@@ -85,6 +85,7 @@ std::uint64_t Stripe::sequence_end() const noexcept {
 StripeTotals Stripe::totals() const noexcept {
   StripeTotals sum;
   sum.entries = header_->slots_used.load(std::memory_order_relaxed);
+  for (std::uint32_t line = 0; line < leases_.size(); ++line) sum.leases += is_held(leases_.word(line));
   sum.slots = std::uint64_t{index_.view().size()} * kSlotsPerBucket;
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
     switch (kind_of(log_.state(chunk))) {

@@ -1,0 +1,68 @@
+// lock.hpp - Locks by name, over all threads of all processes of a segment.
+//
+//  * A lock is given back by its holder or by its holder's death, which others find out within 25 ms of waiting.
+//  Nothing
+//    takes it from a process that lives, stopped or not, unless the lock was given a ttl.
+//  * With a ttl there may be two holders: the first, whose time is over and who does not know it, and the next. Give
+//    token() to what the lock protects, and let that refuse a smaller one than it has seen: of one name, a later
+//    holder's is larger.
+//  * Locks are not entries: they are not evicted, and keys of the same name, clear() and erase() do not touch them.
+//  * They go with their segment. Where it is replaced or removed, held() answers false and release() does nothing; two
+//    processes may hold a name for the moment in which one of them has yet to move (a second).
+//  * Who waits is served in no order. A thread that waits for a name that it holds waits for itself, unless reentrant.
+//  * Each stripe has 16 to 64 lines for locks and computations (compute.hpp) together; when they are used up an
+//    acquire() waits as if the lock were held.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <forklore/cache.hpp>
+#include <forklore/lease.hpp>
+#include <string_view>
+
+namespace forklore {
+
+struct LockOptions {
+  /// After so long others may take the lock though its holder lives. kForever: never.
+  Ttl ttl = kForever;
+  /// How many may hold the name at once: a semaphore. All that use a name say the same.
+  unsigned limit = 1;
+  /// A thread that holds the name gets it again at once, and gives it back with its last release. Not for several tasks
+  /// of one thread (coroutines, greenlets), which are one holder.
+  bool reentrant = false;
+};
+
+/// One holder's lock. For one thread at a time. The cache handle outlives it; the name is copied.
+class Lock {
+ public:
+  /// Takes nothing yet.
+  Lock(const Cache& cache, std::string_view name, const LockOptions& options = {}) noexcept;
+  /// Gives back what this object has acquired.
+  ~Lock();
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+  /// Takes the lock, waiting for it as long as wait says. Returns ok; busy (others had it all the time, or this object
+  /// holds it already and is not reentrant); invalid_key, read_only. Calls the wait hooks while it sleeps.
+  [[nodiscard]] Code acquire(std::chrono::milliseconds wait = kForever) noexcept;
+  /// The same without waiting, but for a stripe's lock.
+  [[nodiscard]] Code try_acquire() noexcept { return acquire(std::chrono::milliseconds(0)); }
+  /// Gives it back, or undoes one acquire() of a reentrant one. False if it was not, or no longer, held.
+  bool release() noexcept;
+  /// Whether it is still this object's: not after its ttl, nor in the child of a fork.
+  [[nodiscard]] bool held() const noexcept;
+  /// Lets the ttl begin anew, or begins another one. Returns ok, changed (no longer held), busy, read_only.
+  [[nodiscard]] Code extend(Ttl ttl) noexcept;
+  /// The fencing token, the same until the lock is released; 0 if it has not been acquired.
+  [[nodiscard]] std::uint64_t token() const noexcept;
+
+ private:
+  const Cache* cache_;
+  LockOptions options_;
+  std::uint64_t hash_;
+  bool valid_;          // the name is one
+  unsigned depth_ = 0;  // acquisitions by this object
+  Lease lease_;
+};
+
+}  // namespace forklore

@@ -1,0 +1,110 @@
+// call.hpp - What all calls have in common: time, view and counter, the limits on keys and values, what a write
+// decides.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include "base/hash.hpp"
+#include "cache/attachment.hpp"
+#include "forklore/cache.hpp"
+#include "store/segment.hpp"
+#include "store/stripe_read.hpp"
+
+namespace forklore {
+
+/// What calls that are no members need of a handle.
+struct Access {
+  static Attachment& attachment(const Cache& cache) noexcept { return *cache.attachment_; }
+  static Ttl default_ttl(const Cache& cache) noexcept { return cache.default_ttl_; }
+  static std::chrono::milliseconds lock_timeout(const Cache& cache) noexcept { return cache.lock_timeout_; }
+};
+
+inline bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
+
+/// What every call begins with: the time, the view, and what this thread counts on.
+class Call {
+ public:
+  explicit Call(Attachment& attachment) noexcept
+      : boottime_(base::boottime_ms()), view_(attachment.view(boottime_)), counter_(Attachment::counter(view_)) {}
+
+  [[nodiscard]] View& view() const noexcept { return view_; }
+  [[nodiscard]] store::Segment& segment() const noexcept { return view_.segment; }
+  [[nodiscard]] std::uint64_t now() const noexcept { return view_.segment.age(boottime_); }
+  [[nodiscard]] bool may_write() const noexcept { return view_.segment.writable(); }
+  void count(store::Word store::CounterLine::*word, std::uint64_t n = 1) const noexcept {
+    if (view_.segment.writable()) counter_.add(word, n);
+  }
+  [[nodiscard]] std::uint64_t expiry(Ttl ttl, Ttl default_ttl) const noexcept {
+    if (ttl == kDefaultTtl) ttl = default_ttl;
+    if (ttl == kForever) return store::kNever;
+    if (ttl <= Ttl::zero()) return 0;
+    return std::min(now() + static_cast<std::uint64_t>(std::min<Ttl::rep>(ttl.count(), Ttl::rep{1} << 47)),
+                    store::kNever - 1);
+  }
+  /// Nanoseconds since the segment's birth, for what is measured out finer than entries expire.
+  [[nodiscard]] std::int64_t now_ns() const noexcept { return view_.segment.age_ns(base::boottime_ns()); }
+
+  template <store::Age age = store::Age::fresh, class Room>
+  Code read(std::string_view key, std::uint64_t hash, Room&& room, store::Reading& reading,
+            std::chrono::milliseconds timeout) const {
+    std::uint64_t rereads = 0;
+    const Code code = segment().stripe_of(hash).template read<age>({key, hash}, now(), room, reading, timeout, rereads);
+    if (rereads != 0) [[unlikely]]
+      count(&store::CounterLine::rereads, rereads);
+    count(code == Code::not_found ? &store::CounterLine::misses : &store::CounterLine::hits);
+    return code;
+  }
+
+  Code write(std::string_view key, std::chrono::milliseconds timeout, store::Decide decide) const noexcept {
+    if (!may_write()) return Code::read_only;
+    const std::uint64_t hash = base::hash(key);
+    return counted(segment().stripe_of(hash).update({key, hash}, now(), timeout, decide));
+  }
+  /// Counts what a write came to.
+  Code counted(Code code) const noexcept {
+    switch (code) {
+      case Code::ok:
+        count(&store::CounterLine::writes);
+        break;
+      case Code::busy:
+        count(&store::CounterLine::busy);
+        break;
+      case Code::full:
+      case Code::overflow:
+      case Code::not_a_number:
+        count(&store::CounterLine::refused);
+        break;
+      default:
+        break;
+    }
+    return code;
+  }
+
+ private:
+  std::uint64_t boottime_;
+  View& view_;
+  const store::Counter& counter_;
+};
+
+/// Whether the value may be stored at all.
+inline Code check(const Call& call, std::string_view key, std::string_view value, std::uint16_t format) noexcept {
+  Code code = Code::ok;
+  if (!is_key(key)) return Code::invalid_key;
+  if (value.size() > call.segment().geometry().shape.max_value) code = Code::too_large;
+  if (format == kInteger && value.size() != store::kIntegerBytes) code = Code::not_a_number;
+  if (code != Code::ok) call.count(&store::CounterLine::refused);
+  return code;
+}
+
+inline store::Decision answer(Code code) noexcept { return {.code = code}; }
+
+/// Stores the value, or removes what is there if it would have expired already.
+inline store::Decision put(std::string_view value, std::uint16_t format, std::uint64_t expiry) noexcept {
+  if (expiry == 0) return {.action = store::Decision::Action::erase};
+  return {.action = store::Decision::Action::store, .value = value, .format = format, .expiry = expiry};
+}
+
+}  // namespace forklore

@@ -1,0 +1,164 @@
+#include "forklore/compute.hpp"
+
+#include <cmath>
+
+#include "base/waiting.hpp"
+#include "cache/lease_call.hpp"
+
+namespace forklore {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+using Answer = store::Stripe::Answer;
+
+constexpr unsigned kRounds = 8;  // of looking again because somebody was faster
+
+/// A number from 0 to 1, without 0.
+double draw() noexcept {
+  thread_local std::uint64_t state = 0;
+  thread_local std::uint32_t epoch = 0;  // so that the child of a fork does not draw as its parent does
+  if (epoch != base::self().epoch) {
+    epoch = base::self().epoch;
+    state = base::random_word();
+  }
+  state += 0x9e3779b97f4a7c15u;
+  return static_cast<double>((base::mix(state) >> 11) + 1) * 0x1p-53;
+}
+
+/// Whether it is time to compute the next value while this one is still fresh.
+bool is_due_early(const store::Reading& reading, std::uint64_t now, double early) noexcept {
+  if (early <= 0 || reading.timing.cost == 0 || reading.expiry == store::kNever) return false;
+  return static_cast<double>(reading.expiry - now) <= -std::log(draw()) * early * reading.timing.cost;
+}
+
+/// Where nobody waits, an owner that lived a moment ago is not looked at again.
+bool owner_died(store::Stripe& stripe, const store::Holders& holders) noexcept {
+  thread_local std::uint64_t known_alive = 0;
+  thread_local std::uint64_t looked = 0;
+  const std::uint64_t now = base::boottime_ms();
+  if (holders.count == 1 && holders.held[0].owner == known_alive && now - looked < 10) return false;
+  if (stripe.give_back_of_dead(holders) != 0) return true;
+  known_alive = holders.held[0].owner;
+  looked = now;
+  return false;
+}
+
+std::uint32_t to_ms(Clock::duration time) noexcept {
+  const auto ms = std::chrono::duration_cast<milliseconds>(time).count();
+  return static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(ms, 0, ~std::uint32_t{0} - 1));
+}
+
+}  // namespace
+
+Computation::Computation(const Cache& cache, std::string_view key, const ComputeOptions& options) noexcept
+    : cache_(&cache), key_(key), options_(options) {}
+
+Turn Computation::begin(std::string& value) {
+  const Sink sink{&value, [](void* context, std::size_t, const Found& found) {
+                    auto& out = *static_cast<std::string*>(context);
+                    out.resize(found.size);
+                    return out.data();
+                  }};
+  Found found;
+  return begin(sink, found);
+}
+
+Turn Computation::begin(Sink sink, Found& found) {
+  abandon();
+  if (!is_key(key_)) return Turn::alone;
+  const std::uint64_t hash = base::hash(key_);
+  const store::Key key{key_, hash};
+  const milliseconds timeout = Access::lock_timeout(*cache_);
+  const auto room = [&](const Found& is) { return sink.room(sink.context, 0, is); };
+  const store::LeaseWish wish{.kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process()};
+  for (unsigned round = 0; round < kRounds; ++round) {
+    const Call call(Access::attachment(*cache_));
+    store::Stripe& stripe = call.segment().stripe_of(hash);
+    const std::uint64_t now = call.now();
+    store::Reading reading;
+    std::uint64_t rereads = 0;
+    const Code code = stripe.read<store::Age::stale>(key, now, room, reading, timeout, rereads);
+    if (code == Code::buffer_too_small) return Turn::no_room;
+    const bool present = code == Code::ok;
+    const bool fresh = present && reading.expiry > now;
+    if (present) found = reading.found;
+    if (!counted_) {
+      counted_ = true;
+      call.count(present ? &store::CounterLine::hits : &store::CounterLine::misses);
+      if (rereads != 0) call.count(&store::CounterLine::rereads, rereads);
+    }
+    if (fresh && !is_due_early(reading, now, options_.early)) return Turn::fresh;
+    const Turn otherwise = fresh ? Turn::fresh : present ? Turn::stale : Turn::alone;
+    if (!call.may_write()) return otherwise;
+    if (!present && until_ != Clock::time_point{} && Clock::now() >= until_) return Turn::alone;
+
+    store::Lease lease;
+    store::Holders holders;
+    const std::uint64_t version = present ? reading.found.version.word : 0;
+    switch (stripe.acquire(key, wish, version, now, timeout, lease, holders)) {
+      case Answer::granted:
+        lease_ = lease_of(call.view(), wish, lease);
+        begun_ = Clock::now();
+        return present ? Turn::refresh : Turn::compute;
+      case Answer::present:
+        continue;
+      case Answer::busy:
+        call.count(&store::CounterLine::busy);
+        return otherwise;
+      case Answer::full:
+        if (stripe.give_back_of_dead(holders) != 0) continue;
+        return otherwise;
+      case Answer::held:
+        if (present ? owner_died(stripe, holders) : stripe.give_back_of_dead(holders) != 0) continue;
+        if (present) return otherwise;
+        if (until_ == Clock::time_point{})
+          until_ = Clock::now() + std::clamp(options_.wait, milliseconds(0), milliseconds(std::chrono::hours(24)));
+        lease_ = {.segment = call.view().id, .hash = hash};
+        turn_ = holders.turn;
+        return Turn::wait;
+    }
+  }
+  return Turn::alone;
+}
+
+void Computation::wait(milliseconds at_most) noexcept {
+  View& view = Access::attachment(*cache_).view();
+  if (lease_.word != 0 || lease_.segment != view.id) return;
+  const auto left = std::chrono::duration_cast<milliseconds>(until_ - Clock::now()) + milliseconds(1);
+  at_most = std::min({at_most, kLookAtOwner, left});
+  if (at_most <= milliseconds(0)) return;
+  const base::Waiting waiting;
+  view.segment.stripe_of(lease_.hash).leases().wait(lease_.hash, store::LeaseKind::flight, turn_, at_most);
+}
+
+Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
+  const Call call(Access::attachment(*cache_));
+  const auto known = lease_in(call.view(), lease_);
+  Code code = known ? check(call, key_, value, format) : Code::changed;
+  if (known && !call.may_write()) code = Code::read_only;
+  if (code == Code::ok) {
+    store::Decision decision = put(value, format, call.expiry(ttl, Access::default_ttl(*cache_)));
+    const bool wanted = options_.stale_for > Ttl::zero() || options_.early > 0;
+    if (wanted && decision.action == store::Decision::Action::store && decision.expiry != store::kNever) {
+      decision.timed = true;
+      decision.timing = {to_ms(std::max(options_.stale_for, Ttl::zero())), std::max(to_ms(Clock::now() - begun_), 1u)};
+      decision.expiry = decision.timing.expiry_of(decision.expiry);
+    }
+    code = call.counted(call.segment()
+                            .stripe_of(lease_.hash)
+                            .update_with(*known, {key_, lease_.hash}, call.now(), Access::lock_timeout(*cache_),
+                                         [&](const store::Present&) { return decision; }));
+  }
+  abandon();
+  return code;
+}
+
+void Computation::abandon() noexcept {
+  give_back(*cache_, lease_);
+  lease_ = {};
+}
+
+bool Computation::held() const noexcept { return is_held(*cache_, lease_); }
+
+}  // namespace forklore

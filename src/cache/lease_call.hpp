@@ -1,0 +1,40 @@
+// lease_call.hpp - A public lease and the segment it belongs to.
+#pragma once
+
+#include <optional>
+
+#include "base/process.hpp"
+#include "cache/call.hpp"
+#include "forklore/lease.hpp"
+#include "store/leases.hpp"
+
+namespace forklore {
+
+/// How often who waits looks whether an owner lives.
+inline constexpr std::chrono::milliseconds kLookAtOwner{25};
+
+inline Lease lease_of(const View& view, const store::LeaseWish& wish, const store::Lease& lease) noexcept {
+  return {view.id, wish.owner, wish.hash, lease.word, lease.line};
+}
+
+/// The lease as its stripe knows it; none if it is another process's, or of a segment that is no longer the view's.
+inline std::optional<store::Lease> lease_in(const View& view, const Lease& lease) noexcept {
+  if (lease.word == 0 || lease.segment != view.id || lease.owner != base::own_process()) return std::nullopt;
+  return store::Lease{lease.line, lease.word};
+}
+
+/// Gives it back. False if it was no longer held.
+inline bool give_back(const Cache& cache, const Lease& lease) noexcept {
+  if (lease.word == 0) return false;
+  View& view = Access::attachment(cache).view();
+  const auto known = lease_in(view, lease);
+  return known && view.segment.stripe_of(lease.hash).give_back(*known, lease.hash);
+}
+
+inline bool is_held(const Cache& cache, const Lease& lease) noexcept {
+  View& view = Access::attachment(cache).view();
+  const auto known = lease_in(view, lease);
+  return known && view.segment.stripe_of(lease.hash).leases().holds(*known, view.segment.age(base::boottime_ms()));
+}
+
+}  // namespace forklore

@@ -1,0 +1,130 @@
+#include "forklore/lock.hpp"
+
+#include <exception>
+#include <vector>
+
+#include "base/waiting.hpp"
+#include "cache/lease_call.hpp"
+
+namespace forklore {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+using Answer = store::Stripe::Answer;
+
+/// A reentrant lock that this thread holds, and how often.
+struct Held {
+  const Attachment* attachment;
+  Lease lease;
+  unsigned depth;
+};
+thread_local std::vector<Held> held_here;
+
+Held* find_held(const Cache& cache, std::uint64_t hash) noexcept {
+  for (Held& held : held_here) {
+    if (held.attachment == &Access::attachment(cache) && held.lease.hash == hash) return &held;
+  }
+  return nullptr;
+}
+
+void forget(Held* held) noexcept {
+  *held = held_here.back();
+  held_here.pop_back();
+}
+
+Clock::time_point after(milliseconds wait) noexcept {
+  return Clock::now() + std::clamp<milliseconds>(wait, milliseconds(0), std::chrono::hours(24 * 365 * 100));
+}
+
+}  // namespace
+
+Lock::Lock(const Cache& cache, std::string_view name, const LockOptions& options) noexcept
+    : cache_(&cache), options_(options), hash_(base::hash(name)), valid_(is_key(name)) {}
+
+Lock::~Lock() {
+  while (depth_ > 0) release();
+}
+
+Code Lock::acquire(milliseconds wait) noexcept {
+  if (!valid_) return Code::invalid_key;
+  if (options_.reentrant) {
+    if (Held* const mine = find_held(*cache_, hash_)) {
+      if (is_held(*cache_, mine->lease)) {
+        ++mine->depth;
+        ++depth_;
+        lease_ = mine->lease;
+        return Code::ok;
+      }
+      forget(mine);
+    }
+  } else if (held()) {
+    return Code::busy;
+  }
+  depth_ = 0;
+  try {
+    if (options_.reentrant) held_here.reserve(held_here.size() + 1);
+  } catch (const std::exception&) {
+    return Code::busy;
+  }
+  const Clock::time_point until = after(wait);
+  for (;;) {
+    const Call call(Access::attachment(*cache_));
+    if (!call.may_write()) return Code::read_only;
+    store::Stripe& stripe = call.segment().stripe_of(hash_);
+    const std::uint64_t expiry = call.expiry(options_.ttl, kForever);
+    const store::LeaseWish wish{.kind = store::LeaseKind::lock,
+                                .hash = hash_,
+                                .limit = options_.limit,
+                                .owner = base::own_process(),
+                                .deadline = expiry};
+    store::Lease lease;
+    store::Holders holders;
+    const Answer answer =
+        stripe.acquire({{}, hash_}, wish, 0, call.now(), Access::lock_timeout(*cache_), lease, holders);
+    if (answer == Answer::granted) {
+      lease_ = lease_of(call.view(), wish, lease);
+      depth_ = 1;
+      if (options_.reentrant) held_here.push_back({&Access::attachment(*cache_), lease_, 1});
+      return Code::ok;
+    }
+    if (answer != Answer::busy && stripe.give_back_of_dead(holders) != 0) continue;
+    const auto left = until - Clock::now();
+    if (left <= Clock::duration::zero()) {
+      call.count(&store::CounterLine::busy);
+      return Code::busy;
+    }
+    if (answer == Answer::busy) continue;
+    const base::Waiting waiting;
+    stripe.leases().wait(hash_, store::LeaseKind::lock, holders.turn, std::min<Clock::duration>(left, kLookAtOwner));
+  }
+}
+
+bool Lock::release() noexcept {
+  if (depth_ == 0) return false;
+  --depth_;
+  const Lease lease = lease_;
+  if (depth_ == 0) lease_ = {};
+  if (options_.reentrant) {
+    Held* const mine = find_held(*cache_, hash_);
+    if (mine == nullptr || mine->lease.word != lease.word) return false;
+    if (--mine->depth > 0) return is_held(*cache_, lease);
+    forget(mine);
+  }
+  return give_back(*cache_, lease);
+}
+
+bool Lock::held() const noexcept { return depth_ > 0 && is_held(*cache_, lease_); }
+
+Code Lock::extend(Ttl ttl) noexcept {
+  const Call call(Access::attachment(*cache_));
+  const auto known = lease_in(call.view(), lease_);
+  if (!known) return Code::changed;
+  if (!call.may_write()) return Code::read_only;
+  return call.segment().stripe_of(hash_).extend(*known, call.now(), call.expiry(ttl, kForever),
+                                                Access::lock_timeout(*cache_));
+}
+
+std::uint64_t Lock::token() const noexcept { return store::token_of(lease_.word); }
+
+}  // namespace forklore

@@ -1,0 +1,304 @@
+#include "forklore/compute.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "child.hpp"
+#include "test_clock.hpp"
+#include "unique_name.hpp"
+
+using namespace forklore;
+using namespace std::chrono_literals;
+using tests::Child;
+using tests::UniqueName;
+
+namespace {
+
+void pass(std::chrono::milliseconds time) {
+  tests::set_clock(tests::clock_ms() + static_cast<std::uint64_t>(time.count()));
+}
+
+struct Box {
+  Cache open(Options options = {}) const {
+    options.name = name;
+    return Cache::open(options);
+  }
+  UniqueName name;
+  Cache cache = open({.capacity_bytes = 1 << 20, .stripes = 1});
+};
+
+Turn begin(Computation& computation, std::string& value) { return computation.begin(value); }
+Turn begin(Computation& computation) {
+  std::string value;
+  return computation.begin(value);
+}
+
+}  // namespace
+
+TEST_CASE("a value is computed once and then there") {
+  Box box;
+  int computed = 0;
+  const auto compute = [&] { return std::to_string(++computed); };
+  CHECK(get_or_compute(box.cache, "key", 1s, compute) == "1");
+  CHECK(get_or_compute(box.cache, "key", 1s, compute) == "1");
+  CHECK(box.cache.get("key") == "1");
+  pass(1s);
+  CHECK(get_or_compute(box.cache, "key", 1s, compute) == "2");
+  const Stats stats = box.cache.stats();
+  CHECK(stats.computations == 2);
+  CHECK(stats.computed == 2);
+  CHECK(stats.leases_held == 0);
+  CHECK(stats.hits == 2);
+  CHECK(stats.misses == 2);
+  CHECK(box.cache.verify().empty());
+}
+
+TEST_CASE("an exception reaches its caller alone, and the next one computes") {
+  Box box;
+  CHECK_THROWS_AS(get_or_compute(box.cache, "key", 1s, []() -> std::string { throw std::runtime_error("no"); }),
+                  std::runtime_error);
+  CHECK(box.cache.stats().leases_held == 0);
+  CHECK(get_or_compute(box.cache, "key", 1s, [] { return "value"; }) == "value");
+}
+
+TEST_CASE("what is written or erased meanwhile wins, and the caller has its own value still") {
+  for (const bool erase : {true, false}) {
+    Box box;
+    const auto compute = [&] {
+      if (erase) {
+        CHECK(box.cache.erase("key") == Code::not_found);
+      } else {
+        CHECK(box.cache.set("key", "written") == Code::ok);
+      }
+      return "computed";
+    };
+    CHECK(get_or_compute(box.cache, "key", 1s, compute) == "computed");
+    CHECK(box.cache.get("key") == (erase ? std::nullopt : std::optional<std::string>("written")));
+    CHECK(box.cache.stats().voided == 1);
+  }
+}
+
+TEST_CASE("who finds somebody computing waits, and has the value; after its bound it computes for itself") {
+  Box box;
+  std::string value;
+  Computation first(box.cache, "key");
+  REQUIRE(begin(first) == Turn::compute);
+  CHECK(first.held());
+  Computation second(box.cache, "key", {.wait = 60ms});
+  REQUIRE(begin(second) == Turn::wait);
+  CHECK_FALSE(second.held());
+  std::thread other([&] { CHECK(first.store("value") == Code::ok); });
+  for (;;) {
+    const Turn turn = begin(second, value);
+    if (turn == Turn::fresh) break;
+    REQUIRE(turn == Turn::wait);
+    second.wait();
+  }
+  other.join();
+  CHECK(value == "value");
+  CHECK_FALSE(first.held());
+
+  REQUIRE(box.cache.erase("key") == Code::ok);
+  REQUIRE(begin(first) == Turn::compute);
+  Computation third(box.cache, "key", {.wait = 60ms});
+  const auto begun = std::chrono::steady_clock::now();
+  while (begin(third) == Turn::wait) third.wait();
+  const auto waited = std::chrono::steady_clock::now() - begun;
+  CHECK(waited >= 60ms);
+  CHECK(waited < 5s);
+  CHECK(third.store("for itself") == Code::changed);
+  CHECK_FALSE(box.cache.get("key"));
+  CHECK(first.store("value") == Code::ok);
+  CHECK(box.cache.get("key") == "value");
+}
+
+TEST_CASE("an old value is served to all but who computes the next, and is absent to every other call") {
+  Box box;
+  const ComputeOptions options{.stale_for = 10s};
+  REQUIRE(get_or_compute(
+              box.cache, "key", 1s, [] { return "old"; }, options) == "old");
+  Ttl left{};
+  REQUIRE(box.cache.ttl("key", left) == Code::ok);
+  CHECK(left == 1s);
+  pass(1s);
+  CHECK_FALSE(box.cache.get("key"));
+  CHECK(box.cache.ttl("key", left) == Code::not_found);
+
+  std::string value;
+  Computation refreshing(box.cache, "key", options);
+  REQUIRE(begin(refreshing, value) == Turn::refresh);
+  CHECK(value == "old");
+  Computation other(box.cache, "key", options);
+  CHECK(begin(other, value) == Turn::stale);
+  CHECK(value == "old");
+  CHECK(get_or_compute(
+            box.cache, "key", 1s, []() -> std::string { throw 1; }, options) == "old");
+  CHECK(refreshing.store("new", 1s) == Code::ok);
+  CHECK(begin(other, value) == Turn::fresh);
+  CHECK(value == "new");
+
+  // Given up, it is the next one's to refresh; erased, it is served no more.
+  pass(1s);
+  REQUIRE(begin(refreshing, value) == Turn::refresh);
+  refreshing.abandon();
+  CHECK(begin(other, value) == Turn::refresh);
+  CHECK(box.cache.erase("key") == Code::not_found);
+  CHECK(begin(refreshing, value) == Turn::compute);
+  CHECK(other.store("late") == Code::changed);
+  CHECK(refreshing.store("newer", 1s) == Code::ok);
+  pass(11s);
+  CHECK(begin(other, value) == Turn::compute);  // past stale_for
+}
+
+TEST_CASE("a touch moves the end of freshness, and the time for which it may be stale with it") {
+  Box box;
+  const ComputeOptions options{.stale_for = 5s};
+  REQUIRE(get_or_compute(
+              box.cache, "key", 1s, [] { return "value"; }, options) == "value");
+  REQUIRE(box.cache.touch("key", 3s) == Code::ok);
+  Ttl left{};
+  REQUIRE(box.cache.ttl("key", left) == Code::ok);
+  CHECK(left == 3s);
+  pass(7s);
+  Computation computation(box.cache, "key", options);
+  CHECK(begin(computation) == Turn::refresh);
+}
+
+TEST_CASE("early refresh: while the value is fresh, one caller of all computes the next") {
+  Box box;
+  const ComputeOptions never{.early = 0};
+  // It takes at least a millisecond, and 1e9 times that is always nearer than the expiry.
+  const ComputeOptions always{.early = 1e9};
+  REQUIRE(get_or_compute(
+              box.cache, "key", 10s, [] { return "old"; }, always) == "old");
+  std::string value;
+  Computation early(box.cache, "key", always);
+  REQUIRE(begin(early, value) == Turn::refresh);
+  CHECK(value == "old");
+  Computation other(box.cache, "key", always);
+  CHECK(begin(other) == Turn::fresh);
+  Computation plain(box.cache, "key", never);
+  CHECK(begin(plain) == Turn::fresh);
+  CHECK(early.store("new", 10s) == Code::ok);
+  CHECK(begin(plain, value) == Turn::fresh);
+  CHECK(value == "new");
+  CHECK(box.cache.get("key") == "new");
+}
+
+TEST_CASE("early refresh comes in proportion to what it costs") {
+  Box box;
+  const ComputeOptions options{.early = 1};
+  Computation slow(box.cache, "key", options);
+  REQUIRE(begin(slow) == Turn::compute);
+  std::this_thread::sleep_for(20ms);  // real time: what is measured
+  REQUIRE(slow.store("value", 1000s) == Code::ok);
+  const auto refreshes = [&] {
+    int n = 0;
+    for (int i = 0; i < 200; ++i) {
+      Computation computation(box.cache, "key", options);
+      n += begin(computation) == Turn::refresh;
+    }
+    return n;
+  };
+  CHECK(refreshes() == 0);  // exp(-1000 s / 20 ms)
+  pass(999'999ms);
+  CHECK(refreshes() > 100);  // exp(-1/20) of 200, at least
+}
+
+TEST_CASE("a full table degrades to computing for oneself") {
+  Box box;
+  std::vector<std::unique_ptr<Computation>> all;
+  const unsigned lines = 16;
+  std::vector<std::string> keys;
+  for (unsigned i = 0; i < lines; ++i) keys.push_back("key" + std::to_string(i));
+  for (const std::string& key : keys) {
+    all.push_back(std::make_unique<Computation>(box.cache, key));
+    REQUIRE(begin(*all.back()) == Turn::compute);
+  }
+  CHECK(get_or_compute(box.cache, "one more", 1s, [] { return "value"; }) == "value");
+  CHECK_FALSE(box.cache.get("one more"));
+  CHECK(box.cache.stats().leases_lacking == 1);
+  CHECK(box.cache.stats().leases_held == lines);
+  all.clear();
+  CHECK(box.cache.stats().leases_held == 0);
+  CHECK(get_or_compute(box.cache, "one more", 1s, [] { return "value"; }) == "value");
+  CHECK(box.cache.get("one more") == "value");
+  CHECK(box.cache.verify().empty());
+}
+
+TEST_CASE("what cannot be stored is computed and returned all the same, and nobody waits for it") {
+  Box box;
+  const std::string large(box.cache.stats().max_value_bytes + 1, 'x');
+  CHECK(get_or_compute(box.cache, "key", 1s, [&] { return large; }) == large);
+  CHECK(box.cache.stats().leases_held == 0);
+  Computation computation(box.cache, "key");
+  REQUIRE(begin(computation) == Turn::compute);
+  CHECK(computation.store(large) == Code::too_large);
+  CHECK_FALSE(computation.held());
+  REQUIRE(begin(computation) == Turn::compute);
+  CHECK(computation.store("short", 1s, kInteger) == Code::not_a_number);
+  REQUIRE(begin(computation) == Turn::compute);
+  CHECK(computation.store("value", Ttl(0)) == Code::ok);
+  CHECK_FALSE(box.cache.get("key"));
+  CHECK_FALSE(computation.held());
+  CHECK(get_or_compute(box.cache, "", 1s, [] { return "value"; }) == "value");
+  Cache reader = Cache::attach({.name = box.name, .read_only = true});
+  CHECK(get_or_compute(reader, "key", 1s, [] { return "value"; }) == "value");
+  CHECK_FALSE(box.cache.get("key"));
+}
+
+TEST_CASE("a child of a fork inside a computation holds nothing and gives nothing back") {
+  Box box;
+  Computation computation(box.cache, "key");
+  REQUIRE(begin(computation) == Turn::compute);
+  Child child([&] {
+    if (computation.held()) return 1;
+    if (computation.store("the child's") != Code::changed) return 2;
+    computation.abandon();
+    Computation own(box.cache, "key");
+    std::string value;
+    return own.begin(value) == Turn::wait ? 0 : 3;
+  });
+  CHECK(child.join() == 0);
+  CHECK(computation.held());
+  CHECK(computation.store("the parent's") == Code::ok);
+  CHECK(box.cache.get("key") == "the parent's");
+}
+
+TEST_CASE("in a segment that replaces the old one nothing is held") {
+  Box box;
+  Computation computation(box.cache, "key");
+  REQUIRE(begin(computation) == Turn::compute);
+  const Cache successor = box.open({.capacity_bytes = 2 << 20});
+  CHECK_FALSE(computation.held());
+  CHECK(computation.store("value") == Code::changed);
+  CHECK_FALSE(box.cache.get("key"));
+  CHECK(begin(computation) == Turn::compute);
+  CHECK(computation.store("value") == Code::ok);
+  CHECK(box.cache.get("key") == "value");
+}
+
+TEST_CASE("threads that ask at once have it computed once") {
+  Box box;
+  std::atomic<int> computed{0};
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&] {
+        const std::string value = get_or_compute(box.cache, "key" + std::to_string(round), 100s, [&] {
+          std::this_thread::sleep_for(2ms);
+          return "value" + std::to_string(++computed);
+        });
+        CHECK(value == "value" + std::to_string(round + 1));
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  CHECK(computed == 20);
+}

@@ -1,0 +1,232 @@
+#include "forklore/lock.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <thread>
+#include <vector>
+
+#include "child.hpp"
+#include "test_clock.hpp"
+#include "unique_name.hpp"
+
+using namespace forklore;
+using namespace std::chrono_literals;
+using tests::Child;
+using tests::UniqueName;
+
+namespace {
+
+struct Box {
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20, .stripes = 1});
+};
+
+void pass(std::chrono::milliseconds time) {
+  tests::set_clock(tests::clock_ms() + static_cast<std::uint64_t>(time.count()));
+}
+
+}  // namespace
+
+TEST_CASE("a lock is one holder's until it is released") {
+  Box box;
+  Lock first(box.cache, "name");
+  Lock second(box.cache, "name");
+  Lock other(box.cache, "other");
+  CHECK_FALSE(first.held());
+  CHECK(first.token() == 0);
+  CHECK_FALSE(first.release());
+  REQUIRE(first.acquire() == Code::ok);
+  CHECK(first.held());
+  CHECK(first.acquire() == Code::busy);  // this very object has it
+  CHECK(second.try_acquire() == Code::busy);
+  CHECK(second.acquire(30ms) == Code::busy);
+  CHECK(other.try_acquire() == Code::ok);
+  const std::uint64_t token = first.token();
+  CHECK(first.release());
+  CHECK_FALSE(first.held());
+  REQUIRE(second.try_acquire() == Code::ok);
+  CHECK(second.token() > token);
+  CHECK(box.cache.stats().leases_held == 2);
+}
+
+TEST_CASE("a lock that is destroyed is released, names are checked, and readers have none") {
+  Box box;
+  {
+    Lock lock(box.cache, "name");
+    REQUIRE(lock.try_acquire() == Code::ok);
+  }
+  Lock lock(box.cache, "name");
+  CHECK(lock.try_acquire() == Code::ok);
+  CHECK(Lock(box.cache, "").try_acquire() == Code::invalid_key);
+  CHECK(Lock(box.cache, std::string(kMaxKeyBytes + 1, 'x')).try_acquire() == Code::invalid_key);
+  Cache reader = Cache::attach({.name = box.name, .read_only = true});
+  CHECK(Lock(reader, "name").try_acquire() == Code::read_only);
+}
+
+TEST_CASE("locks are not entries: keys of their name, erasing and clearing do not touch them") {
+  Box box;
+  Lock lock(box.cache, "name");
+  REQUIRE(lock.try_acquire() == Code::ok);
+  CHECK(box.cache.set("name", "value") == Code::ok);
+  CHECK(box.cache.erase("name") == Code::ok);
+  CHECK(box.cache.clear() == Code::ok);
+  CHECK(lock.held());
+}
+
+TEST_CASE("a semaphore has as many holders as its limit says") {
+  Box box;
+  const LockOptions three{.limit = 3};
+  Lock a(box.cache, "name", three), b(box.cache, "name", three), c(box.cache, "name", three),
+      d(box.cache, "name", three);
+  CHECK(a.try_acquire() == Code::ok);
+  CHECK(b.try_acquire() == Code::ok);
+  CHECK(c.try_acquire() == Code::ok);
+  CHECK(d.try_acquire() == Code::busy);
+  CHECK(b.release());
+  CHECK(d.try_acquire() == Code::ok);
+}
+
+TEST_CASE("a reentrant lock is its thread's as often as it likes, and others' after the last release") {
+  Box box;
+  const LockOptions reentrant{.reentrant = true};
+  Lock outer(box.cache, "name", reentrant);
+  REQUIRE(outer.acquire() == Code::ok);
+  REQUIRE(outer.acquire() == Code::ok);
+  Lock inner(box.cache, "name", reentrant);
+  REQUIRE(inner.acquire() == Code::ok);
+  CHECK(inner.token() == outer.token());
+  const auto free_for_others = [&] {
+    bool free = false;
+    std::thread([&] {
+      Lock lock(box.cache, "name", reentrant);
+      free = lock.try_acquire() == Code::ok;
+    }).join();
+    return free;
+  };
+  CHECK_FALSE(free_for_others());
+  CHECK(outer.release());
+  CHECK(outer.release());
+  CHECK_FALSE(outer.release());
+  CHECK_FALSE(outer.held());
+  CHECK(inner.held());
+  CHECK_FALSE(free_for_others());
+  CHECK(inner.release());
+  CHECK(free_for_others());
+}
+
+TEST_CASE("after its ttl a lock may be another's, and the first holder can tell") {
+  Box box;
+  Lock first(box.cache, "name", {.ttl = 1s});
+  Lock second(box.cache, "name", {.ttl = 1s});
+  REQUIRE(first.try_acquire() == Code::ok);
+  const std::uint64_t token = first.token();
+  pass(999ms);
+  CHECK(first.held());
+  CHECK(first.extend(1s) == Code::ok);
+  pass(999ms);
+  CHECK(second.try_acquire() == Code::busy);
+  pass(1ms);
+  CHECK_FALSE(first.held());
+  CHECK(first.extend(1s) == Code::changed);
+  REQUIRE(second.try_acquire() == Code::ok);
+  CHECK(second.token() > token);
+  CHECK_FALSE(first.release());
+  CHECK(second.held());
+  CHECK(box.cache.stats().leases_overdue == 1);
+  CHECK(second.extend(kForever) == Code::ok);
+  pass(1000h);
+  CHECK(second.held());
+}
+
+TEST_CASE("what a reentrant holder has lost it takes anew") {
+  Box box;
+  const LockOptions options{.ttl = 1s, .reentrant = true};
+  Lock lock(box.cache, "name", options);
+  REQUIRE(lock.try_acquire() == Code::ok);
+  const std::uint64_t token = lock.token();
+  pass(1s);
+  REQUIRE(lock.try_acquire() == Code::ok);
+  CHECK(lock.token() > token);
+  CHECK(lock.release());
+  CHECK_FALSE(lock.release());
+}
+
+TEST_CASE("who waits is served as soon as the lock is free, and a holder's death frees it") {
+  Box box;
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  Child child([&] {
+    Lock lock(box.cache, "name");
+    if (lock.acquire() != Code::ok || ::write(ends[1], "", 1) != 1) return 1;
+    for (;;) ::pause();
+  });
+  char byte = 0;
+  REQUIRE(::read(ends[0], &byte, 1) == 1);
+  Lock lock(box.cache, "name");
+  CHECK(lock.acquire(30ms) == Code::busy);
+  child.signal(SIGSTOP);  // stopped is not dead
+  CHECK(lock.acquire(60ms) == Code::busy);
+  child.signal(SIGKILL);
+  child.wait_for_end();  // a zombie is
+  CHECK(lock.acquire(0ms) == Code::ok);
+  CHECK(box.cache.stats().leases_taken_over == 1);
+  std::thread waiter([&] {
+    Lock later(box.cache, "name");
+    CHECK(later.acquire(10s) == Code::ok);
+  });
+  std::this_thread::sleep_for(5ms);
+  CHECK(lock.release());
+  waiter.join();
+  ::close(ends[0]);
+  ::close(ends[1]);
+  CHECK(box.cache.verify().empty());
+}
+
+TEST_CASE("a child of a fork inside a lock does not have it") {
+  Box box;
+  const LockOptions reentrant{.reentrant = true};
+  Lock lock(box.cache, "name", reentrant);
+  REQUIRE(lock.acquire() == Code::ok);
+  Child child([&] {
+    if (lock.held() || lock.release()) return 1;
+    Lock own(box.cache, "name", reentrant);
+    return own.try_acquire() == Code::busy ? 0 : 2;
+  });
+  CHECK(child.join() == 0);
+  CHECK(lock.held());
+  CHECK(lock.release());
+}
+
+TEST_CASE("locks go with their segment") {
+  Box box;
+  Lock lock(box.cache, "name");
+  REQUIRE(lock.acquire() == Code::ok);
+  const Cache successor = Cache::open({.name = box.name, .capacity_bytes = 2 << 20});
+  CHECK_FALSE(lock.held());
+  CHECK_FALSE(lock.release());
+  CHECK(lock.try_acquire() == Code::ok);
+}
+
+TEST_CASE("a full table makes a lock wait, and the dead leave it") {
+  Box box;
+  std::vector<std::unique_ptr<Lock>> all;
+  for (int i = 0; i < 16; ++i) {
+    all.push_back(std::make_unique<Lock>(box.cache, "name" + std::to_string(i)));
+    REQUIRE(all.back()->try_acquire() == Code::ok);
+  }
+  Lock more(box.cache, "one more");
+  CHECK(more.acquire(30ms) == Code::busy);
+  all.resize(8);
+  Child child([&] {
+    for (int i = 0; i < 8; ++i) {
+      auto* lock = new Lock(box.cache, "child" + std::to_string(i));
+      if (lock->try_acquire() != Code::ok) return 1;
+    }
+    return 0;
+  });
+  CHECK(child.join() == 0);
+  CHECK(box.cache.stats().leases_held == 16);
+  CHECK(more.try_acquire() == Code::ok);
+  CHECK(box.cache.stats().leases_taken_over == 8);
+}
