@@ -1,49 +1,22 @@
 // Boost.Interprocess: an unordered_map in a managed_shared_memory, one interprocess_mutex around it. Made before the
 // fork and inherited.
-#include <boost/functional/hash.hpp>
-#include <boost/interprocess/allocators/allocator.hpp>
-#include <boost/interprocess/containers/string.hpp>
-#include <boost/interprocess/managed_shared_memory.hpp>
 #include <boost/interprocess/sync/interprocess_mutex.hpp>
 #include <boost/interprocess/sync/scoped_lock.hpp>
-#include <boost/unordered_map.hpp>
-#include <boost/version.hpp>
-#include <functional>
-#include <string_view>
-#include <utility>
 
+#include "../boost_text.hpp"
 #include "peer.hpp"
 
 namespace {
 
 namespace ipc = boost::interprocess;
-using Memory = ipc::managed_shared_memory::segment_manager;
-using Text = ipc::basic_string<char, std::char_traits<char>, ipc::allocator<char, Memory>>;
-
-std::string_view view(const Text& text) { return {text.data(), text.size()}; }
-std::string_view view(std::string_view text) { return text; }
-
-struct Hash {
-  template <typename Any>
-  std::size_t operator()(const Any& text) const {
-    return std::hash<std::string_view>()(view(text));
-  }
-};
-
-struct Equal {
-  template <typename One, typename Other>
-  bool operator()(const One& one, const Other& other) const {
-    return view(one) == view(other);
-  }
-};
-
-using Map = boost::unordered_map<Text, Text, Hash, Equal, ipc::allocator<std::pair<const Text, Text>, Memory>>;
+using boost_text::Equal;
+using boost_text::Hash;
+using boost_text::Text;
+using Map = boost_text::UnorderedMap;
 
 class BoostPeer final : public Peer {
  public:
-  [[nodiscard]] std::string version() const override {
-    return std::to_string(BOOST_VERSION / 100000) + "." + std::to_string(BOOST_VERSION / 100 % 1000);
-  }
+  [[nodiscard]] std::string version() const override { return boost_text::version(); }
 
   void prepare(const std::filesystem::path& directory) override {
     memory_ =
