@@ -32,9 +32,12 @@ std::uint32_t spin(const std::atomic<std::uint32_t>& word) noexcept {
   return value;
 }
 
-// Does for a dead owner what the kernel would have done. Relaxed: who acquires the word next orders what it guards.
+// Does for a dead owner what the kernel would have done. Release; partner: the acquire in acquire_lock. The kernel,
+// which knows that the owner is gone, has made its last stores visible here; this passes them on to whoever acquires
+// next.
 void mark_dead(std::atomic<std::uint32_t>& word, std::uint32_t seen) noexcept {
-  word.compare_exchange_strong(seen, (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED, std::memory_order_relaxed);
+  word.compare_exchange_strong(seen, (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED, std::memory_order_release,
+                               std::memory_order_relaxed);
 }
 
 // Sleeps until word is no longer what was seen. The owner is looked at every 50 ms, and at the deadline.

@@ -24,8 +24,8 @@ Counter Counters::claim() const noexcept {
     for (std::uint32_t i = 1; i < count_; ++i) {
       std::uint64_t owner = lines_[i].owner.load(std::memory_order_relaxed);
       if (owner != 0 && (!take_dead || base::thread_exists(static_cast<std::uint32_t>(owner)))) continue;
-      // Acquire and release: the new owner counts on from where the old one, or its kernel, left the line.
-      if (lines_[i].owner.compare_exchange_strong(owner, me, std::memory_order_acq_rel)) return {&lines_[i], false};
+      // Relaxed: that the old owner is gone is the kernel's word, and its counts were stored before.
+      if (lines_[i].owner.compare_exchange_strong(owner, me, std::memory_order_relaxed)) return {&lines_[i], false};
     }
   }
   return {&lines_[0], true};

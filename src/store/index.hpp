@@ -144,8 +144,11 @@ class Index {
   };
 
   /// Partner: the release stores in move_on() and set_size(). Who sees the word sees every slot that it counts in.
+  /// Sequentially consistent, which costs a reader no more, so that a thread's read comes after its own earlier write
+  /// for everybody else as well; partner: the release in base::release_lock. ARM has loads for acquire alone that would
+  /// not wait for that one.
   [[nodiscard]] View view() const noexcept {
-    const std::uint64_t word = header_->index.load(std::memory_order_acquire);
+    const std::uint64_t word = header_->index.load(std::memory_order_seq_cst);
     // What follows from a size, and that it is within bounds, is worked out once for each: a guess that is nearly
     // always right spares a read the wait for it.
     const std::uint64_t known = std::atomic_ref(known_).load(std::memory_order_relaxed);

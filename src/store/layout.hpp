@@ -184,7 +184,7 @@ static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
 //   |              moves                 |   buckets    |
 //   +------------------------------------+--------------+
 //
-// Written under the lock with release, before a moved slot is taken from where it was; read with acquire.
+// Written under the lock with release, before a moved slot is taken from where it was; partner: Index::view().
 
 inline constexpr unsigned kIndexSizeBits = 24;
 constexpr std::uint32_t index_size_of(std::uint64_t index) noexcept {

@@ -93,9 +93,8 @@ class Log {
 
   // State of the chunks.
 
-  [[nodiscard]] std::uint64_t state(std::uint32_t chunk,
-                                    std::memory_order order = std::memory_order_relaxed) const noexcept {
-    return states_[chunk].load(order);
+  [[nodiscard]] std::uint64_t state(std::uint32_t chunk) const noexcept {
+    return states_[chunk].load(std::memory_order_relaxed);
   }
   /// Whether the chunk holds entries.
   [[nodiscard]] bool in_log(std::uint32_t chunk) const noexcept {

@@ -219,6 +219,7 @@ class Stripe {
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
   [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
+  [[nodiscard]] std::uint32_t scan_from(ScanPlace& place) const noexcept;
   [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
                                 std::size_t enough, std::vector<std::string>& keys) const;
   static void raise_frequency(Word& slot, std::uint64_t word) noexcept;

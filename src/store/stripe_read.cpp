@@ -23,9 +23,25 @@ void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
 void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
                   std::vector<std::string>& keys) const {
   while (place.log != Kind::free && keys.size() < enough) {
-    // The chunk to go on in, or the one after it.
-    std::uint32_t next = log_.size();
-    std::uint64_t least = ~std::uint64_t{0};
+    const std::uint32_t next = scan_from(place);
+    if (next == log_.size()) {
+      place = {place.log == Kind::small ? Kind::main : Kind::free};
+    } else if (scan_chunk(next, place, now, prefix, enough, keys)) {
+      place = {place.log, place.sequence + 1};
+    }
+  }
+}
+
+/// The chunk to go on in, or the one after it, and moves the place on to it; size() if there is none.
+std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
+  std::uint32_t next = log_.size();
+  std::uint64_t least = 0;
+  std::uint64_t before = 0;
+  std::uint32_t looks = 0;
+  do {
+    before = least;
+    least = ~std::uint64_t{0};
+    next = log_.size();
     for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
       const std::uint64_t state = log_.state(chunk);
       if (kind_of(state) == place.log && sequence_of(state) >= place.sequence && sequence_of(state) < least) {
@@ -33,21 +49,20 @@ void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, 
         next = chunk;
       }
     }
-    if (next == log_.size()) {
-      place = {place.log == Kind::small ? Kind::main : Kind::free};
-      continue;
-    }
-    if (least != place.sequence) place = {place.log, least};
-    if (scan_chunk(next, place, now, prefix, enough, keys)) place = {place.log, least + 1};
-  }
+    // Meanwhile an entry may have gone from a chunk that was yet to come to a new one that was already passed, so what
+    // a look finds counts once the next one finds the same. Partner: the release fence in Log::free_chunk. Who sees a
+    // chunk freed sees from here on where its entries went, and all of them there.
+    std::atomic_thread_fence(std::memory_order_acquire);
+  } while ((++looks == 1 || least != before) && looks < kMaxChunks);  // in a damaged stripe they may never agree
+  if (next != log_.size() && least != place.sequence) place = {place.log, least};
+  return next;
 }
 
 /// False before its end: there are enough keys, or the chunk is no longer the one that was chosen.
 bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
                         std::size_t enough, std::vector<std::string>& keys) const {
   const std::uint64_t state = pack_state(place.log, place.sequence);
-  // Acquire; partner: the release store of the state in Log::take. The fields are those of this use of the chunk.
-  if (log_.state(chunk, std::memory_order_acquire) != state) return false;
+  if (log_.state(chunk) != state) return false;
   std::string key;
   Place at{chunk, std::max(place.offset, log_.first(chunk))};
   while (at.offset < log_.used(chunk) && keys.size() < enough) {
@@ -58,7 +73,8 @@ bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now
     const std::uint64_t hash = base::hash(key);
     const std::uint64_t word = log_.slot_word(Index::tag(hash), at);
     const std::uint64_t fresh_until = log_.fresh_until(at, head);
-    // Partner: the release fences in Log::take and Log::append. The bytes were those of this use of the chunk.
+    // Partner: the release fences in Log::forget, free_chunk, take and append. The bytes were those of this use of the
+    // chunk, and who sees an entry marked dead sees where it is now.
     std::atomic_thread_fence(std::memory_order_acquire);
     if (log_.state(chunk) != state) return false;
 

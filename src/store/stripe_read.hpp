@@ -19,8 +19,8 @@ inline bool Stripe::unmoved(const Index::View& view) const noexcept {
 }
 
 inline bool Stripe::unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept {
-  // Partner: the release fence in Log::take and Log::append, by the same fence as above. If any byte read before it was
-  // written there, the load below sees the slot as the writer left it before it reused the chunk.
+  // Partner: the release fences in Log::forget, free_chunk, take and append, by the same fence as above. If any byte
+  // read before it was written behind one of them, the load below sees the slot as the writer left it before.
   if (base::broken("no-second-look")) return true;
   return unmoved(view) && without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }

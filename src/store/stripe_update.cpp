@@ -237,6 +237,8 @@ Code Stripe::change(const Key& key, std::uint64_t now, Decide decide, const Leas
 
 Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind,
                        std::uint64_t now) noexcept {
+  // Release, of both; partner: the acquire fence behind a reader's look. Who sees one sees what this thread changed
+  // before.
   const auto change_integer = [&] {
     auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
     value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);

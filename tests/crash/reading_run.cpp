@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -38,6 +39,13 @@ void read(Cache& cache, const SharedAnswer& answer) {
   Found found;
   answer->code = cache.get_into(kReadKey, answer->value, found);
   answer->size = found.size;
+}
+
+/// Whether a scan meets the key.
+void scan(Cache& cache, const SharedAnswer& answer) {
+  std::vector<std::string> keys;
+  for (Cursor cursor; !cursor.finished();) static_cast<void>(cache.scan(cursor, 1000, kReadKey, keys));
+  answer->code = keys.empty() ? Code::not_found : Code::ok;
 }
 
 void store(Cache& cache, std::uint32_t counter, std::size_t size) {
@@ -144,6 +152,40 @@ Image segment_to_move_in(std::uint64_t seed, bool spilled) {
   throw std::runtime_error("no segment in which the key that is read is moved");
 }
 
+constexpr std::uint16_t kGarbageKeys = 60;
+
+/// Garbage is made until the key that is read is moved. Whether it was.
+bool move_away(Cache& cache) {
+  const auto before = version_of_key(cache);
+  Random random(1);
+  for (std::uint16_t i = 0; i < 2000 && version_of_key(cache) == before; ++i) {
+    set_call(numbered("old-", random.below(kGarbageKeys)), i, 300)(cache);
+  }
+  return before && version_of_key(cache) && version_of_key(cache) != before;
+}
+
+/// One in which the key is in the oldest chunk of its log, and is moved to one that is free yet and lies well before
+/// it: where a scan that goes through the chunks has been already.
+Image segment_to_scan(std::uint64_t seed) {
+  constexpr std::uint32_t kWell = 8;
+  for (std::uint16_t steady = 50; steady < 150; ++steady) {
+    Workshop shop(seed, WhenFull::reject);
+    store(shop.cache(), 1, 300);
+    for (std::uint16_t i = 0; i < kGarbageKeys; ++i) set_call(numbered("old-", i), i, 300)(shop.cache());
+    for (std::uint16_t i = 0; i < steady; ++i) set_call(numbered("steady-", i), i, 300)(shop.cache());
+    const Snapshot before = shop.snapshot();
+    if (!move_away(shop.cache())) continue;
+    const Snapshot after = shop.snapshot();
+    store::Place from;
+    store::Place to;
+    if (before.log().locate(before.word_of(kReadKey), from) && after.log().locate(after.word_of(kReadKey), to) &&
+        to.chunk + kWell < from.chunk && store::kind_of(before.log().state(to.chunk)) == store::Kind::free) {
+      return before.image();
+    }
+  }
+  throw std::runtime_error("no segment in which the key is moved to a chunk before its own");
+}
+
 }  // namespace
 
 std::vector<Overtaking> overtakings() {
@@ -174,6 +216,7 @@ std::vector<Overtaking> overtakings() {
     all.push_back(
         {name, [call = call](std::uint64_t seed) { return segment_to_move_a_slot_in(seed, call); }, call, true, false});
   }
+  all.push_back({"scan: moved", segment_to_scan, move_away, true, true, 1000});
   return all;
 }
 
@@ -185,7 +228,9 @@ Row ReadingRun::run() {
     cache.emplace(Cache::attach(std::string(name_)));
     static_cast<void>(cache->contains("nothing"));
   };
-  const auto get = [&] { read(*cache, answer); };  // one for all children: a trace is of addresses
+  const auto get = [&] {  // one for all children: a trace is of addresses
+    overtaking_.scans == 0 ? read(*cache, answer) : scan(*cache, answer);
+  };
   Trace trace;
   {
     write_segment(name_, image);
@@ -196,7 +241,8 @@ Row ReadingRun::run() {
       trace.add(child.address());
     }
   }
-  for (const std::size_t step : choose(row_.instructions + 1, options_.sample, random_)) {
+  const std::size_t most = overtaking_.scans == 0 ? row_.instructions : std::min(overtaking_.scans, row_.instructions);
+  for (const std::size_t step : choose(most + 1, options_.sample, random_)) {
     write_segment(name_, image);
     Stepper child(attach, get);
     if (!trace.go_to(child, step)) {
@@ -216,7 +262,7 @@ Row ReadingRun::run() {
       if (present) report_fault(row_, where, "a miss for a key that was present throughout");
     } else if (answer->code != Code::ok) {
       report_fault(row_, where, "answers " + std::string(to_string(answer->code)));
-    } else if (!read_checked(kReadNumber, {answer->value.data(), answer->size})) {
+    } else if (overtaking_.scans == 0 && !read_checked(kReadNumber, {answer->value.data(), answer->size})) {
       report_fault(row_, where, "a torn value of " + std::to_string(answer->size) + " bytes");
     }
   }

@@ -1,6 +1,6 @@
-// reading_run.hpp - A reader that is overtaken: stopped at an instruction of a get, while the segment is changed under
-// it, and let go on. It must answer what was there at some moment: a whole value, and no miss for a key that was
-// present throughout.
+// reading_run.hpp - A reader that is overtaken: stopped at an instruction of a get or a scan, while the segment is
+// changed under it, and let go on. It must answer what was there at some moment: a whole value, and no miss for a key
+// that was present throughout.
 #pragma once
 
 #include <functional>
@@ -17,12 +17,14 @@ struct Overtaking {
   std::function<bool(Cache&)> overtake;              ///< what happens meanwhile; whether the key was present throughout
   bool must_stay = false;                            ///< it is, or the scenario is not what it says
   bool changes = true;                               ///< the entry's version does, or the same
+  std::size_t scans = 0;                             ///< not 0: a scan, of which so many instructions are tried
 };
 
 inline constexpr const char* kReadKey = "read";
 inline constexpr std::uint16_t kReadNumber = 7;
 
 /// Overwritten, recycled, overwritten and recycled, moved, erased; a short value and a spilled one. Its slot moved.
+/// Moved to a chunk that a scan has looked at already.
 std::vector<Overtaking> overtakings();
 
 class ReadingRun {
