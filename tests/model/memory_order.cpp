@@ -159,7 +159,8 @@ int main(int count, char** arguments) {
     }
   }
   std::vector<Protocol> protocols;
-  for (const auto& some : {entry_protocols(), index_protocols(), lock_protocols(), call_protocols()}) {
+  for (const auto& some :
+       {entry_protocols(), index_protocols(), lock_protocols(), lease_protocols(), call_protocols()}) {
     protocols.insert(protocols.end(), some.begin(), some.end());
   }
   if (!list) {

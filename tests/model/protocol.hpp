@@ -49,6 +49,7 @@ struct Protocol {
 std::vector<Protocol> entry_protocols();  ///< protocols_entry.cpp
 std::vector<Protocol> index_protocols();  ///< protocols_index.cpp
 std::vector<Protocol> lock_protocols();   ///< protocols_lock.cpp
+std::vector<Protocol> lease_protocols();  ///< protocols_lease.cpp
 std::vector<Protocol> call_protocols();   ///< protocols_call.cpp
 
 }  // namespace forklore::model
