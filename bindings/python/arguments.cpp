@@ -88,6 +88,19 @@ bool parse_ttl(PyObject* object, Ttl& ttl) {
   return true;
 }
 
+bool parse_word(const char* parameter, const char* giver, PyObject* object, std::uint64_t& word) {
+  if (!PyLong_Check(object)) {
+    PyErr_Format(PyExc_TypeError, "%s is the int that %s() gave, not %.200s", parameter, giver,
+                 Py_TYPE(object)->tp_name);
+    return false;
+  }
+  word = PyLong_AsUnsignedLongLong(object);
+  if (word != static_cast<std::uint64_t>(-1) || PyErr_Occurred() == nullptr) return true;
+  PyErr_Clear();
+  PyErr_Format(PyExc_ValueError, "%s must be one that %s() gave, not %R", parameter, giver, object);
+  return false;
+}
+
 PyObject* to_seconds(Ttl ttl) {
   if (ttl == kForever) Py_RETURN_NONE;
   return PyFloat_FromDouble(static_cast<double>(ttl.count()) / 1000);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <forklore/options.hpp>
 #include <string_view>
 
@@ -65,6 +66,9 @@ struct Parameters {
     return false;
   }
 };
+
+/// The 64 bits that an earlier call answered, as an int. False with TypeError or ValueError set.
+bool parse_word(const char* parameter, const char* giver, PyObject* object, std::uint64_t& word);
 
 /// A key as bytes: a str as UTF-8 (lone surrogates as "surrogateescape"), bytes as they are.
 /// The view holds as long as the object that was taken and the Key.

@@ -78,6 +78,20 @@ bool parse_bounded(const char* option, PyObject* object, long least, long most, 
   return false;
 }
 
+bool parse_mode(PyObject* object, long& mode) {
+  const bool is_int = PyLong_Check(object) && !PyBool_Check(object);
+  int beyond = 0;
+  if (is_int) mode = PyLong_AsLongAndOverflow(object, &beyond);
+  if (is_int && beyond == 0 && 0 <= mode && mode <= 0777) return true;
+  if (is_int) {
+    Reference octal(PyNumber_ToBase(object, 8));
+    if (octal) set_option_error("mode must be one such as 0o600 or 0o660, not %U", octal.get());
+  } else {
+    PyErr_Format(PyExc_TypeError, "mode is an int such as 0o600, not %.200s", Py_TYPE(object)->tp_name);
+  }
+  return false;
+}
+
 bool parse_owner(PyObject* object, std::optional<::uid_t>& owner) {
   if (absent(object)) return true;
   long number = 0;
@@ -145,7 +159,7 @@ bool parse_options(const Given& given, Options& options) {
     options.stripes = static_cast<unsigned>(number);
   }
   if (!absent(given.mode)) {
-    if (!parse_bounded("mode", given.mode, 0, 0777, number)) return false;
+    if (!parse_mode(given.mode, number)) return false;
     options.mode = static_cast<::mode_t>(number);
   }
   if (!parse_default_ttl(given.default_ttl, options.default_ttl)) return false;

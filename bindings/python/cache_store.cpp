@@ -123,12 +123,8 @@ PyObject* cache_cas(PyObject* self, PyObject* const* given, Py_ssize_t count, Py
   std::array<PyObject*, 4> values{};
   Ttl ttl{};
   if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[3], ttl)) return nullptr;
-  if (!PyLong_Check(values[2])) {
-    PyErr_Format(PyExc_TypeError, "version is the int that gets() gave, not %.200s", Py_TYPE(values[2])->tp_name);
-    return nullptr;
-  }
-  const Version version{PyLong_AsUnsignedLongLong(values[2])};
-  if (PyErr_Occurred() != nullptr) return nullptr;
+  Version version{};
+  if (!parse_word("version", "gets", values[2], version.word)) return nullptr;
   const Call call(self);
   Key key;
   Encoded value;

@@ -110,10 +110,7 @@ PyObject* cache_scan(PyObject* self, PyObject* const* given, Py_ssize_t number, 
   std::string prefix;
   if (!kParameters.bind(given, number, keywords, values) || !parse_prefix(values[1], prefix)) return nullptr;
   Cursor cursor;
-  if (values[0] != nullptr) {
-    cursor.position = PyLong_AsUnsignedLongLong(values[0]);
-    if (PyErr_Occurred() != nullptr) return nullptr;
-  }
+  if (values[0] != nullptr && !parse_word("cursor", "scan", values[0], cursor.position)) return nullptr;
   std::int64_t limit = static_cast<std::int64_t>(kBatch);
   if (values[2] != nullptr && !parse_integer(values[2], limit)) return nullptr;
   if (limit < 1) {

@@ -52,13 +52,15 @@ void set_option_error(const char* format, ...) {
 
 namespace {
 
-// The library's message in Python's words: its options end in _bytes, ours do not, and OSError says the rest.
+// The library's message in Python's words: its options end in _bytes, ours do not, and the system's own words, which
+// Python's OSError has as a number, are left out where a remedy follows.
 std::string in_python_words(const OpenError& error) {
   std::string message = error.what();
   const std::string prefix = "forklore: ";
   const std::string suffix = ": " + error.code().message();
   if (message.starts_with(prefix)) message.erase(0, prefix.size());
-  if (message.ends_with(suffix)) message.resize(message.size() - suffix.size());
+  const bool needs_no_more = error.code() == std::errc::invalid_argument || message.find("; ") != std::string::npos;
+  if (needs_no_more && message.ends_with(suffix)) message.resize(message.size() - suffix.size());
   for (const std::string name : {"capacity", "max_value"}) {
     const std::string wordy = name + "_bytes";
     for (std::size_t at; (at = message.find(wordy)) != std::string::npos;) message.replace(at, wordy.size(), name);

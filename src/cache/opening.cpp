@@ -65,6 +65,7 @@ void check_file(const path& file, const base::File& f, const Options& options) {
 /// Why there is no file, or none could be made.
 [[noreturn]] void fail_to_open(const path& name, std::error_code error, const Options& options, bool may_make) {
   if (error == std::errc::too_many_symbolic_link_levels) fail(error, name.string() + ": is a symbolic link");
+  if (error == std::errc::is_a_directory) fail(error, name.string() + ": is a directory; give the path of a file");
   if (error == std::errc::no_such_file_or_directory) {
     const path directory = name.parent_path();
     if (!std::filesystem::exists(directory)) {

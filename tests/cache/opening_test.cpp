@@ -238,7 +238,7 @@ TEST_CASE("what is no regular file is refused, and a link is not followed") {
   REQUIRE(::mkfifo((scratch / "pipe").c_str(), 0600) == 0);
   CHECK_THROWS_AS(static_cast<void>(Cache::open(file_options(scratch / "pipe"))), OpenError);
   fs::create_directory(scratch / "directory");
-  CHECK_THROWS_AS(static_cast<void>(Cache::open(file_options(scratch / "directory"))), OpenError);
+  CHECK(refusal(file_options(scratch / "directory")).has("is a directory; give the path of a file"));
   const Refusal nowhere = refusal(file_options(scratch / "none" / "segment"));
   CHECK(nowhere.code == std::errc::no_such_file_or_directory);
   CHECK(nowhere.has("path: there is no directory " + (scratch / "none").string()));

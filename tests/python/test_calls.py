@@ -267,6 +267,8 @@ def test_cas(cache: forklore.Cache) -> None:
     assert "k" not in cache
     with pytest.raises(TypeError):
         cache.cas("k", "v", None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"version must be one that gets\(\) gave, not -5"):
+        cache.cas("k", "v", -5)
 
 
 def test_cas_of_an_integer_is_of_its_value(cache: forklore.Cache) -> None:
@@ -301,6 +303,10 @@ def test_keys_and_scan(cache: forklore.Cache) -> None:
     assert steps >= 20
     with pytest.raises(ValueError, match="count"):
         cache.scan(count=0)
+    with pytest.raises(ValueError, match=r"cursor must be one that scan\(\) gave, not -1"):
+        cache.scan(-1)
+    with pytest.raises(TypeError, match=r"cursor is the int that scan\(\) gave, not str"):
+        cache.scan("0")  # type: ignore[arg-type]
 
 
 def test_keys_may_be_deleted_while_they_are_listed(cache: forklore.Cache) -> None:
