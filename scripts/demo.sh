@@ -31,21 +31,10 @@ done
 [ $python = no ] || [ "$requests" -ge $((100 * workers)) ] ||
   fail "--requests must be at least $((100 * workers)) for $workers workers"
 
-# Installs the package and the demo's requirements into .venv, unless nothing has changed since.
-install_package() {
-  local stamp=$ROOT/.venv/forklore.stamp now
-  now=$(cd "$ROOT" && find CMakeLists.txt pyproject.toml include src bindings examples/shop/requirements.txt \
-    -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum)
-  [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return 0
-  say "building the Python package (a minute or two)"
-  quietly pip-install "$ROOT/.venv/bin/pip" install "$ROOT" -r "$ROOT/examples/shop/requirements.txt" || return 1
-  echo "$now" >"$stamp"
-}
-
 say "setting up (logs: build/logs)"
 if [ $python = yes ]; then
   setup
-  install_package || exit 1
+  install_package examples/shop/requirements.txt || exit 1
 else
   need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp libxxhash-dev=xxhash.h
 fi

@@ -42,6 +42,23 @@ accept_only() {
   done
 }
 
+# bench_options "OPTION..." ARGUMENT...: of a bench that installs what it is measured beside. Fails at what is none of these
+# options, which take a value, and not --local. Leaves the others in options, and whether --local was given in local_only.
+bench_options() {
+  local option
+  accept_only "$1" "--local" "${@:2}"
+  given=" ${*:2} " local_only=no options=()
+  for option in "${@:2}"; do
+    if [ "$option" = --local ]; then local_only=yes; else options+=("$option"); fi
+  done
+}
+
+# wanted NAME: whether bench_options was told to measure it.
+wanted() { [[ $given != *" --only "* || $given == *" --only $1 "* ]]; }
+
+# bring PACKAGE=PROBE...: need, of what can be done without.
+bring() { (need "$@") || say "cannot be installed: $*"; }
+
 # install_packages NAME...: through apt-get, as root or with sudo.
 install_packages() {
   local sudo=()
@@ -118,6 +135,25 @@ setup() {
   local python
   python=$(find_python) || fail "no Python of 3.10 or newer with venv and its headers was found (python3-venv, python3-dev)"
   make_venv "$ROOT/.venv" "$python" || exit 1
+}
+
+# install_package REQUIREMENTS...: the Python package and what these files want, into .venv, unless nothing has changed
+# since. Their paths are below the checkout.
+install_package() {
+  local stamp=$ROOT/.venv/forklore-$(tr -c 'A-Za-z0-9\n' - <<<"$*").stamp package=$ROOT/.venv/forklore.stamp now file wanted=()
+  for file in "$@"; do wanted+=(-r "$ROOT/$file"); done
+  now=$(cd "$ROOT" && find CMakeLists.txt pyproject.toml include src bindings -type f -not -name '*.pyc' -print0 |
+    sort -z | xargs -0 sha256sum | sha256sum)
+  if [ "$(cat "$package" 2>/dev/null)" != "$now" ]; then
+    say "building the Python package (a minute or two)"
+    quietly pip-install "$ROOT/.venv/bin/pip" install "$ROOT" || return 1
+    echo "$now" >"$package"
+  fi
+  now=$(cd "$ROOT" && sha256sum "$@")
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$now" ]; then
+    quietly pip-requirements "$ROOT/.venv/bin/pip" install "${wanted[@]}" || return 1
+    echo "$now" >"$stamp"
+  fi
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

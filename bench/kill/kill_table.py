@@ -19,8 +19,10 @@ from pathlib import Path
 from peers import MissingError, Peer, peers
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from storm import Outcome, Plan, Round
+
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+from tables import write_table
 
 HEADERS = ("", "kills survived", "what then", "wrong values read", "entries lost")
 WIDTH = 150  # of the table as text
@@ -86,19 +88,6 @@ def row(peer: Peer, version: str, outcomes: list[Outcome]) -> tuple[str, ...]:
     return f"{peer.title} {version}", survived, "; ".join(then) or "goes on", f"{wrong:,}", lost
 
 
-def write(rows: list[tuple[str, ...]], notes: list[str], out: Path, console: Console) -> None:
-    """Shows the table, and keeps it as text and as Markdown."""
-    table = Table(*HEADERS)
-    for cells in rows:
-        table.add_row(*cells)
-    with (out / "table.txt").open("w") as file:
-        for shown in (console, Console(file=file, width=WIDTH)):
-            shown.print(table, *notes, sep="\n", highlight=False)
-    lines = [HEADERS, ["---"] * len(HEADERS), *rows]
-    markdown = [f"| {' | '.join(cells)} |" for cells in lines]
-    (out / "table.md").write_text("\n".join([*markdown, "", *notes, ""]))
-
-
 def main() -> int:
     arguments = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of all finally
@@ -126,7 +115,7 @@ def main() -> int:
         f"{arguments.rounds} rounds of {arguments.kills} kills, or {arguments.seconds:g} s; 4 workers, 1,000 entries; "
         f"{time.monotonic() - started:.0f} s in all, Linux {platform.release()}, {time.strftime('%Y-%m-%d')}."
     )
-    write(rows, notes, arguments.out, Console(width=None if sys.stdout.isatty() else WIDTH))
+    write_table(HEADERS, rows, notes, arguments.out, WIDTH)
     (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     return 0 if unhurt else 1
 

@@ -18,18 +18,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-accept_only "--kills --rounds --seconds --only --out" "--local" "$@"
-given=" $* " local=no options=()
-for option in "$@"; do
-  if [ "$option" = --local ]; then local=yes; else options+=("$option"); fi
-done
-wanted() { [[ $given != *" --only "* || $given == *" --only $1 "* ]]; }
+bench_options "--kills --rounds --seconds --only --out" "$@"
 
 say "setting up (logs: build/logs)"
 setup
-if [ $local = no ]; then
+if [ $local_only = no ]; then
   # A peer that cannot be had is left out, so each of these may fail.
-  bring() { (need "$@") || say "cannot be installed: $*"; }
   bring_unless() {  # COMMAND PACKAGE: unless COMMAND succeeds
     bash -c "$1" >/dev/null 2>&1 || (install_packages "$2") || say "cannot be installed: $2"
   }
