@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cache_calls.hpp"
+#include "compute.hpp"
 #include "django_keys.hpp"
 #include "docstrings.hpp"
 #include "errors.hpp"
@@ -100,6 +101,16 @@ PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   const Code code = store_value(call, kStore, target.key(), given[1], ttl);
   if (code == Code::buffer_too_small) return nullptr;
   return Py_NewRef(kStore == Store::set ? Py_None : code == Code::ok ? Py_True : Py_False);
+}
+
+// (key, fn, ttl, stale_for, early, wait, version)
+PyObject* get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  Wanted wanted;
+  if (!has(7, count) || !wanted.take(given + 1)) return nullptr;
+  const Target target(self, given[0], given[6]);
+  if (!target) return nullptr;
+  const Call call(target.handle());
+  return call ? compute_value(call, target.handle(), target.key(), wanted) : nullptr;
 }
 
 // (key, ttl, version)
@@ -203,6 +214,7 @@ PyCFunction as_method(Positional* function) {
 PyMethodDef methods[] = {{"_get", as_method(get), METH_FASTCALL, nullptr},
                          {"_set", as_method(store<Store::set>), METH_FASTCALL, nullptr},
                          {"_add", as_method(store<Store::add>), METH_FASTCALL, nullptr},
+                         {"_get_or_compute", as_method(get_or_compute), METH_FASTCALL, nullptr},
                          {"_touch", as_method(touch), METH_FASTCALL, nullptr},
                          {"_delete", as_method(remove), METH_FASTCALL, nullptr},
                          {"_has_key", as_method(has_key), METH_FASTCALL, nullptr},

@@ -9,6 +9,21 @@
 #include "reference.hpp"
 
 namespace forklore::python {
+
+// What the handlers raise is reported as unraisable and goes no further.
+void warn(std::string_view line) {
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  Reference logging(run_python([] { return PyImport_ImportModule("logging"); }));
+  Reference logger(
+      logging ? run_python([&] { return PyObject_CallMethod(logging.get(), "getLogger", "s", "forklore"); }) : nullptr);
+  Reference text(logger ? PyUnicode_DecodeUTF8(line.data(), static_cast<Py_ssize_t>(line.size()), "replace") : nullptr);
+  Reference done(text ? run_python([&] { return PyObject_CallMethod(logger.get(), "warning", "sO", "%s", text.get()); })
+                      : nullptr);
+  if (!done) PyErr_WriteUnraisable(nullptr);
+  PyErr_Restore(type, value, traceback);
+}
+
 namespace {
 
 // The state that this thread gave up with the GIL; nullptr while it holds the GIL. A thread enters the library
@@ -34,20 +49,6 @@ void before_wait() {
 void after_wait() {
   if (!std::exchange(wait_gave_up, false)) return;
   take_back();
-}
-
-// One warning of the logger "forklore". What the handlers raise is reported as unraisable and goes no further.
-void warn(std::string_view line) {
-  PyObject *type, *value, *traceback;
-  PyErr_Fetch(&type, &value, &traceback);
-  Reference logging(run_python([] { return PyImport_ImportModule("logging"); }));
-  Reference logger(
-      logging ? run_python([&] { return PyObject_CallMethod(logging.get(), "getLogger", "s", "forklore"); }) : nullptr);
-  Reference text(logger ? PyUnicode_DecodeUTF8(line.data(), static_cast<Py_ssize_t>(line.size()), "replace") : nullptr);
-  Reference done(text ? run_python([&] { return PyObject_CallMethod(logger.get(), "warning", "sO", "%s", text.get()); })
-                      : nullptr);
-  if (!done) PyErr_WriteUnraisable(nullptr);
-  PyErr_Restore(type, value, traceback);
 }
 
 void log(std::string_view line) {

@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include <exception>
+#include <string_view>
 
 namespace forklore::python {
 
@@ -26,6 +27,9 @@ auto run_python(Call&& call) {
 
 /// Installs the hooks of this process. Once, when the module is loaded.
 void install_hooks();
+
+/// One warning of the logger "forklore". The GIL must be held; the exception that is set stays.
+void warn(std::string_view line);
 
 /// Lets other Python threads run for the life of the object. The thread must hold the GIL, and no Python object
 /// may be touched meanwhile. The wait hooks see it and leave the GIL alone.

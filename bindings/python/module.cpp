@@ -5,6 +5,7 @@
 
 #include "arguments.hpp"
 #include "cache_type.hpp"
+#include "compute.hpp"
 #include "django_calls.hpp"
 #include "docstrings.hpp"
 #include "errors.hpp"
@@ -87,7 +88,8 @@ void fill(py::module_& module) {
   install_hooks();
   add_default(module);
   module.attr("__version__") = FORKLORE_VERSION;
-  if (!make_errors(module.ptr()) || !make_cache_type(module.ptr()) || !make_django_type(module.ptr())) {
+  if (!make_errors(module.ptr()) || !make_cache_type(module.ptr()) || !make_django_type(module.ptr()) ||
+      !make_computing(module.ptr()) || !make_computation_type(module.ptr()) || !make_lease_type(module.ptr())) {
     throw py::error_already_set();
   }
   module.def("remove", &remove, py::arg("name"), py::kw_only(), py::arg("place") = "shm", docs::kRemove);

@@ -1,6 +1,8 @@
 #include "records.hpp"
 
+#include <cmath>
 #include <concepts>
+#include <forklore/options.hpp>
 #include <string>
 
 #include "hooks.hpp"
@@ -65,9 +67,46 @@ PyObject* to_python(const Stats& stats) {
   fields("refused", stats.refused)("busy", stats.busy)("rereads", stats.rereads);
   fields("evictions", stats.evictions)("bucket_evictions", stats.bucket_evictions);
   fields("expirations", stats.expirations)("moves", stats.moves)("reclaims", stats.reclaims);
-  fields("recoveries", stats.recoveries)("resets", stats.resets)("reattachments", stats.reattachments);
+  fields("recoveries", stats.recoveries)("resets", stats.resets);
+  fields("leases_held", stats.leases_held)("computations", stats.computations)("computed", stats.computed);
+  fields("voided", stats.voided)("locked", stats.locked)("waits", stats.waits);
+  fields("leases_lacking", stats.leases_lacking)("leases_overdue", stats.leases_overdue);
+  fields("leases_taken_over", stats.leases_taken_over)("reattachments", stats.reattachments);
   fields("processes", stats.processes);
   return fields.make("Stats");
+}
+
+namespace {
+
+double in_seconds(std::chrono::milliseconds time) {
+  return time == kForever ? HUGE_VAL : static_cast<double>(time.count()) / 1000;
+}
+
+// Of forklore.limits: `made` keeps it from the first time on.
+PyObject* type_of_limits(const char* name, PyObject*& made) {
+  if (made == nullptr) {
+    Reference module(run_python([] { return PyImport_ImportModule("forklore.limits"); }));
+    made = module ? PyObject_GetAttrString(module.get(), name) : nullptr;
+  }
+  return made;
+}
+
+}  // namespace
+
+PyObject* to_python(const RateDecision& decision) {
+  static PyObject* kept = nullptr;
+  PyObject* type = type_of_limits("RateLimit", kept);
+  if (type == nullptr) return nullptr;
+  return PyObject_CallFunction(type, "OIIdd", decision.allowed ? Py_True : Py_False, decision.limit, decision.remaining,
+                               in_seconds(decision.retry_after), in_seconds(decision.reset_after));
+}
+
+PyObject* to_python(const WindowCount& count) {
+  static PyObject* kept = nullptr;
+  PyObject* type = type_of_limits("WindowCount", kept);
+  if (type == nullptr) return nullptr;
+  return PyObject_CallFunction(type, "IIdd", count.current, count.previous, count.sliding,
+                               in_seconds(count.reset_after));
 }
 
 PyObject* to_python(const SegmentInfo& info) {

@@ -16,7 +16,12 @@ if not settings.configured:
     settings.configure(
         ALLOWED_HOSTS=["*"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        INSTALLED_APPS=["django.contrib.sessions", "forklore.django"],
+        INSTALLED_APPS=[
+            "django.contrib.contenttypes",
+            "django.contrib.auth",
+            "django.contrib.sessions",
+            "forklore.django",
+        ],
         ROOT_URLCONF=[],
         SECRET_KEY="for tests alone",
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],

@@ -23,6 +23,10 @@ from ._core import (
     remove,
     segments,
 )
+from .kept import Kept
+from .limits import RateLimit, RateLimited, WindowCount, rate_limited
+from .locks import Lock, NotHeld
+from .memoize import memoize
 from .stats import SegmentInfo, Stats
 
 __all__ = [
@@ -31,12 +35,20 @@ __all__ = [
     "Cache",
     "Error",
     "Full",
+    "Kept",
+    "Lock",
+    "NotHeld",
     "OpenError",
+    "RateLimit",
+    "RateLimited",
     "SegmentInfo",
     "SerializerError",
     "Stats",
     "TooLarge",
+    "WindowCount",
     "__version__",
+    "memoize",
+    "rate_limited",
     "remove",
     "segments",
 ]

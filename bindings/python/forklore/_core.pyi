@@ -5,7 +5,8 @@ bool and None. Anything else, a subclass such as SafeString or IntEnum among it,
 Bytes and ints of 64 bits are those of the C++ library, so both sides share them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import timedelta
 from os import PathLike
 from types import TracebackType
@@ -13,6 +14,8 @@ from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias,
 
 from typing_extensions import Self, disjoint_base
 
+from .limits import RateLimit, WindowCount
+from .locks import Lock
 from .stats import SegmentInfo, Stats
 
 _Key: TypeAlias = str | bytes
@@ -200,6 +203,85 @@ class Cache:
         """Stores value if the entry is still the one that gets() gave the version of. True: stored. False: it has
         changed, or the cache has moved it: get it again. None: there is none. Raises as set does."""
 
+    def get_or_compute(
+        self,
+        key: _Key,
+        fn: Callable[[], _D],
+        ttl: _Ttl = ...,
+        *,
+        stale_for: _Seconds | None = None,
+        early: SupportsFloat | None = None,
+        wait: _Seconds = 10.0,
+    ) -> Any | _D:
+        """The value, or what fn() returns, which is then stored with ttl. Of all callers in all processes one computes;
+        the others wait for its value. A stored None is a value.
+
+        stale_for: for so many seconds after the ttl (49 days at most) all but the one who computes the next value get
+            the old one at once. To every other method it has expired.
+        early: begins the next computation before the value expires, at random and the likelier the closer that is and
+            the longer it took; 1 is about as early as it takes to compute, 2 twice that. Then a key that is asked for
+            all the time need not expire. (XFetch.)
+        wait: seconds that a caller waits for another's value before it computes one for itself, which is not stored.
+
+        An exception of fn reaches this caller alone; the next one computes. What is written to the key or deleted while
+        fn runs wins: the value goes to its caller and not into the cache. A process that dies computing is found out
+        within 25 ms. fn may return a Kept, which brings its own ttl. A value that is too large, or finds no room, is
+        returned and said to the log; one that cannot be serialized raises SerializerError. RuntimeError if fn asks for
+        the same key. A hit costs what get() costs. Waiting gives up the GIL; under gevent it is done in the hub's
+        thread pool, so that other greenlets run."""
+
+    def aget_or_compute(
+        self,
+        key: _Key,
+        fn: Callable[[], Awaitable[_D]] | Callable[[], _D],
+        ttl: _Ttl = ...,
+        *,
+        stale_for: _Seconds | None = None,
+        early: SupportsFloat | None = None,
+        wait: _Seconds = 10.0,
+    ) -> Coroutine[Any, Any, Any | _D]:
+        """get_or_compute() to await: the event loop runs while it waits, which is done in a thread. A coroutine
+        function is awaited in the loop, any other fn called in a thread (asyncio.to_thread). If the task is cancelled
+        while it computes, the next caller computes."""
+
+    def lock(
+        self,
+        name: _Key,
+        ttl: _Seconds | None = None,
+        wait: _Seconds | None = None,
+        *,
+        reentrant: bool = False,
+        limit: int = 1,
+    ) -> Lock:
+        """A lock by name, to be entered by `with` or `async with`: one holder of all threads and tasks of all
+        processes. When a holder's process dies the lock is free, within 25 ms of somebody waiting for it. Locks are no
+        entries: they are not evicted, and set, delete and clear of a key of that name do not touch them.
+
+        ttl: seconds after which others may have it though its holder lives; None: never. Then there may be two, the
+            first of which does not know it: give what the lock protects the `token`, to refuse a smaller one.
+        wait: seconds that entering waits before it raises Busy; None: as long as it takes, 0: not at all.
+        reentrant: who is inside (a thread, asyncio task or greenlet) may enter again.
+        limit: how many may be inside at once: a semaphore. All that use a name say the same."""
+
+    def rate_limit(
+        self,
+        key: _Key,
+        limit: SupportsIndex,
+        period: _Seconds,
+        *,
+        burst: SupportsIndex | None = None,
+        cost: SupportsIndex = 1,
+    ) -> RateLimit:
+        """Takes one, or cost, of limit in period seconds; false if that is not allowed now. Exact over all processes.
+        The generic cell rate algorithm: after a pause burst (limit unless given) may come at once, then one each
+        period/limit seconds. cost=0 looks and takes nothing. The key is this call's own, an entry that says nothing any
+        more expires by itself; delete() begins anew. Raises TypeError if something else lies there, Busy, Full."""
+
+    def count_in_window(self, key: _Key, window: _Seconds, add: SupportsIndex = 1) -> WindowCount:
+        """Adds to the count of the window of so many seconds that runs, for all processes, and tells the counts of it
+        and of the one before. Windows follow each other from the segment's birth. add=0 looks and adds nothing. The key
+        is this call's own. Raises as rate_limit does."""
+
     def get_many(self, keys: Iterable[_K]) -> dict[_K, Any]:
         """The values of those keys that are there, under the keys given. Memory accesses overlap, so it is faster
         than as many gets. Raises as get does."""
@@ -247,6 +329,7 @@ class Cache:
         """Pickled by name: the copy attaches to the same segment with the same options of a handle. Raises Error if
         the place is anonymous."""
 
+@disjoint_base
 class DjangoCalls:
     """The native half of forklore.django.ForkloreCache: its calls, with full keys made as Django does by default. A
     key that Django would warn of, and every key where the backend makes or checks keys otherwise, is made by the
@@ -255,6 +338,17 @@ class DjangoCalls:
     def _get(self, key: Any, default: Any, version: int | None, /) -> Any: ...
     def _set(self, key: Any, value: Any, ttl: _Ttl, version: int | None, /) -> None: ...
     def _add(self, key: Any, value: Any, ttl: _Ttl, version: int | None, /) -> bool: ...
+    def _get_or_compute(
+        self,
+        key: Any,
+        fn: Callable[[], Any],
+        ttl: _Ttl,
+        stale_for: _Seconds | None,
+        early: SupportsFloat | None,
+        wait: _Seconds | None,
+        version: int | None,
+        /,
+    ) -> Any: ...
     def _touch(self, key: Any, ttl: _Ttl, version: int | None, /) -> bool: ...
     def _delete(self, key: Any, version: int | None, /) -> bool: ...
     def _has_key(self, key: Any, version: int | None, /) -> bool: ...
@@ -273,3 +367,23 @@ def remove(name: str, *, place: _Place = "shm") -> bool:
 
 def segments() -> list[SegmentInfo]:
     """The shared-memory segments of this host that the caller may see, by name."""
+
+# For forklore.compute and forklore.locks.
+
+_computing: ContextVar[Any]
+
+@final
+class _Computation:
+    def __new__(cls, cache: Cache, key: _Key, stale_for: Any, early: Any, wait: Any, /) -> Self: ...
+    def begin(self, patience: float, /) -> tuple[int, Any]: ...
+    def store(self, value: Any, ttl: _Ttl, /) -> None: ...
+    def abandon(self) -> None: ...
+
+@final
+class _Lease:
+    def __new__(cls, cache: Cache, name: _Key, ttl: _Ttl, limit: int, /) -> Self: ...
+    def acquire(self, wait: float, /) -> bool: ...
+    def extend(self, ttl: _Ttl, /) -> bool: ...
+    def release(self) -> bool: ...
+    def held(self) -> bool: ...
+    def token(self) -> int: ...

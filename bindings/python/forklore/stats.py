@@ -66,6 +66,28 @@ class Stats:
     """Stripes taken over from a dead process."""
     resets: int
     """Stripes emptied because they were damaged."""
+
+    # Who computes, and who locks.
+    leases_held: int
+    """Computations under way and locks held, at the moment of asking."""
+    computations: int
+    """Begun, each by one caller of all."""
+    computed: int
+    """Of these, whose value was stored."""
+    voided: int
+    """Of these, whose key was written to or deleted meanwhile, so that nothing was stored."""
+    locked: int
+    """Locks taken."""
+    waits: int
+    """Looks that found somebody else computing, or the lock held."""
+    leases_lacking: int
+    """Times that a stripe had no lease left for one more."""
+    leases_overdue: int
+    """Locks whose ttl was over when somebody else took them."""
+    leases_taken_over: int
+    """Computations and locks of dead processes, given to others."""
+
+    # This process.
     reattachments: int
     """Times that this process moved to a successor of its segment."""
     processes: tuple[int, ...]

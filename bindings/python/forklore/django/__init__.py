@@ -13,5 +13,6 @@ Put "forklore.django" into INSTALLED_APPS for its system checks; the backend wor
 
 from . import checks as checks
 from .backend import ForkloreCache
+from .pages import cache_page
 
-__all__ = ["ForkloreCache"]
+__all__ = ["ForkloreCache", "cache_page"]

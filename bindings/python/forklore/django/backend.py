@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.utils.functional import cached_property
 
 import forklore
 from forklore import _core
+from forklore.compute import is_coroutine_function
 
 from .handles import Shared, arguments_of, shared_handle
+from .policy import Policy, policy_of
 
 logger = logging.getLogger("forklore.django")
 
@@ -28,8 +32,9 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     """One cache for all workers of a site on one host.
 
     LOCATION is the name of the segment. OPTIONS: CAPACITY MAX_VALUE STRIPES PLACE PATH WHEN_FULL LOCK_TIMEOUT MODE
-    OWNER SERIALIZER, as the arguments of forklore.Cache. The segment is opened by the first call, so a command that
-    does not use the cache makes none.
+    OWNER SERIALIZER, as the arguments of forklore.Cache; TTL_JITTER, in percent by which each timeout is made shorter
+    or longer, at random; STALE_FOR, the seconds for which get_or_set serves an old value. The segment is opened by the
+    first call, so a command that does not use the cache makes none.
 
     Where Django leaves room:
 
@@ -38,6 +43,8 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
       but then the serializer's own error (PicklingError, AttributeError, TypeError) is raised, as every backend of
       Django does. set_many names both kinds in its answer.
     * add raises TooLarge and Full: False would say that there is an entry. get_or_set returns the value all the same.
+    * get_or_set calls a callable default once for all workers, and stores nothing if the key was set or deleted
+      meanwhile.
     * get raises forklore.SerializerError for a value that cannot be read back, from the serializer's own error: its
       class is gone, or another SERIALIZER wrote it.
     * Any write raises forklore.Busy when a living process holds a lock for all of LOCK_TIMEOUT; reads then miss.
@@ -45,15 +52,26 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
       there is none, TypeError for anything else, OverflowError past 64 bits, with the value unchanged.
     * incr_version keeps the time to live and loses no write to the old version that comes between.
     * Keys are at most 1,024 bytes, prefix and version included: ValueError beyond.
-    * The a... methods run in the calling thread: a call takes less time than handing it to another.
+    * The a... methods run in the calling thread: a call takes less time than handing it to another. aget_or_set alone
+      may wait long, and does so in a thread.
     """
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self._arguments = arguments_of(location, params)
+        self._params = params
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return policy_of(self._arguments["name"], self._params)
+
+    @cached_property
+    def _spreads(self) -> bool:
+        return self._policy.jitter > 0
 
     @cached_property
     def _shared(self) -> Shared:
+        self._policy  # noqa: B018 - refused before anything is opened
         return shared_handle(self._arguments)
 
     @cached_property
@@ -86,14 +104,17 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         return self.__dict__  # what the native half knows, a copy finds out again
 
     def _ttl(self, timeout: Any) -> Any:
-        return self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+        """Of one entry: TTL_JITTER gives each its own."""
+        ttl = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+        return self._policy.spread(ttl) if self._spreads else ttl
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self._get(key, default, version)
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         try:
-            self._set(key, value, self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout, version)
+            ttl = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+            self._set(key, value, self._policy.spread(ttl) if self._spreads else ttl, version)
         except _REFUSED as error:
             self._delete(key, version)
             self._report(key, version, error)
@@ -126,13 +147,12 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         return self._get_many(keys, version)
 
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
-        ttl = self._ttl(timeout)
-        try:
-            failed = self._set_many(data, ttl, version)
-        except forklore.SerializerError:
-            failed = list(data)  # none has been stored
-        # Each by itself, which says why.
-        failed = [key for key in failed if not self._set_one(key, data[key], ttl, version)]
+        failed = list(data)
+        if not self._spreads:
+            with contextlib.suppress(forklore.SerializerError):  # then none has been stored
+                failed = self._set_many(data, self._ttl(timeout), version)
+        # Each by itself, which says why, and can have a time to live of its own.
+        failed = [key for key in failed if not self._set_one(key, data[key], self._ttl(timeout), version)]
         if failed:
             self._delete_many(failed, version)
         return failed
@@ -154,18 +174,67 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         default: Any | Callable[[], Any],
         timeout: Any = DEFAULT_TIMEOUT,
         version: int | None = None,
+        *,
+        stale_for: Any = None,
+        early: float | None = None,
+        wait: Any = None,
     ) -> Any:
+        """Of all workers one calls a callable default; the others wait for its value, or take the old one while
+        stale_for lasts (STALE_FOR of the settings unless given). stale_for, early and wait as of
+        forklore.Cache.get_or_compute."""
+        if not callable(default):
+            return self._get_or_add(key, default, timeout, version)
+        if stale_for is None:
+            stale_for = self._policy.stale_for
+        try:
+            return self._get_or_compute(key, default, self._ttl(timeout), stale_for, early, wait, version)
+        except forklore.SerializerError as error:
+            self._get(key, None, version)  # raises it again if what lies there is to blame
+            _raise_cause(error)
+
+    def _get_or_add(self, key: Any, default: Any, timeout: Any, version: int | None) -> Any:
         value = self.get(key, self._missing_key, version=version)
         if value is not self._missing_key:
             return value
-        if callable(default):
-            default = default()
         try:
             self.add(key, default, timeout=timeout, version=version)
         except (forklore.TooLarge, forklore.Full):
             return default
         # Another process may have been first: then its value counts.
         return self.get(key, default, version=version)
+
+    def lock(
+        self,
+        name: Any,
+        ttl: Any = None,
+        wait: Any = None,
+        *,
+        reentrant: bool = False,
+        limit: int = 1,
+        version: int | None = None,
+    ) -> forklore.Lock:
+        """forklore.Cache.lock() by a key of this cache: prefix and version belong to the name."""
+        key = self.make_and_validate_key(name, version)
+        return self.handle.lock(key, ttl, wait, reentrant=reentrant, limit=limit)
+
+    def rate_limit(
+        self,
+        key: Any,
+        limit: int,
+        period: Any,
+        *,
+        burst: int | None = None,
+        cost: int = 1,
+        version: int | None = None,
+    ) -> forklore.RateLimit:
+        """forklore.Cache.rate_limit() by a key of this cache."""
+        return self.handle.rate_limit(self.make_and_validate_key(key, version), limit, period, burst=burst, cost=cost)
+
+    def count_in_window(
+        self, key: Any, window: Any, add: int = 1, *, version: int | None = None
+    ) -> forklore.WindowCount:
+        """forklore.Cache.count_in_window() by a key of this cache."""
+        return self.handle.count_in_window(self.make_and_validate_key(key, version), window, add)
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         try:
@@ -238,8 +307,31 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         default: Any | Callable[[], Any],
         timeout: Any = DEFAULT_TIMEOUT,
         version: int | None = None,
+        *,
+        stale_for: Any = None,
+        early: float | None = None,
+        wait: Any = None,
     ) -> Any:
-        return self.get_or_set(key, default, timeout, version=version)
+        """get_or_set that lets the event loop run. A coroutine function is awaited, any other default called as
+        Django's sync_to_async does, in the thread that database connections belong to."""
+        if not callable(default):
+            return self._get_or_add(key, default, timeout, version)
+        if stale_for is None:
+            stale_for = self._policy.stale_for
+        if not is_coroutine_function(default):
+            default = sync_to_async(default, thread_sensitive=True)
+        try:
+            return await self.handle.aget_or_compute(
+                self.make_and_validate_key(key, version),
+                default,
+                self._ttl(timeout),
+                stale_for=stale_for,
+                early=early,
+                wait=wait,
+            )
+        except forklore.SerializerError as error:
+            self._get(key, None, version)
+            _raise_cause(error)
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         return self.incr(key, delta, version=version)

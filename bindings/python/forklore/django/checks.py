@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from .backend import ForkloreCache
 from .handles import arguments_of, check_arguments
+from .policy import policy_of
 
 
 @register(Tags.caches)
@@ -21,6 +22,7 @@ def check_options(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     for alias, config in _ours():
         try:
             check_arguments(arguments_of(config.get("LOCATION", ""), config))
+            policy_of(config["LOCATION"], config)
         except InvalidCacheBackendError as error:
             found.append(Error(str(error), obj=f"CACHES['{alias}']", id="forklore.E001"))
     return found

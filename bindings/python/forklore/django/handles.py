@@ -21,6 +21,8 @@ from django.core.cache.backends.base import InvalidCacheBackendError
 import forklore
 from forklore import _core
 
+from . import policy
+
 OPTIONS = (
     "CAPACITY",
     "MAX_VALUE",
@@ -64,21 +66,21 @@ def arguments_of(location: str, params: dict[str, Any]) -> dict[str, Any]:
             "forklore.django.ForkloreCache needs a LOCATION: the name of the segment that all processes of the site "
             'share, such as "mysite".'
         )
-    for name in OPTIONS:
+    for name in OPTIONS + policy.NAMES:
         if name in params:
             raise InvalidCacheBackendError(f"{name} belongs into OPTIONS of the cache at LOCATION {location!r}.")
     arguments: dict[str, Any] = {"name": location}
     for name, value in params.get("OPTIONS", {}).items():
         if name in OPTIONS:
             arguments[name.lower()] = value
-        elif name not in IGNORED:
+        elif name not in IGNORED + policy.NAMES:
             raise InvalidCacheBackendError(_unknown(str(name), location))
     return arguments
 
 
 def _unknown(name: str, location: str) -> str:
-    near = difflib.get_close_matches(name.upper(), OPTIONS + IGNORED, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(OPTIONS)}."
+    near = difflib.get_close_matches(name.upper(), OPTIONS + policy.NAMES + IGNORED, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(OPTIONS + policy.NAMES)}."
     return f"Unknown name {name!r} in OPTIONS of the cache at LOCATION {location!r}. {hint}"
 
 

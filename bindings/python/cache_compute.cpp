@@ -1,0 +1,267 @@
+// cache_compute.cpp - Cache.get_or_compute. A hit costs what a get costs; whoever is to compute calls Python with
+// nothing held but a lease, which is no lock.
+#include <cmath>
+#include <forklore/compute.hpp>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "cache_calls.hpp"
+#include "compute.hpp"
+#include "errors.hpp"
+#include "hooks.hpp"
+
+namespace forklore::python {
+namespace {
+
+// What this context (thread, task, greenlet) computes: nested tuples (path, key, [still at it], those outside of it),
+// so that it never waits for itself. In a ContextVar, which asyncio and gevent keep for each task.
+PyObject* computing = nullptr;
+
+// While one lives, this context computes key.
+class Computing {
+ public:
+  Computing(const Call& call, std::string_view key) {
+    PyObject* outer = nullptr;
+    if (PyContextVar_Get(computing, Py_None, &outer) < 0) return;
+    const Reference outside(outer);
+    const std::string path = guarded([&] { return call.cache().path(); }, std::string());
+    flag_ = Reference(Py_BuildValue("[O]", Py_True));
+    const Reference bytes(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
+    if (!flag_ || !bytes) return;
+    const Reference mine(Py_BuildValue("(sOOO)", path.c_str(), bytes.get(), flag_.get(), outside.get()));
+    if (mine) token_ = Reference(PyContextVar_Set(computing, mine.get()));
+  }
+  // Leaves the exception that is set as it is.
+  ~Computing() {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (flag_) PyList_SetItem(flag_.get(), 0, Py_NewRef(Py_False));
+    if (token_ && PyContextVar_Reset(computing, token_.get()) < 0) PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+  }
+  Computing(const Computing&) = delete;
+  Computing& operator=(const Computing&) = delete;
+  explicit operator bool() const { return static_cast<bool>(token_); }
+
+ private:
+  Reference flag_;
+  Reference token_;
+};
+
+}  // namespace
+
+bool make_computing(PyObject* module) {
+  computing = PyContextVar_New("forklore.computing", nullptr);
+  return computing != nullptr && PyModule_AddObjectRef(module, "_computing", computing) == 0;
+}
+
+bool would_wait_for_itself(const Call& call, NamedKey key) {
+  PyObject* found = nullptr;
+  if (PyContextVar_Get(computing, Py_None, &found) < 0) return true;
+  Reference chain(found);
+  if (chain.get() == Py_None) return false;
+  const std::string path = guarded([&] { return call.cache().path(); }, std::string());
+  for (PyObject* at = chain.get(); at != Py_None; at = PyTuple_GET_ITEM(at, 3)) {
+    char* bytes = nullptr;
+    Py_ssize_t size = 0;
+    if (PyBytes_AsStringAndSize(PyTuple_GET_ITEM(at, 1), &bytes, &size) < 0) return true;
+    if (std::string_view(bytes, static_cast<std::size_t>(size)) == key.bytes &&
+        PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(at, 0), path.c_str()) == 0 &&
+        PyList_GET_ITEM(PyTuple_GET_ITEM(at, 2), 0) == Py_True) {
+      PyErr_Format(PyExc_RuntimeError, "computing %R asks for %R itself", key.object, key.object);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait, ComputeOptions& options) {
+  constexpr double kMostStale = 49 * 86400.0;
+  constexpr double kMostWait = 1e9;
+  double seconds = 0;
+  if (stale_for != nullptr && stale_for != Py_None) {
+    if (!parse_seconds("stale_for is seconds (int, float, timedelta) or None", stale_for, seconds)) return false;
+    if (!(seconds >= 0 && seconds <= kMostStale)) {
+      PyErr_Format(PyExc_ValueError, "stale_for is from 0 to 49 days, not %R", stale_for);
+      return false;
+    }
+    options.stale_for = Ttl{static_cast<Ttl::rep>(std::ceil(seconds * 1000))};
+  }
+  if (early != nullptr && early != Py_None) {
+    options.early = PyFloat_AsDouble(early);
+    if (options.early == -1 && PyErr_Occurred() != nullptr) return false;
+    if (!(options.early >= 0 && options.early <= 1000)) {
+      PyErr_Format(PyExc_ValueError, "early is a number from 0 to 1000, not %R", early);
+      return false;
+    }
+  }
+  if (wait != nullptr && wait != Py_None) {
+    if (!parse_seconds("wait is seconds (int, float, timedelta)", wait, seconds)) return false;
+    if (std::isnan(seconds)) {
+      PyErr_SetString(PyExc_ValueError, "wait must be a number of seconds, not nan");
+      return false;
+    }
+    seconds = std::fmin(std::fmax(seconds, 0), kMostWait);
+    options.wait = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
+  }
+  return true;
+}
+
+bool Wanted::take(PyObject* const* arguments) {
+  function = arguments[0];
+  PyObject* const usual[] = {default_object, Py_None, Py_None, Py_None};
+  for (std::size_t i = 0; i < given.size(); ++i) given[i] = arguments[i + 1] == nullptr ? usual[i] : arguments[i + 1];
+  return parse_ttl(given[0], ttl) && parse_compute_options(given[1], given[2], given[3], options);
+}
+
+bool swallow_refusal(PyObject* key) {
+  if (PyErr_ExceptionMatches(errors.too_large) == 0 && PyErr_ExceptionMatches(errors.full) == 0 &&
+      PyErr_ExceptionMatches(errors.busy) == 0) {
+    return false;
+  }
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  const Reference kind(type), error(value), trace(traceback);
+  const Reference line(PyUnicode_FromFormat("computed and not stored: %R: %S", key, value));
+  const char* text = line ? PyUnicode_AsUTF8(line.get()) : nullptr;
+  PyErr_Clear();  // of words that cannot be said
+  if (text != nullptr) warn(text);
+  return true;
+}
+
+bool store_computed(Computation& computation, const Call& call, PyObject* key, PyObject* value, Ttl ttl) {
+  Encoded encoded;
+  if (!encoded.take(value, call.serializer())) return false;
+  const Code code = computation.store(encoded.view(), ttl, encoded.format());
+  if (code == Code::ok || code == Code::changed) return true;
+  raise_code(code, call, key, encoded.view().size());
+  return false;
+}
+
+namespace {
+
+PyObject* kept_type = nullptr;  // forklore.Kept, imported with the first computation
+
+bool is_kept(PyObject* value) {
+  if (kept_type == nullptr) {
+    Reference module(run_python([] { return PyImport_ImportModule("forklore.kept"); }));
+    kept_type = module ? PyObject_GetAttrString(module.get(), "Kept") : nullptr;
+    if (kept_type == nullptr) PyErr_Clear();
+  }
+  return reinterpret_cast<PyObject*>(Py_TYPE(value)) == kept_type;
+}
+
+// What the caller gets of a value that was computed, and what cannot be stored is said to the log.
+PyObject* keep(Computation& computation, const Call& call, NamedKey key, Reference value, Ttl ttl) {
+  if (is_kept(value.get())) {
+    Reference given(PyObject_GetAttrString(value.get(), "ttl"));
+    Reference inner(PyObject_GetAttrString(value.get(), "value"));
+    if (!given || !inner || !parse_ttl(given.get(), ttl)) return nullptr;
+    value = std::move(inner);
+  }
+  if (store_computed(computation, call, key.object, value.get(), ttl) || swallow_refusal(key.object)) {
+    return value.release();
+  }
+  return nullptr;
+}
+
+PyObject* compute(Computation& computation, Turn turn, const Call& call, NamedKey key, const Wanted& wanted) {
+  const auto run = [&] { return Reference(run_python([&] { return PyObject_CallNoArgs(wanted.function); })); };
+  Reference value;
+  if (turn == Turn::alone) {
+    value = run();
+    return value && is_kept(value.get()) ? PyObject_GetAttrString(value.get(), "value") : value.release();
+  }
+  {
+    const Computing now(call, key.bytes);
+    if (!now) return nullptr;
+    value = run();
+  }
+  return value ? keep(computation, call, key, std::move(value), wanted.ttl) : nullptr;
+}
+
+char* room_for_one(void* context, std::size_t, const Found& found) {
+  return static_cast<Decoded*>(context)->room(found.size, found.format);
+}
+
+// Whether a gevent hub may run in this process, whose greenlets a wait of this thread would all stop.
+bool may_be_greenlet() {
+  PyObject* modules = PyImport_GetModuleDict();
+  return modules != nullptr && PyDict_GetItemString(modules, "gevent._hub_local") != nullptr;
+}
+
+// The same where waiting is the hub's (forklore/compute.py).
+PyObject* compute_as_greenlet(PyObject* cache, NamedKey key, const Wanted& wanted) {
+  const Reference bytes(PyBytes_FromStringAndSize(key.bytes.data(), static_cast<Py_ssize_t>(key.bytes.size())));
+  const Reference module(bytes ? run_python([] { return PyImport_ImportModule("forklore.compute"); }) : nullptr);
+  const Reference function(module ? PyObject_GetAttrString(module.get(), "get_or_compute") : nullptr);
+  if (!function) return nullptr;
+  PyObject* arguments[] = {cache,           bytes.get(),     wanted.function, wanted.given[0],
+                           wanted.given[1], wanted.given[2], wanted.given[3]};
+  return run_python([&] { return PyObject_Vectorcall(function.get(), arguments, std::size(arguments), nullptr); });
+}
+
+}  // namespace
+
+Turn begin(Computation& computation, Decoded& decoded) {
+  Found found;
+  const Turn turn = guarded([&] { return computation.begin({&decoded, room_for_one}, found); }, Turn::no_room);
+  if (turn != Turn::no_room) PyErr_Clear();  // of a room that a later attempt no longer needed
+  return turn;
+}
+
+PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, const Wanted& wanted) {
+  Computation computation(call.cache(), key.bytes, wanted.options);
+  while (true) {
+    Decoded decoded;
+    const Turn turn = begin(computation, decoded);
+    if (turn == Turn::fresh || turn == Turn::stale) return decoded.decode(call.serializer());
+    if (turn == Turn::no_room) return nullptr;
+    if (turn != Turn::wait) return compute(computation, turn, call, key, wanted);
+    if (would_wait_for_itself(call, key)) return nullptr;
+    if (may_be_greenlet()) return compute_as_greenlet(cache, key, wanted);
+    computation.wait();
+    if (PyErr_CheckSignals() < 0) return nullptr;
+  }
+}
+
+PyObject* cache_get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<6> kParameters{
+      "get_or_compute", 2, 3, {"key", "fn", "ttl", "stale_for", "early", "wait"}};
+  std::array<PyObject*, 6> values{};
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
+  Wanted wanted;
+  if (!wanted.take(&values[1])) return nullptr;
+  const Call call(self);
+  Key key;
+  if (!call || !key.take(values[0])) return nullptr;
+  return compute_value(call, self, {key.view(), values[0]}, wanted);
+}
+
+namespace {
+
+PyObject* forward(const char* module_name, const char* name, PyObject* self, PyObject* const* given, Py_ssize_t count,
+                  PyObject* keywords) {
+  Reference module(run_python([&] { return PyImport_ImportModule(module_name); }));
+  Reference function(module ? PyObject_GetAttrString(module.get(), name) : nullptr);
+  if (!function) return nullptr;
+  std::vector<PyObject*> all{self};
+  const Py_ssize_t named = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+  all.insert(all.end(), given, given + count + named);
+  return run_python(
+      [&] { return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count) + 1, keywords); });
+}
+
+}  // namespace
+
+PyObject* cache_aget_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  return forward("forklore.compute", "aget_or_compute", self, given, count, keywords);
+}
+
+PyObject* cache_lock(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  return forward("forklore.locks", "Lock", self, given, count, keywords);
+}
+
+}  // namespace forklore::python

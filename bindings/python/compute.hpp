@@ -1,0 +1,44 @@
+// compute.hpp - What Cache.get_or_compute and the Computation object that its asynchronous twin uses have in common.
+#pragma once
+
+#include <Python.h>
+
+#include <array>
+#include <forklore/compute.hpp>
+
+#include "cache_calls.hpp"
+
+namespace forklore::python {
+
+/// Adds to the module the ContextVar that knows what a context computes.
+bool make_computing(PyObject* module);
+/// Whether this context itself computes the key that it is about to wait for. True with RuntimeError set.
+bool would_wait_for_itself(const Call& call, NamedKey key);
+/// stale_for, early and wait as Python has them; nullptr or None: not given. False with TypeError or ValueError set.
+bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait, ComputeOptions& options);
+/// Computation::begin into decoded. Turn::no_room with an exception set.
+Turn begin(Computation& computation, Decoded& decoded);
+/// Stores a computed value, unless its key was written to meanwhile, and gives the lease back. False with
+/// SerializerError, TooLarge, Full, Busy or Error set; the lease is then the computation's to give back.
+bool store_computed(Computation& computation, const Call& call, PyObject* key, PyObject* value, Ttl ttl);
+/// Of TooLarge, Full or Busy: says in the log that what was computed is not stored, and true. False with any other
+/// exception left set.
+bool swallow_refusal(PyObject* key);
+/// What a call wants computed, and how. Borrows the arguments.
+struct Wanted {
+  PyObject* function = nullptr;
+  Ttl ttl{};
+  ComputeOptions options;
+  std::array<PyObject*, 4> given{};  // ttl, stale_for, early and wait
+
+  /// fn and those four, nullptr where not given. False with an exception set.
+  bool take(PyObject* const* arguments);
+};
+/// The value that is there, or that fn computes, or another caller. cache: the forklore.Cache that call is on.
+PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, const Wanted& wanted);
+
+/// _core.Computation and _core.Lease, which the Python modules use.
+bool make_computation_type(PyObject* module);
+bool make_lease_type(PyObject* module);
+
+}  // namespace forklore::python

@@ -1,0 +1,54 @@
+# mypy: disable-error-code="import-untyped"
+"""What a backend does with times to live, beyond what forklore.Cache knows: TTL_JITTER and STALE_FOR in OPTIONS."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.core.cache.backends.base import InvalidCacheBackendError
+
+MOST_JITTER = 90
+
+
+@dataclass(frozen=True)
+class Policy:
+    jitter: float = 0.0
+    """Times to live are spread by this part of themselves, either way."""
+    stale_for: float | None = None
+    """Seconds for which get_or_set may answer an expired value while one caller renews it."""
+
+    def spread(self, ttl: Any) -> Any:
+        """The time to live of one entry. None (for ever), zero and less stay as they are."""
+        if ttl is None or not self.jitter:
+            return ttl
+        seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else float(ttl)
+        if seconds <= 0:
+            return ttl
+        # The module's generator is seeded by the system, and anew in each child of fork.
+        return seconds * random.uniform(1 - self.jitter, 1 + self.jitter)
+
+
+NAMES = ("TTL_JITTER", "STALE_FOR")
+
+
+def policy_of(location: str, params: dict[str, Any]) -> Policy:
+    """Of one entry of CACHES. Raises InvalidCacheBackendError."""
+    options = params.get("OPTIONS", {})
+    jitter, stale_for = options.get("TTL_JITTER", 0), options.get("STALE_FOR")
+    if not _is_number(jitter) or not 0 <= jitter <= MOST_JITTER:
+        raise InvalidCacheBackendError(
+            f"CACHES, LOCATION {location!r}: TTL_JITTER must be percent from 0 to {MOST_JITTER}, not {jitter!r}"
+        )
+    seconds = stale_for.total_seconds() if isinstance(stale_for, timedelta) else stale_for
+    if seconds is not None and (not _is_number(seconds) or not seconds > 0):
+        raise InvalidCacheBackendError(
+            f"CACHES, LOCATION {location!r}: STALE_FOR must be seconds, more than 0, or None, not {stale_for!r}"
+        )
+    return Policy(jitter / 100, seconds)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

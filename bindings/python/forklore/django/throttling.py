@@ -1,0 +1,55 @@
+# mypy: disable-error-code="import-untyped,misc"
+"""Throttles for Django REST framework that count exactly over all workers, with its own names, rates and settings.
+
+REST_FRAMEWORK = {
+    "DEFAULT_THROTTLE_CLASSES": ["forklore.django.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": "1000/day"},
+}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from rest_framework import throttling
+
+import forklore
+
+__all__ = ["AnonRateThrottle", "ForkloreRateThrottle", "ScopedRateThrottle", "UserRateThrottle"]
+
+
+class ForkloreRateThrottle(throttling.SimpleRateThrottle):
+    """The base, to be used as SimpleRateThrottle is. A rate of "100/hour" lets burst requests through at once after a
+    pause (100 unless burst says otherwise), and then one each 36 seconds. An answer of 429 says in Retry-After when the
+    next will be let through; a request that is refused does not count."""
+
+    cache_alias = DEFAULT_CACHE_ALIAS
+    """Of CACHES; its backend is forklore.django.ForkloreCache."""
+    burst: int | None = None
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        if self.rate is None:
+            return True
+        key = self.get_cache_key(request, view)
+        if key is None:
+            return True
+        self.said: forklore.RateLimit = caches[self.cache_alias].rate_limit(
+            key, self.num_requests, self.duration, burst=self.burst
+        )
+        return self.said.allowed
+
+    def wait(self) -> float | None:
+        return self.said.retry_after
+
+
+class AnonRateThrottle(throttling.AnonRateThrottle, ForkloreRateThrottle):
+    """By address, of requests without a user."""
+
+
+class UserRateThrottle(throttling.UserRateThrottle, ForkloreRateThrottle):
+    """By user, else by address."""
+
+
+class ScopedRateThrottle(throttling.ScopedRateThrottle, ForkloreRateThrottle):
+    """By user and the throttle_scope of the view."""

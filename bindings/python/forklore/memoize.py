@@ -1,0 +1,126 @@
+"""memoize: a function's results, shared by all processes and computed by one of them at a time."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from ._core import DEFAULT, Cache
+from .keys import Unknown, key_from, name_of
+from .targets import Target, target_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Memoized(Generic[P, R]):
+    """What memoize makes of a function: called like it, and answers what one call of it answered."""
+
+    def __init__(self, function: Callable[P, R], target: Target, key: Callable[..., Any] | None, name: str) -> None:
+        functools.update_wrapper(self, function)
+        self._function, self._target, self._key, self._name = function, target, key, name
+        self._signature = inspect.signature(function)
+        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
+        self._all_by_position = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        if inspect.iscoroutinefunction(function):
+            _mark_coroutine(self)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        key = self.cache_key(*args, **kwargs)
+        return self._target.compute(key, functools.partial(self._function, *args, **kwargs))
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<memoized {self._name}>"
+
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The key under which the result for these arguments lies."""
+        if self._key is None and (kwargs or not self._all_by_position or len(args) < len(self._signature.parameters)):
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            args, kwargs = bound.args, bound.kwargs  # type: ignore[assignment]
+        try:
+            return key_from(self._name, self._key, args, kwargs)
+        except Unknown as error:
+            raise Unknown(f"{self._name}: {error}; give memoize a key") from None
+
+    def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Removes the result for these arguments; what is being computed of it now will not be stored. False: there was
+        none."""
+        return self._target.delete(self.cache_key(*args, **kwargs))
+
+
+class MemoizedCoroutine(Memoized[P, R]):
+    """The same of a coroutine function."""
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
+        key = self.cache_key(*args, **kwargs)
+        function: Callable[[], Any] = functools.partial(self._function, *args, **kwargs)
+        return await self._target.acompute(key, function)
+
+
+def _mark_coroutine(wrapper: Any) -> None:
+    """For who asks whether it is to be awaited: inspect since 3.12, asgiref and so Django always."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(wrapper)
+    else:
+        import asyncio.coroutines
+
+        wrapper._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+@overload
+def memoize(ttl: Callable[P, R], /) -> Memoized[P, R]: ...
+@overload
+def memoize(
+    ttl: Any = DEFAULT,
+    stale_for: Any = None,
+    key: Callable[..., Any] | None = None,
+    *,
+    early: float | None = None,
+    cache: Cache | str = "default",
+    name: str | None = None,
+) -> Callable[[Callable[P, R]], Memoized[P, R]]: ...
+def memoize(
+    ttl: Any = DEFAULT,
+    stale_for: Any = None,
+    key: Callable[..., Any] | None = None,
+    *,
+    early: float | None = None,
+    cache: Cache | str = "default",
+    name: str | None = None,
+) -> Any:
+    """Decorates a function, method or coroutine function: its results are shared by all processes, and for each
+    arguments one of them computes at a time, as Cache.get_or_compute has it.
+
+    ttl, stale_for, early: as of Cache.get_or_compute. A result of None is kept like any other.
+    key: a function of the same arguments; what it answers stands for them. Without it they must be of types whose words
+        are the same in every process: numbers, str, bytes, dates, UUID, Decimal, enums, classes, saved instances of
+        Django models, dataclasses, and tuples, lists, sets and dicts of these; TypeError for others. Of a method, self
+        is the first of them.
+    cache: a forklore.Cache, or an alias of Django's CACHES. An alias of another backend works, without the single
+    flight.
+    name: stands for the function in the key; its module and qualified name unless given. Change it when what the
+        function answers changes its meaning.
+
+    The decorated function has cache_key(*args) and forget(*args).
+    """
+    if callable(ttl) and not isinstance(ttl, type):  # @memoize without parentheses
+        return memoize()(ttl)
+
+    def decorate(function: Callable[P, R]) -> Memoized[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{name_of(function)} is a generator: what it yields can be had once, so it cannot be kept")
+        if isinstance(function, (staticmethod, classmethod)):
+            raise TypeError(f"put memoize below @{type(function).__name__}")
+        kind = MemoizedCoroutine if inspect.iscoroutinefunction(function) else Memoized
+        target = target_of(cache, ttl, stale_for, early)
+        return kind(function, target, key, name_of(function) if name is None else name)
+
+    return decorate

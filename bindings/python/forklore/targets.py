@@ -1,0 +1,50 @@
+"""Where results of memoize and counts of limits lie: a forklore.Cache, or an alias of Django's CACHES."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from ._core import Cache
+
+
+class Target(Protocol):
+    def compute(self, key: str, function: Callable[[], Any]) -> Any: ...
+    async def acompute(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any: ...
+    def delete(self, key: str) -> bool: ...
+
+
+class CacheTarget:
+    def __init__(self, cache: Cache, ttl: Any, how: dict[str, Any]) -> None:
+        self.cache, self.ttl, self.how = cache, ttl, how
+
+    def compute(self, key: str, function: Callable[[], Any]) -> Any:
+        return self.cache.get_or_compute(key, function, self.ttl, **self.how)
+
+    async def acompute(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any:
+        return await self.cache.aget_or_compute(key, function, self.ttl, **self.how)
+
+    def delete(self, key: str) -> bool:
+        return self.cache.delete(key)
+
+
+def target_of(cache: Cache | str, ttl: Any, stale_for: Any, early: float | None) -> Target:
+    how = {name: value for name, value in (("stale_for", stale_for), ("early", early)) if value is not None}
+    if isinstance(cache, Cache):
+        return CacheTarget(cache, ttl, how)
+    if isinstance(cache, str):
+        from .django.targets import AliasTarget  # Django is imported by who uses it alone
+
+        return AliasTarget(cache, ttl, how)
+    raise TypeError(f"cache is a forklore.Cache or an alias of Django's CACHES, not {type(cache).__name__}")
+
+
+def rate_of(cache: Cache | str) -> Callable[..., Any]:
+    """The rate_limit of a cache, or of the one that the alias means at the time of a call."""
+    if isinstance(cache, Cache):
+        return cache.rate_limit
+    if isinstance(cache, str):
+        from .django.targets import rate_of_alias
+
+        return rate_of_alias(cache)
+    raise TypeError(f"cache is a forklore.Cache or an alias of Django's CACHES, not {type(cache).__name__}")

@@ -1,0 +1,167 @@
+"""Under gevent: a greenlet that waits lets the others run, also the one that it waits for."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import forklore
+
+pytest.importorskip("gevent")
+HERE = Path(__file__).resolve().parent
+
+BEGIN = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, os, sys, time
+import forklore
+cache = forklore.Cache.attach(sys.argv[1])
+rounds = 0
+def tick():
+    global rounds
+    while True:
+        rounds += 1
+        gevent.sleep(0.01)
+ticking = gevent.spawn(tick)
+"""
+
+ONE_PROCESS = """
+made = []
+def slow():
+    made.append(1)
+    time.sleep(0.3)  # gevent's: the hub runs
+    return "value"
+greenlets = [gevent.spawn(cache.get_or_compute, "k", slow) for _ in range(100)]
+gevent.joinall(greenlets, raise_error=True)
+assert [greenlet.value for greenlet in greenlets] == ["value"] * 100
+assert len(made) == 1, made
+assert 10 <= rounds, rounds
+"""
+
+OTHER_PROCESS = """
+def never():
+    raise AssertionError("somebody else computes it")
+print("ready", flush=True)
+sys.stdin.readline()  # the other one has begun
+rounds = 0
+greenlets = [gevent.spawn(cache.get_or_compute, "k", never) for _ in range(50)]
+gevent.joinall(greenlets, raise_error=True)
+assert [greenlet.value for greenlet in greenlets] == ["theirs"] * 50
+assert 10 <= rounds, rounds
+"""
+
+LOCKS = """
+inside = most = 0
+def work():
+    global inside, most
+    with cache.lock("l", reentrant=True), cache.lock("l", reentrant=True):
+        inside += 1
+        most = max(most, inside)
+        gevent.sleep(0.02)
+        inside -= 1
+gevent.joinall([gevent.spawn(work) for _ in range(10)], raise_error=True)
+assert most == 1, most
+assert 10 <= rounds, rounds
+"""
+
+KILLED = """
+def endless():
+    gevent.sleep(60)
+first = gevent.spawn(cache.get_or_compute, "k", endless)
+gevent.sleep(0.1)
+others = [gevent.spawn(cache.get_or_compute, "k", lambda: "second") for _ in range(3)]
+gevent.sleep(0.1)
+others[0].kill()  # the one that waits for the others too
+first.kill()
+gevent.joinall(others[1:], raise_error=True)
+assert [greenlet.value for greenlet in others[1:]] == ["second"] * 2
+assert cache.stats().leases_held == 0
+"""
+
+
+def run(cache: forklore.Cache, script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + script, cache.name], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("script", [ONE_PROCESS, LOCKS, KILLED], ids=["compute", "locks", "killed"])
+def test_greenlets(cache: forklore.Cache, script: str) -> None:
+    run(cache, script)
+
+
+def test_greenlets_that_wait_for_another_process(cache: forklore.Cache) -> None:
+    other = subprocess.Popen([sys.executable, "-c", BEGIN + OTHER_PROCESS, cache.name], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert other.stdin is not None
+    assert other.stdout is not None
+    assert other.stdout.readline() == "ready\n"
+
+    def compute() -> str:
+        other.stdin.write("\n")
+        other.stdin.flush()
+        time.sleep(0.6)
+        return "theirs"
+
+    assert cache.get_or_compute("k", compute) == "theirs"
+    assert other.wait(60) == 0
+
+
+def test_gunicorn_with_gevent_workers(cache: forklore.Cache, tmp_path: Path) -> None:
+    """Two workers of greenlets: forty requests at once for one slow page, computed once."""
+    (tmp_path / "app.py").write_text(
+        """
+import os, time, forklore
+cache = forklore.Cache.attach(os.environ["TEST_SEGMENT"])
+def make():
+    cache.incr("made", initial=0)
+    time.sleep(0.5)
+    return b"page"
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/pid":
+        body = str(os.getpid()).encode()
+    else:
+        body = cache.get_or_compute("page", make)
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+    )
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        port = listener.getsockname()[1]
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-k", "gevent", "--workers", "2", "--bind", f"fd://{listener.fileno()}",
+             "--config", str(HERE / "gunicorn_conf.py"), "--chdir", str(tmp_path),
+             "--error-logfile", str(tmp_path / "log"), "app"],
+            pass_fds=[listener.fileno()], env={**os.environ, "TEST_SEGMENT": cache.name},
+        )  # fmt: skip
+
+    def get(path: str) -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+    try:
+        get("/pid")
+        got: list[bytes] = []
+        threads = [threading.Thread(target=lambda: got.append(get("/"))) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert got == [b"page"] * 40
+        assert cache.get("made") == 1
+    finally:
+        server.terminate()
+        server.wait(20)

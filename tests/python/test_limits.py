@@ -1,0 +1,103 @@
+"""Rate limits and counts in windows, exact over processes."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import forklore
+
+Fork = Callable[[Callable[[], object]], Any]
+
+
+def test_a_burst_and_then_one_by_one(cache: forklore.Cache) -> None:
+    answers = [cache.rate_limit("r", 3, 30) for _ in range(5)]
+    assert [bool(answer) for answer in answers] == [True, True, True, False, False]
+    assert [answer.remaining for answer in answers] == [2, 1, 0, 0, 0]
+    assert answers[0].retry_after == 0
+    assert 9 < answers[3].retry_after <= 10
+    assert 29 < answers[3].reset_after <= 30
+    assert all(answer.limit == 3 for answer in answers)
+    assert cache.rate_limit("r", 3, 30, cost=0).allowed is True
+    assert cache.rate_limit("r", 3, 30, cost=4).retry_after == float("inf")
+    assert cache.delete("r")
+    assert cache.rate_limit("r", 3, timedelta(seconds=30), burst=1)
+    assert not cache.rate_limit("r", 3, 30, burst=1)
+
+
+def test_it_comes_back(cache: forklore.Cache) -> None:
+    assert cache.rate_limit("r", 1, 0.1)
+    refused = cache.rate_limit("r", 1, 0.1)
+    assert not refused
+    time.sleep(refused.retry_after)
+    assert cache.rate_limit("r", 1, 0.1)
+
+
+def test_exact_over_processes(cache: forklore.Cache, fork: Fork) -> None:
+    def work() -> None:
+        for _ in range(200):
+            if cache.rate_limit("r", 100, 3600):
+                cache.incr("allowed", initial=0)
+            cache.count_in_window("w", 3600)
+
+    children = [fork(work) for _ in range(4)]
+    assert [child.wait() for child in children] == [0] * 4
+    assert cache.get("allowed") == 100
+    counted = cache.count_in_window("w", 3600, 0)
+    assert counted.current + counted.previous == 800
+
+
+def test_windows(cache: forklore.Cache) -> None:
+    assert cache.count_in_window("w", 60).current == 1
+    answer = cache.count_in_window("w", 60, add=4)
+    assert (answer.current, answer.previous, answer.sliding) == (5, 0, 5.0)
+    assert 0 < answer.reset_after <= 60
+
+
+def test_wrong_arguments(cache: forklore.Cache) -> None:
+    for limit, period in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan")), (2**32, 1)):
+        with pytest.raises(ValueError, match=r"limit|period"):
+            cache.rate_limit("r", limit, period)
+    with pytest.raises(ValueError, match="window"):
+        cache.count_in_window("w", 0)
+    cache.set("r", "text")
+    with pytest.raises(TypeError, match="'r' is not a count"):
+        cache.rate_limit("r", 1, 1)
+    assert cache.get("r") == "text"
+
+
+def test_the_decorator(cache: forklore.Cache) -> None:
+    called = []
+
+    @forklore.rate_limited(2, 60, cache=cache, key=lambda user: user)
+    def send(user: str) -> str:
+        """Sends."""
+        called.append(user)
+        return user
+
+    assert [send("ada"), send("ada"), send("bob")] == ["ada", "ada", "bob"]
+    with pytest.raises(forklore.RateLimited, match=r"send: 2 in 60 s are used up") as caught:
+        send("ada")
+    assert 29 < caught.value.retry_after <= 30
+    assert pickle.loads(pickle.dumps(caught.value)).retry_after == caught.value.retry_after
+    assert called == ["ada", "ada", "bob"]
+    assert send.__doc__ == "Sends."
+
+    @forklore.rate_limited(1, 60, cache=cache)
+    async def fetch() -> int:
+        return 1
+
+    async def main() -> None:
+        assert await fetch() == 1
+        with pytest.raises(forklore.RateLimited):
+            await fetch()
+
+    asyncio.run(main())
+    with pytest.raises(TypeError, match="alias"):
+        forklore.rate_limited(1, 1, cache=5)
