@@ -125,7 +125,7 @@ formatting() {
 wrong_options() {
   local script
   for script in scripts/demo scripts/every_instruction scripts/fuzz scripts/kill_storm scripts/test bench/cpp/run \
-    bench/kill/run bench/python/run bench/stampede/run; do
+    bench/kill/run bench/python/run bench/stampede/run examples/problems/run; do
     if timeout 5 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
 }
@@ -186,6 +186,11 @@ readme_python() {
 shop_demo() {
   "$1/bin/python" -m pip install -r examples/shop/requirements.txt "Django==5.2.*"
   "$1/bin/python" examples/shop/demo.py --requests 1500
+}
+
+problems_page() {
+  "$1/bin/python" -m pip install -r examples/problems/requirements.txt "Django==5.2.*"
+  "$1/bin/python" -B examples/problems/problems.py --quick --page "$ROOT/build/problems.html"
 }
 
 # With the driver's own tests, and the worker that was built with g++.
@@ -263,6 +268,7 @@ if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "type stubs (stubtest)" 300 stubs "$VENV"
   part "the README's Python lines" 30 readme_python "$VENV"
   part "the shop under gunicorn" 180 shop_demo "$VENV"
+  part "the five problems, without and with" 120 problems_page "$VENV"
   part "the kill table's storm" 300 kill_table "$VENV"
 fi
 if [ $quick = no ]; then

@@ -9,8 +9,6 @@ import itertools
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,75 +16,11 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+from serving import Server, run_threads, stopping
+
 HERE = Path(__file__).resolve().parent
 WAYS = ("dict", "forklore")
-
-
-class Server:
-    """gunicorn with its workers, on a free port of the loopback."""
-
-    def __init__(self, workers: int, segment: str, directory: Path):
-        self.segment, self.directory, self.workers = segment, directory, workers
-        self.log = directory / "gunicorn.log"
-
-    def __enter__(self) -> "Server":
-        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:  # handed over: nobody can take the port
-            self.port = listener.getsockname()[1]
-            fd = listener.fileno()
-            os.environ.update(SHOP_SEGMENT=self.segment, SHOP_DEMO_DIRECTORY=str(self.directory))
-            command = [sys.executable, "-m", "gunicorn", "--workers", str(self.workers), "--bind", f"fd://{fd}"]
-            self.process = subprocess.Popen(
-                [*command, "--error-logfile", str(self.log), "shop.wsgi"],
-                cwd=HERE, pass_fds=[fd], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()  # its workers see that and leave
-            self.process.wait()
-
-    def get(self, path: str, **headers: str) -> dict:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("GET", path, headers={"Connection": "close", **headers})
-            response = connection.getresponse()
-            body = response.read()
-        finally:
-            connection.close()
-        if response.status != 200:
-            raise http.client.HTTPException(f"{path} answered {response.status}")
-        return json.loads(body)
-
-    def wait_until_ready(self) -> set[int]:
-        """Until every worker has answered: from then on they share the load. Their process ids."""
-        seen: set[int] = set()
-        lock, end = threading.Lock(), time.monotonic() + 60
-
-        def ask() -> None:
-            while len(seen) < self.workers and time.monotonic() < end and self.process.poll() is None:
-                try:
-                    pid = self.get("/ready")["pid"]
-                except (OSError, http.client.HTTPException):
-                    time.sleep(0.1)
-                else:
-                    with lock:
-                        seen.add(pid)
-
-        run_threads(2 * self.workers, ask)
-        if len(seen) < self.workers:
-            raise SystemExit(f"gunicorn did not start {self.workers} workers; its log says:\n{self.tail()}")
-        return seen
-
-    def tail(self) -> str:
-        return "\n".join(self.log.read_text().splitlines()[-25:]) if self.log.exists() else "(nothing)"
-
-    def is_worker(self, pid: int) -> bool:
-        status = Path(f"/proc/{pid}/stat").read_text()
-        return int(status.rpartition(")")[2].split()[1]) == self.process.pid
 
 
 class Run:
@@ -189,21 +123,6 @@ class Progress:
         print("\r\033[K" if sys.stdout.isatty() else "", end="", flush=True)
 
 
-stopping = threading.Event()
-
-
-def run_threads(count: int, work) -> None:
-    threads = [threading.Thread(target=work) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        for thread in threads:
-            thread.join()
-    except BaseException:
-        stopping.set()
-        raise
-
-
 def print_table(run: Run) -> None:
     served, rows = Counter(answer["pid"] for answer in run.told()), []
     for pid in served:
@@ -241,7 +160,7 @@ def remark(run: Run, pid: int) -> str:
     return "its successor" if run.killed and pid == run.heir else ""
 
 
-def check_all(run: Run) -> bool:
+def check_all(run: Run, segment: str) -> bool:
     import forklore
 
     told, expected = run.told(), Counter(run.requests)
@@ -283,7 +202,7 @@ def check_all(run: Run) -> bool:
     stored = stored_counters(expected)
     check(stored == expected, f"Forklore: a process that is no worker reads {sum(stored.values())} visits of"
           f" {sum(expected.values())}")  # fmt: skip
-    with forklore.Cache.attach(run.server.segment) as cache:
+    with forklore.Cache.attach(segment) as cache:
         faults = cache.verify()
     check(not faults, "Forklore: the segment is sound after the kill (verify)")
     for fault in faults[:5]:
@@ -331,6 +250,13 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
+def environment_of(segment: str, directory: str) -> dict[str, str]:
+    """What shop/settings.py reads, in gunicorn and in this process."""
+    environment = {"SHOP_SEGMENT": segment, "SHOP_DEMO_DIRECTORY": directory}
+    os.environ.update(environment)
+    return environment
+
+
 def main() -> int:
     arguments = parse_arguments()
     import forklore
@@ -343,7 +269,7 @@ def main() -> int:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="shop-demo-") as directory,
-            Server(arguments.workers, segment, Path(directory)) as server,
+            Server(HERE, "shop.wsgi", arguments.workers, Path(directory), environment_of(segment, directory)) as server,
         ):
             print(f"gunicorn with {arguments.workers} workers on 127.0.0.1:{server.port}, segment {segment}")
             print(f"playing {len(requests)} requests of a shop (web12), {len(set(requests))} products", flush=True)
@@ -351,7 +277,7 @@ def main() -> int:
             run.play()
             print(f"  played in {time.monotonic() - start:.1f} s\n")
             print_table(run)
-            good = check_all(run)
+            good = check_all(run, segment)
             if not good:
                 print(f"\nThe end of gunicorn's log:\n{server.tail()}")
         return 0 if good else 1
