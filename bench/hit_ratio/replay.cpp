@@ -1,126 +1,109 @@
-// replay.cpp - Plays a request trace through a real segment, read-through, and prints what was missed.
+// replay.cpp - Plays a request trace through a real segment and prints what was missed, what left and why.
 //
-// A trace is lines of op,key,key_size,value_size,ttl_s with a header line, on standard input. A get that misses sets
-// the key; a set sets it; a delete erases it. The capacity is the whole segment: all overhead counts.
-#include <unistd.h>
+// The capacity is the whole segment: all overhead counts.
+#include <getopt.h>
 
-#include <charconv>
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
+#include <exception>
 #include <forklore/forklore.hpp>
 #include <iostream>
 #include <string>
-#include <string_view>
-#include <unordered_map>
-#include <vector>
+
+#include "trace.hpp"
 
 namespace {
 
-struct Request {
-  std::uint32_t key;
-  std::uint32_t key_size;
-  std::uint32_t value_size;
-  std::uint32_t ttl;
-};
+using bench::Point;
+using bench::Trace;
 
-std::vector<Request> read_trace(std::istream& in) {
-  std::vector<Request> requests;
-  std::string line;
-  std::getline(in, line);
-  while (std::getline(in, line)) {
-    Request r{};
-    const char* at = line.data() + 2;
-    const char* const end = line.data() + line.size();
-    for (std::uint32_t* field : {&r.key, &r.key_size, &r.value_size, &r.ttl}) {
-      at = std::from_chars(at, end, *field).ptr + 1;
-    }
-    requests.push_back(r);
+constexpr char kUsage[] =
+    "usage: xz -dc TRACE.csv.xz | %s [--at-least MIB] [--json] [PERCENT...]\n"
+    "Plays the trace through a segment of PERCENT of its footprint, up to 1000; 10 and 25 unless given.\n"
+    "  --at-least MIB  scales the values up until the segment has as much, and rounds it up to whole MiB\n"
+    "  --json          a line of JSON for each size\n";
+
+forklore::Cache open(std::uint64_t capacity, std::size_t largest) {
+  forklore::Options options{.name = "replay",
+                            .place = forklore::Place::anonymous,
+                            .capacity_bytes = capacity,
+                            .max_value_bytes = largest < 1024 ? 0 : largest};
+  try {
+    return forklore::Cache::open(options);
+  } catch (const forklore::OpenError&) {
+    options.max_value_bytes = 0;  // the largest does not fit: what is too large is a miss
+    return forklore::Cache::open(options);
   }
-  return requests;
 }
 
-/// Sum over the keys of the largest key and value each had.
-std::uint64_t footprint_of(const std::vector<Request>& requests) {
-  std::unordered_map<std::uint32_t, std::uint32_t> largest;
-  for (const Request& r : requests) {
-    auto& size = largest[r.key];
-    size = std::max(size, r.key_size + r.value_size);
-  }
-  std::uint64_t sum = 0;
-  for (const auto& [key, size] : largest) sum += size;
-  return sum;
-}
-
-void play(const std::vector<Request>& requests, std::uint64_t capacity, double percent) {
-  const std::string name = "replay-" + std::to_string(::getpid());
-  std::uint32_t largest = 0;
-  for (const Request& r : requests) largest = std::max(largest, r.value_size);
-  forklore::Options options{.name = name, .capacity_bytes = capacity, .max_value_bytes = largest};
-  if (largest < 1024) options.max_value_bytes = 0;
-  forklore::Cache cache = [&] {
-    try {
-      return forklore::Cache::open(options);
-    } catch (const forklore::OpenError&) {
-      options.max_value_bytes = 0;  // the largest does not fit: what is too large is a miss
-      return forklore::Cache::open(options);
-    }
-  }();
-  std::string value;
-  std::string key;
-  const std::string bytes(largest, 'v');
-  std::uint64_t misses = 0, asked_bytes = 0, missed_bytes = 0, refused = 0;
-  for (const Request& r : requests) {
-    key = std::to_string(r.key);
-    key.insert(0, r.key_size > key.size() ? r.key_size - key.size() : 0, '0');
-    const std::string_view fresh(bytes.data(), r.value_size);
+bench::Misses play(const Trace& trace, std::uint32_t scale, forklore::Cache& cache) {
+  const std::string bytes(std::size_t{trace.largest_value()} * scale, 'v');
+  std::string key, value;
+  bench::Misses misses;
+  for (const bench::Request& r : trace.requests()) {
+    bench::write_key(r, key);
+    const std::size_t size = std::size_t{r.value_size} * scale;
+    const bool hit = cache.get(key, value) == forklore::Code::ok;
+    misses.count(size, hit);
+    if (hit) continue;
     const forklore::Ttl ttl = r.ttl == 0 ? forklore::kForever : std::chrono::seconds(r.ttl);
-    asked_bytes += r.value_size;
-    if (cache.get(key, value) == forklore::Code::ok) continue;
-    ++misses;
-    missed_bytes += r.value_size;
-    refused += cache.set(key, fresh, ttl) != forklore::Code::ok;
+    static_cast<void>(cache.set(key, std::string_view(bytes).substr(0, size), ttl));  // stats count the refused
   }
-  const forklore::Stats s = cache.stats();
+  return misses;
+}
+
+void print(const Point& point, const Trace& trace, const bench::Misses& m, const forklore::Stats& s, bool json) {
+  const auto number = [](auto n) { return static_cast<unsigned long long>(n); };
   std::printf(
-      "%5.1f %% %12llu bytes  object misses %.4f  byte misses %.4f  evictions %llu (buckets %llu)  moves %llu  "
-      "refused %llu  live %.1f %%  index %.1f %%  stripes %u chunks %u x %zu\n",
-      percent, static_cast<unsigned long long>(capacity),
-      static_cast<double>(misses) / static_cast<double>(requests.size()),
-      static_cast<double>(missed_bytes) / static_cast<double>(asked_bytes),
-      static_cast<unsigned long long>(s.evictions), static_cast<unsigned long long>(s.bucket_evictions),
-      static_cast<unsigned long long>(s.moves), static_cast<unsigned long long>(refused),
-      100.0 * static_cast<double>(s.live_bytes) / static_cast<double>(capacity),
-      100.0 * static_cast<double>(s.index_bytes) / static_cast<double>(capacity), s.stripes, s.chunks, s.chunk_bytes);
-  static_cast<void>(forklore::remove_segment(name));
+      json ? "{\"percent\": %g, \"capacity\": %llu, \"scale\": %u, \"largest\": %llu, \"object_misses\": %.5f, "
+             "\"byte_misses\": %.5f, \"used\": %llu, \"evictions\": %llu, \"bucket_evictions\": %llu, "
+             "\"expirations\": %llu, \"refused\": %llu, \"moves\": %llu, \"entries\": %llu, \"index\": %llu}\n"
+           : "%5.1f %% %12llu bytes, values x %u of %llu at most: object misses %.4f  byte misses %.4f  "
+             "live bytes %llu  evicted %llu (full buckets %llu)  expired %llu  refused %llu  moved %llu  entries %llu  "
+             "index bytes %llu\n",
+      point.percent, number(point.capacity), point.scale, number(std::uint64_t{trace.largest_value()} * point.scale),
+      m.object_ratio(), m.byte_ratio(), number(s.live_bytes), number(s.evictions), number(s.bucket_evictions),
+      number(s.expirations), number(s.refused), number(s.moves), number(s.entries), number(s.index_bytes));
+  std::fflush(stdout);
+}
+
+int usage(const char* program, int status) {
+  std::fprintf(status == 0 ? stdout : stderr, kUsage, program);
+  return status;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool help = argc == 2 && std::string_view(argv[1]) == "--help";
+  const option options[] = {{"at-least", required_argument, nullptr, 'l'},
+                            {"json", no_argument, nullptr, 'j'},
+                            {"help", no_argument, nullptr, 'h'},
+                            {}};
+  std::uint64_t least = 0;
+  bool json = false;
+  for (int given; (given = getopt_long(argc, argv, "h", options, nullptr)) != -1;) {
+    if (given == 'h') return usage(argv[0], 0);
+    if (given == 'j') json = true;
+    if (given == 'l') least = static_cast<std::uint64_t>(bench::positive_number(optarg) * (1 << 20));
+    if (given == '?' || (given == 'l' && least == 0)) return usage(argv[0], 2);
+  }
   std::vector<double> percents;
-  bool good = true;
-  for (int i = 1; i < argc && !help; ++i) {
-    char* end = nullptr;
-    const double percent = std::strtod(argv[i], &end);
-    good &= end != argv[i] && *end == '\0' && percent > 0 && percent <= 1000;
-    percents.push_back(percent);
-  }
-  if (help || !good) {
-    std::fprintf(help ? stdout : stderr,
-                 "usage: xz -dc TRACE.csv.xz | %s [PERCENT...]\n"
-                 "PERCENT of the trace's footprint that the segment gets, up to 1000; 10 and 25 unless given.\n",
-                 argv[0]);
-    return help ? 0 : 2;
-  }
+  for (int i = optind; i < argc; ++i) percents.push_back(bench::positive_number(argv[i]));
   if (percents.empty()) percents = {10, 25};
-  const std::vector<Request> requests = read_trace(std::cin);
-  if (requests.empty()) {
-    std::fprintf(stderr, "%s: there is no request on standard input\n", argv[0]);
-    return 2;
+  if (std::any_of(percents.begin(), percents.end(), [](double p) { return p == 0 || p > 1000; })) {
+    return usage(argv[0], 2);
   }
-  const std::uint64_t footprint = footprint_of(requests);
-  for (const double percent : percents) {
-    play(requests, static_cast<std::uint64_t>(static_cast<double>(footprint) * percent / 100), percent);
+  try {
+    std::ios::sync_with_stdio(false);
+    const Trace trace(std::cin);
+    for (const double percent : percents) {
+      const Point point = bench::point_of(trace, percent, least);
+      forklore::Cache cache = open(point.capacity, std::size_t{trace.largest_value()} * point.scale);
+      const bench::Misses misses = play(trace, point.scale, cache);
+      print(point, trace, misses, cache.stats(), json);
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
+    return 2;
   }
 }

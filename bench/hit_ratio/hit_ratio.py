@@ -1,0 +1,190 @@
+"""What is missed: request traces played at a Forklore segment, beside textbook policies, memcached and Redis.
+
+All that Forklore and the servers need for themselves counts; the policies' figures, from miss_ratios.csv beside the
+traces, count none of it. See README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import lzma
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from servers import MIB, SERVERS, Server, running, version
+
+TEXTBOOK = {"lru": "LRU", "arc": "ARC", "sieve": "SIEVE", "s3fifo": "S3-FIFO"}
+ABOVE_BEST = 0.015  # what Forklore may miss more than the best of them, for all its overhead
+LEAST = 16  # MiB, of what is compared with servers
+PLOTTED = (1, 2, 5, 10, 25, 50)
+WIDTH = 150
+
+Known = dict[tuple[str, float], dict[str, float]]
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="run.sh", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--traces", type=Path, required=True, help="folder of NAME.csv.xz, and of miss_ratios.csv")
+    parser.add_argument("--only", action="append", metavar="NAME", help="this trace; may be given again")
+    parser.add_argument("--percent", action="append", type=float, metavar="P", help="of the footprint (default 10, 25)")
+    parser.add_argument("--peers", action="store_true", help="memcached and Redis too, with as many MiB, at least 16")
+    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="a PNG for each trace, of more sizes")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tables.txt and results.json")
+    parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
+    parsed = parser.parse_args()
+    there = {path.name.removesuffix(".csv.xz"): path for path in sorted(parsed.traces.glob("*.csv.xz"))}
+    if not there:
+        parser.error(f"--traces: there is no NAME.csv.xz in {parsed.traces}")
+    for name in parsed.only or ():
+        if name not in there:
+            parser.error(f"--only: {name} is none of {', '.join(there)}")
+    for percent in parsed.percent or ():
+        if not 0 < percent <= 1000:
+            parser.error("--percent must be above 0 and at most 1000")
+    parsed.files = {name: path for name, path in there.items() if not parsed.only or name in parsed.only}
+    parsed.percents = sorted(set(parsed.percent or (10.0, 25.0)))
+    return parsed
+
+
+def known_ratios(path: Path) -> Known:
+    """By trace and percent. Where two simulators differ, the better figure."""
+    known: Known = defaultdict(dict)
+    if path.exists():
+        with path.open() as lines:
+            for row in csv.DictReader(lines):
+                of = known[row["trace"], float(row["percent_of_footprint"])]
+                ratio = float(row["object_miss_ratio"])
+                of[row["policy"]] = min(ratio, of.get(row["policy"], ratio))
+    return known
+
+
+def answer(command: list[str], trace: bytes) -> list[dict]:
+    """Its lines of JSON."""
+    done = subprocess.run(command, input=trace, stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def play_peer(server: Server, ours: dict, trace: bytes, programs: Path) -> dict:
+    mib = ours["capacity"] // MIB
+    with running(server, mib, ours["largest"]) as socket:
+        command = [str(programs / "peer_replay"), "--scale", str(ours["scale"]), server.kind, str(socket)]
+        return answer(command, trace)[0]
+
+
+def segment_table(results: dict[str, list[dict]], known: Known) -> Table:
+    table = Table(title="Forklore, all overhead counted, beside textbook policies, none counted: object misses")
+    for header in ("trace", "%", "MiB", "Forklore", *TEXTBOOK.values(), "to the best", "to LRU", "bar"):
+        table.add_column(header, justify="left" if header == "trace" else "right")
+    for header in ("byte misses", "used", "evicted", "full buckets", "expired", "refused"):
+        table.add_column(header, justify="right")
+    for name, points in results.items():
+        for p in points:
+            others = known.get((name, p["percent"]), {})
+            row = [name, f"{p['percent']:g}", f"{p['capacity'] / MIB:.1f}", f"{p['object_misses']:.4f}"]
+            row += [f"{others[policy]:.4f}" if policy in others else "" for policy in TEXTBOOK]
+            if all(policy in others for policy in TEXTBOOK):
+                to_best = p["object_misses"] - min(others[policy] for policy in TEXTBOOK)
+                to_lru = p["object_misses"] - others["lru"]
+                met = to_best <= ABOVE_BEST and to_lru <= 0
+                row += [f"{to_best:+.4f}", f"{to_lru:+.4f}", "met" if met else "MISSED"]
+            else:
+                row += ["", "", ""]
+            row += [f"{p['byte_misses']:.4f}", f"{100 * p['used'] / p['capacity']:.1f} %"]
+            row += [f"{p[count]:,}" for count in ("evictions", "bucket_evictions", "expirations", "refused")]
+            table.add_row(*row)
+    return table
+
+
+def peer_table(results: dict[str, list[dict]]) -> Table:
+    table = Table(title="Forklore beside servers with as many MiB: object misses / byte misses")
+    for header in ("trace", "%", "MiB", "values x", "Forklore", *(server.name for server in SERVERS), "lowest"):
+        table.add_column(header, justify="left" if header in ("trace", "lowest") else "right")
+    for name, points in results.items():
+        for p in points:
+            all_of_them = {"Forklore": p, **p["peers"]}
+            row = [name, f"{p['percent']:g}", f"{p['capacity'] // MIB}", str(p["scale"])]
+            row += [f"{one['object_misses']:.4f} / {one['byte_misses']:.4f}" for one in all_of_them.values()]
+            table.add_row(*row, min(all_of_them, key=lambda one: all_of_them[one]["object_misses"]))
+    return table
+
+
+def plot(folder: Path, name: str, ours: list[dict], beside: list[dict], known: Known) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for (policy, title), style in zip(TEXTBOOK.items(), ("-", "--", "-.", ":"), strict=True):
+        points = sorted((percent, of[policy]) for (trace, percent), of in known.items() if trace == name)
+        axes.plot(*zip(*points, strict=True), style, color="0.55", label=f"{title}, no overhead counted")
+    for server, marker in zip(SERVERS, "^sv", strict=True):
+        points = [(p["percent"], p["peers"][server.name]["object_misses"]) for p in beside]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker, label=server.name, alpha=0.8)
+    axes.plot(
+        *zip(*((p["percent"], p["object_misses"]) for p in ours), strict=True), "o-", color="C3", label="Forklore"
+    )
+    axes.set(xscale="log", title=name, xlabel="capacity, % of the trace's footprint", ylabel="requests missed")
+    axes.set_xticks(PLOTTED, [f"{percent}" for percent in PLOTTED])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.png", dpi=100, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def main() -> int:
+    arguments = parse()
+    known = known_ratios(arguments.traces / "miss_ratios.csv")
+    console = Console(width=WIDTH)
+    replay = str(arguments.programs / "replay")
+    alone: dict[str, list[dict]] = {}
+    beside: dict[str, list[dict]] = {}
+    steps = 1 + (len(SERVERS) * len(arguments.percents) + 1) * arguments.peers + bool(arguments.plot)
+    columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=steps * len(arguments.files))
+        for name, path in arguments.files.items():
+            trace = lzma.decompress(path.read_bytes())
+            percents = [f"{percent:g}" for percent in arguments.percents]
+            progress.update(task, description=f"{name}: Forklore")
+            alone[name] = answer([replay, "--json", *percents], trace)
+            progress.advance(task)
+            if arguments.peers:
+                beside[name] = answer([replay, "--json", "--at-least", str(LEAST), *percents], trace)
+                progress.advance(task)
+                for point in beside[name]:
+                    point["peers"] = {}
+                    for server in SERVERS:
+                        progress.update(task, description=f"{name}, {point['percent']:g} %: {server.name}")
+                        point["peers"][server.name] = play_peer(server, point, trace, arguments.programs)
+                        progress.advance(task)
+            if arguments.plot:
+                progress.update(task, description=f"{name}: for the plot")
+                points = answer([replay, "--json", *map(str, PLOTTED)], trace)
+                plot(arguments.plot, name, points, beside.get(name, []), known)
+                progress.advance(task)
+
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with (arguments.out / "tables.txt").open("w") as file:
+        for out in (console, Console(file=file, width=WIDTH)):
+            out.print(segment_table(alone, known))
+            if arguments.peers:
+                out.print(peer_table(beside))
+                out.print(version("memcached"), version("redis-server"), sep="; ", highlight=False)
+    (arguments.out / "results.json").write_text(json.dumps({"alone": alone, "beside": beside}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
