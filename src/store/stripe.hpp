@@ -67,7 +67,7 @@ struct Decision {
     store,           ///< value, format and expiry become the entry
     change_integer,  ///< integer replaces the value in place; the expiry stays
     change_expiry,   ///< expiry replaces the old one in place
-    change_both,     ///< expiry, then integer
+    change_both,     ///< expiry, then integer: for one that means something until then at the latest
     erase,           ///< a stale entry too
   };
   Action action = Action::nothing;

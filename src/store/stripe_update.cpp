@@ -192,7 +192,6 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
     Guard guard(*this, timeout);
     if (!guard.held()) return code;
     if (!leases_.holds(lease)) return Code::changed;
-    if (base::broken("lease-before-value")) leases_.give_back(lease, key.hash);
     code = change(key, now, decide, &lease, voided);
     if (code == Code::ok) count(header_->computed);
     // Behind the value: who finds the lease free finds the value.
@@ -242,6 +241,7 @@ Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decis
   const auto change_integer = [&] {
     auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
     value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
+    raise_frequency(*old.slot, old.slot->load(std::memory_order_relaxed));
   };
   const auto change_expiry = [&] {
     if (!base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);

@@ -76,6 +76,7 @@ CheckedCalls::Expected* CheckedCalls::expected(const std::string& key) {
 }
 
 void CheckedCalls::keep(const std::string& key, std::string value, std::uint16_t format, Ttl ttl) {
+  stale_.erase(key);
   if (ttl <= Ttl::zero()) {
     map_.erase(key);
     return;
@@ -129,7 +130,8 @@ void CheckedCalls::step() {
   if (what < 11) return refused(k);
   if (what < 35) return look_at(k);
   compare(k);
-  if (what < 63) return set(k);
+  if (what < 59) return set(k);
+  if (what < 63) return compute(k);
   if (what < 69) return add(k);
   if (what < 73) return replace(k);
   if (what < 83) return increment(k);
@@ -139,6 +141,7 @@ void CheckedCalls::step() {
   if (pick(256) != 0) return;
   must_be(cache_.clear(), Code::ok, "clear");
   map_.clear();
+  stale_.clear();
 }
 
 void CheckedCalls::set(const std::string& k) {
@@ -216,13 +219,60 @@ void CheckedCalls::compare_and_set(const std::string& k) {
 void CheckedCalls::erase(const std::string& k) {
   must_be(cache_.erase(k), expected(k) != nullptr ? Code::ok : Code::not_found, "erase");
   map_.erase(k);
+  stale_.erase(k);
 }
 
 void CheckedCalls::touch(const std::string& k) {
   const Ttl ttl = time_to_live();
   Expected* const is = expected(k);
   must_be(cache_.touch(k, ttl), is != nullptr ? Code::ok : Code::not_found, "touch");
-  if (is != nullptr) keep(k, is->value, is->format, ttl);
+  if (is == nullptr) return;
+  const auto stale = stale_.find(k);
+  const Ttl stale_for = stale != stale_.end() ? stale->second.stale_for : Ttl(0);
+  keep(k, is->value, is->format, ttl);
+  keep_stale(k, stale_for);
+}
+
+void CheckedCalls::keep_stale(const std::string& k, Ttl stale_for) {
+  const Expected* const is = expected(k);
+  if (is == nullptr || is->expiry == kNoExpiry || stale_for <= Ttl(0)) return;
+  stale_[k] = {is->value, stale_for, is->expiry + static_cast<std::uint64_t>(stale_for.count())};
+}
+
+void CheckedCalls::compute(const std::string& k) {
+  constexpr std::array<Ttl, 4> kStale{Ttl(0), Ttl(1), Ttl(50), Ttl(1000)};
+  const Ttl stale_for = kStale[pick(kStale.size())];
+  std::string out;
+  Computation computation(cache_, k, {.stale_for = stale_for});
+  const Turn turn = computation.begin(out);
+  const Expected* const is = expected(k);
+  if (turn == Turn::fresh) {
+    return must(is != nullptr && out == is->value, "a fresh value that is not there: " + name_of(k));
+  }
+  must(is == nullptr || room_ == Room::evicting, "a value is computed that is there: " + name_of(k));
+  const auto stale = stale_.find(k);
+  const bool may_be_stale = stale != stale_.end() && stale->second.until > clock_ms();
+  if (turn == Turn::refresh) {
+    must(may_be_stale && out == stale->second.value, "a stale value that is none: " + name_of(k));
+  } else {
+    must(turn == Turn::compute, "nobody else computes, and there is no right to: " + name_of(k));
+    must(!may_be_stale || room_ == Room::evicting, "a stale value is lost: " + name_of(k));
+  }
+  map_.erase(k);
+  const Ttl ttl = time_to_live();
+  std::string v = value();
+  switch (pick(8)) {
+    case 0:
+      return computation.abandon();
+    case 1:
+      must_be(cache_.erase(k), Code::not_found, "erase of what is computed");
+      stale_.erase(k);
+      return must_be(computation.store(v, ttl), Code::changed, "store of what was erased meanwhile");
+    default:
+      if (!stored(computation.store(v, ttl), k)) return;
+      keep(k, std::move(v), kBytes, ttl);
+      keep_stale(k, stale_for);
+  }
 }
 
 void CheckedCalls::look_at(const std::string& k) {

@@ -70,6 +70,12 @@ class CheckedCalls {
     std::uint64_t expiry = 0;  ///< by the test clock; kNoExpiry: never
   };
   static constexpr std::uint64_t kNoExpiry = ~std::uint64_t{0};
+  /// A computed value that may be served beyond its time to live.
+  struct Stale {
+    std::string value;
+    Ttl stale_for{};
+    std::uint64_t until = 0;
+  };
 
   std::size_t pick(std::size_t bound) { return choices_.below(bound); }
   std::string key() { return numbered_key(pick(mix_.keys)); }
@@ -89,6 +95,8 @@ class CheckedCalls {
   void replace(const std::string& key);
   void increment(const std::string& key);
   void compare_and_set(const std::string& key);
+  void compute(const std::string& key);
+  void keep_stale(const std::string& key, Ttl stale_for);
   void erase(const std::string& key);
   void touch(const std::string& key);
   void look_at(const std::string& key);
@@ -104,7 +112,8 @@ class CheckedCalls {
   Choices& choices_;
   Cache cache_;
   std::map<std::string, Expected> map_;
-  std::uint64_t values_ = 0;  // made so far: no two are the same
+  std::map<std::string, Stale> stale_;  // of what is in the map, or has expired in it
+  std::uint64_t values_ = 0;            // made so far: no two are the same
   std::uint64_t most_slots_ = 0;
   unsigned hits_ = 0, fulls_ = 0, expirations_ = 0;
 };

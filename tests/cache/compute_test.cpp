@@ -16,13 +16,10 @@
 using namespace forklore;
 using namespace std::chrono_literals;
 using tests::Child;
+using tests::pass;
 using tests::UniqueName;
 
 namespace {
-
-void pass(std::chrono::milliseconds time) {
-  tests::set_clock(tests::clock_ms() + static_cast<std::uint64_t>(time.count()));
-}
 
 struct Box {
   Cache open(Options options = {}) const {

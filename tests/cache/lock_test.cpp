@@ -13,6 +13,7 @@
 using namespace forklore;
 using namespace std::chrono_literals;
 using tests::Child;
+using tests::pass;
 using tests::UniqueName;
 
 namespace {
@@ -21,10 +22,6 @@ struct Box {
   UniqueName name;
   Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20, .stripes = 1});
 };
-
-void pass(std::chrono::milliseconds time) {
-  tests::set_clock(tests::clock_ms() + static_cast<std::uint64_t>(time.count()));
-}
 
 }  // namespace
 

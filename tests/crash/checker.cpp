@@ -46,7 +46,7 @@ std::string write_on(Cache& cache) {
   return {};
 }
 
-std::string examine(const std::string& name, const Contents& before, const Contents& after) {
+std::string examine(const std::string& name, const Contents& before, const Contents& after, const Also& also) {
   Cache cache = Cache::attach(name);
   std::string fault;
   for (const char* when : {"before its recovery: ", "after its recovery: "}) {
@@ -54,6 +54,7 @@ std::string examine(const std::string& name, const Contents& before, const Conte
     if (fault.empty()) fault = compare(now, before, after);
     if (!fault.empty()) return when + fault;
     fault = verify(cache, "after the death");
+    if (fault.empty() && also) fault = also(cache, now, before, after);
     if (!fault.empty()) return fault;
   }
   fault = write_on(cache);

@@ -9,14 +9,16 @@
 #include <string>
 
 #include "crash/contents.hpp"
+#include "crash/scenario.hpp"
 
 namespace forklore::crash {
 
 /// What a checker asks of a segment, in its process. Returns what is wrong, or nothing.
 using Examine = std::function<std::string(const std::string& name)>;
 
-/// The examination of a segment in which a call died: each key must be as in before or as in after.
-std::string examine(const std::string& name, const Contents& before, const Contents& after);
+/// The examination of a segment in which a call died: each key must be as in before or as in after, and what else is
+/// asked of it must hold.
+std::string examine(const std::string& name, const Contents& before, const Contents& after, const Also& also = {});
 
 /// Writes 200 entries and reads each back; then no damage may have been met. Returns what is wrong, or nothing.
 std::string write_on(Cache& cache);

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <unordered_set>
 
+#include "base/process.hpp"
+
 namespace forklore::crash {
 namespace {
 
@@ -54,6 +56,7 @@ InstructionRun::InstructionRun(const Scenario& scenario, const RunOptions& optio
   attach_ = [this] {
     cache_.emplace(Cache::attach(std::string(name_)));
     static_cast<void>(cache_->contains("nothing"));  // makes what a thread's first call makes
+    static_cast<void>(base::own_process());          // and what a process's first lease does
   };
   call_ = [this] { prepared_.call(*cache_); };
 }
@@ -167,7 +170,7 @@ Row InstructionRun::run() {
   record();
   const Contents before = contents_of(prepared_.image);
   const Contents after = contents_of(end_);
-  Checker checker([&](const std::string& name) { return examine(name, before, after); });
+  Checker checker([&](const std::string& name) { return examine(name, before, after, prepared_.also); });
   examine_images(checker);
   kill_for_real(checker);
   row_.slowest = checker.slowest();

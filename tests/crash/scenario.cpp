@@ -258,6 +258,7 @@ std::vector<Scenario> scenarios() {
                    });
                  }});
   all.push_back({"recover", prepare_recover});
+  for (Scenario& scenario : lease_scenarios()) all.push_back(std::move(scenario));
   return all;
 }
 

@@ -7,15 +7,21 @@
 #include <string>
 #include <vector>
 
+#include "crash/contents.hpp"
 #include "crash/segment_file.hpp"
 
 namespace forklore::crash {
+
+/// What else must hold of a segment that a death has left, whose contents are now these. What does not, or nothing.
+using Also =
+    std::function<std::string(Cache& cache, const Contents& now, const Contents& before, const Contents& after)>;
 
 /// A segment and a call on it.
 struct Prepared {
   Image image;  ///< with its lock free, unless a dead owner is part of the scenario
   store::Geometry geometry;
   std::function<void(Cache&)> call;
+  Also also = {};
 };
 
 struct Scenario {
@@ -25,5 +31,7 @@ struct Scenario {
 
 /// All of them that begin and end with an attached cache.
 std::vector<Scenario> scenarios();
+/// Of these, the calls that take, keep, use, void and give back leases.
+std::vector<Scenario> lease_scenarios();
 
 }  // namespace forklore::crash

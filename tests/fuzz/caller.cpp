@@ -45,7 +45,7 @@ std::string Caller::value() {
 }
 
 void Caller::call() {
-  switch (choices_.below(16)) {
+  switch (choices_.below(18)) {
     case 0:
       return get(key());
     case 1:
@@ -77,6 +77,10 @@ void Caller::call() {
     case 13:
       if (choices_.below(8) == 0) static_cast<void>(cache_.verify());
       return;
+    case 15:
+      return compute(key());
+    case 16:
+      return coordinate(key());
     case 14:
       if (choices_.below(16) != 0) return;
       return must_be_one_of(cache_.clear(), {Code::ok, Code::busy, Code::read_only}, "clear");
@@ -145,6 +149,43 @@ void Caller::increment(const std::string& key) {
   std::int64_t now = 0;
   const auto delta = static_cast<std::int64_t>(any_word(choices_));
   stored(cache_.increment(key, delta, now, 7, ttl()), {Code::overflow}, "increment");
+}
+
+void Caller::compute(const std::string& key) {
+  const ComputeOptions options{
+      .stale_for = ttl(), .early = choices_.below(4) == 0 ? 1e9 : 0, .wait = std::chrono::milliseconds(0)};
+  const std::string own = value();
+  if (choices_.below(2) == 0) {
+    check_size(get_or_compute(
+                   cache_, key, ttl(), [&] { return own; }, options)
+                   .size());
+    return;
+  }
+  // One that is held while other calls are made: by erase below, and by whoever gets in between.
+  std::string out;
+  Computation computation(cache_, key, options);
+  const Turn turn = computation.begin(out);
+  if (turn == Turn::wait) return computation.wait();
+  check_size(out.size());
+  if (choices_.below(2) == 0) static_cast<void>(cache_.erase(key));
+  stored(computation.store(own, ttl(), format()), {Code::changed}, "store of a computed value");
+  must(!computation.held(), "what was stored with is still held");
+}
+
+void Caller::coordinate(const std::string& key) {
+  const auto waiting = std::chrono::milliseconds(0);
+  const LockOptions options{.ttl = ttl(), .limit = 1 + static_cast<unsigned>(choices_.below(3))};
+  Lock lock(cache_, key, options);
+  must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::read_only}, "acquire");
+  must_be_one_of(lock.extend(ttl()), {Code::ok, Code::changed, Code::busy, Code::read_only}, "extend");
+  static_cast<void>(lock.held());
+  RateDecision decision;
+  const Rate rate{.count = 1 + static_cast<std::uint32_t>(choices_.below(5)), .burst = 3};
+  stored(take(cache_, key, rate, decision, static_cast<std::uint32_t>(choices_.below(5))), {}, "take");
+  must(decision.remaining <= 3, "more remains than the burst");
+  WindowCount count;
+  stored(count_in_window(cache_, key, std::chrono::milliseconds(1 + choices_.below(1 << 12)), count), {}, "count");
+  must(count.current <= kMostInWindow && count.previous <= kMostInWindow, "a window counts more than it can");
 }
 
 void Caller::scan() {

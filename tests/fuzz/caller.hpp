@@ -38,6 +38,9 @@ class Caller {
   void look_at(const std::string& key);
   void compare_and_set(const std::string& key);
   void increment(const std::string& key);
+  void compute(const std::string& key);
+  /// Locks, rates and windows.
+  void coordinate(const std::string& key);
   void scan();
 
   Cache& cache_;

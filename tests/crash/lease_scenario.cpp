@@ -1,0 +1,185 @@
+// Leases, killed at every instruction: whoever comes next has the lock or computes within a moment, what a living
+// holder has stays its own, and a value that was written is not followed by one whose computation began before.
+#include <chrono>
+#include <stdexcept>
+
+#include "child.hpp"
+#include "crash/scenario.hpp"
+#include "crash/workshop.hpp"
+#include "test_clock.hpp"
+
+namespace forklore::crash {
+namespace {
+
+using Call = Workshop::Call;
+using std::chrono::milliseconds;
+
+std::string checked(std::uint16_t number, std::size_t size) {
+  std::string value;
+  make_checked(number, 1, size, value);
+  return value;
+}
+
+/// Whoever died holding them: they are to be had at once, and the key can be computed.
+std::string to_be_had(Cache& cache, const Contents& now, const Contents& /*before*/, const Contents& /*after*/) {
+  const auto begun = std::chrono::steady_clock::now();
+  Lock lock(cache, "lock");
+  if (lock.acquire(std::chrono::seconds(2)) != Code::ok) return "the lock of a dead process is not to be had";
+  if (!lock.release()) return "a lock cannot be given back";
+  for (const char* key : {"new", "other"}) {
+    std::string value;
+    Computation computation(cache, key, {.wait = std::chrono::seconds(2)});
+    Turn turn = computation.begin(value);
+    for (; turn == Turn::wait; turn = computation.begin(value)) computation.wait();
+    if (turn == Turn::alone) return std::string(key) + ": nobody may compute what a dead process did";
+  }
+  if (std::chrono::steady_clock::now() - begun > std::chrono::seconds(1))
+    return "it takes long to have what the dead had";
+  // Who died between its value and its lease leaves a lease that nobody asks for while the value is there.
+  const std::uint64_t left = now.contains("new") ? 1 : 0;
+  return cache.stats().leases_held <= left ? std::string() : "a lease is still held";
+}
+
+/// This process, which lives, computes "new". Where the call has changed the key, its flight must be void.
+std::string void_if_changed(Cache& cache, const Contents& now, const Contents& before, const Contents& after) {
+  const auto find = [](const Contents& in) {
+    const auto at = in.find("new");
+    return at == in.end() ? Entry{} : at->second;
+  };
+  const std::uint64_t held = cache.stats().leases_held;
+  if (held > 1) return "there are more leases than were taken";
+  const bool changed = find(now) == find(after) && find(now) != find(before);
+  return changed && held != 0 ? "the key was written to, and who computed it before may still store" : "";
+}
+
+/// Leases that lines had before, of this process: a word that is stored too early makes them seem to be its own again.
+void use_lines(Cache& cache) {
+  for (int i = 0; i < 40; ++i) {
+    Lock lock(cache, "before");
+    if (lock.try_acquire() != Code::ok) throw std::runtime_error("no lock");
+  }
+}
+
+template <class MakeCall>
+Scenario scenario(const std::string& name, Also also, MakeCall make_call) {
+  return {name, [make_call, also](std::uint64_t seed) {
+            Workshop shop(seed);
+            shop.work(60, 600);
+            use_lines(shop.cache());
+            const Call call = make_call(shop);
+            Prepared prepared = shop.with(call);
+            prepared.also = also;
+            return prepared;
+          }};
+}
+
+/// The flight of "new" is this process's, which outlives the trial.
+template <class MakeCall>
+Scenario voiding(const std::string& name, MakeCall make_call) {
+  return {name, [make_call](std::uint64_t seed) {
+            Workshop shop(seed);
+            shop.work(60, 600);
+            const Call call = make_call(shop);
+            Computation computation(shop.cache(), "new", {.early = 1e12});
+            std::string value;
+            const Turn turn = computation.begin(value);
+            if (turn != Turn::compute && turn != Turn::refresh) throw std::runtime_error("no flight");
+            Prepared prepared = shop.with(call);
+            prepared.also = void_if_changed;
+            return prepared;
+          }};
+}
+
+Call compute_call(const std::string& key, const std::string& value, const ComputeOptions& options = {}) {
+  return [=](Cache& cache) {
+    static_cast<void>(get_or_compute(
+        cache, key, std::chrono::hours(3), [&] { return value; }, options));
+  };
+}
+
+/// An entry under "new" of which this much is old by now.
+void store_timed(Cache& cache, std::chrono::hours ttl, std::chrono::hours old) {
+  const ComputeOptions options{.stale_for = std::chrono::hours(5), .early = 1};
+  static_cast<void>(get_or_compute(
+      cache, "new", ttl, [] { return checked(1, 300); }, options));
+  tests::pass(old);
+}
+
+Prepared prepare_take_over(std::uint64_t seed) {
+  Workshop shop(seed);
+  shop.work(60, 600);
+  tests::Child holder([&] {
+    auto* lock = new Lock(shop.cache(), "lock");  // not given back
+    auto* computation = new Computation(shop.cache(), "new");
+    std::string value;
+    return lock->try_acquire() == Code::ok && computation->begin(value) == Turn::compute ? 0 : 1;
+  });
+  if (holder.join() != 0) throw std::runtime_error("no lock");
+  Prepared prepared = shop.with([](Cache& cache) {
+    Lock lock(cache, "lock");
+    static_cast<void>(lock.try_acquire());
+    compute_call("new", checked(2, 200))(cache);
+  });
+  prepared.also = to_be_had;
+  return prepared;
+}
+
+}  // namespace
+
+std::vector<Scenario> lease_scenarios() {
+  std::vector<Scenario> all;
+  all.push_back(scenario("lease: lock taken", to_be_had, [](Workshop&) -> Call {
+    return [](Cache& cache) { static_cast<void>((new Lock(cache, "lock"))->try_acquire()); };  // and kept
+  }));
+  all.push_back(scenario("lease: lock taken and given back", to_be_had, [](Workshop&) -> Call {
+    return [](Cache& cache) {
+      Lock lock(cache, "lock", {.ttl = std::chrono::hours(1)});
+      static_cast<void>(lock.try_acquire());
+      static_cast<void>(lock.extend(std::chrono::hours(2)));
+    };
+  }));
+  all.push_back(
+      scenario("lease: value computed", to_be_had, [](Workshop&) { return compute_call("new", checked(1, 300)); }));
+  all.push_back(scenario("lease: large value computed", to_be_had, [](Workshop&) {
+    return compute_call("new", checked(1, 9000), {.stale_for = std::chrono::hours(1)});
+  }));
+  all.push_back(scenario("lease: stale value refreshed", to_be_had, [](Workshop& shop) {
+    store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(3));
+    return compute_call("new", checked(2, 200), {.stale_for = std::chrono::hours(5)});
+  }));
+  all.push_back(scenario("lease: computation given up", to_be_had, [](Workshop&) -> Call {
+    return [](Cache& cache) {
+      std::string value;
+      Computation computation(cache, "new");
+      static_cast<void>(computation.begin(value));
+    };
+  }));
+  all.push_back({"lease: taken over from the dead", prepare_take_over});
+  all.push_back(voiding("lease: voided by set", [](Workshop&) { return set_call("new", 2, 100); }));
+  all.push_back(voiding("lease: voided by overwriting", [](Workshop& shop) {
+    store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(1));
+    return set_call("new", 2, 9000);
+  }));
+  all.push_back(voiding("lease: voided by erase", [](Workshop& shop) -> Call {
+    store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(1));
+    return [](Cache& cache) { static_cast<void>(cache.erase("new")); };
+  }));
+  all.push_back(voiding("lease: voided by clear", [](Workshop& shop) -> Call {
+    store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(1));
+    return [](Cache& cache) { static_cast<void>(cache.clear()); };
+  }));
+  // A death between its two stores leaves the old time of arrival with the later expiry: in whole hours the old one.
+  for (const bool first : {true, false}) {
+    all.push_back(scenario(first ? "rate, first" : "rate, further", {}, [first](Workshop& shop) -> Call {
+      const Call call = [](Cache& cache) {
+        RateDecision decision;
+        static_cast<void>(take(cache, "rate", {.count = 1, .period = std::chrono::minutes(1), .burst = 100}, decision));
+      };
+      if (!first) call(shop.cache());
+      return call;
+    }));
+  }
+  return all;
+}
+
+}  // namespace forklore::crash
