@@ -14,7 +14,7 @@ using namespace forklore::model;
 namespace {
 
 constexpr char kHelp[] =
-    "usage: memory_order [--only TEXT] [--stories] [--list]\n"
+    "usage: memory_order [--only TEXT] [--stories] [--list] [--orders]\n"
     "\n"
     "Tries the protocols of a stripe in every order that x86, ARMv8 and C++ allow, as they are and with orders taken\n"
     "away. Prints which orders are needed: the smallest sets of them without which something breaks, and what does.\n"
@@ -22,7 +22,8 @@ constexpr char kHelp[] =
     "\n"
     "  --only TEXT   only the protocols whose name contains it\n"
     "  --stories     also who did what, in the order of effect, where something breaks\n"
-    "  --list        the names of the protocols\n";
+    "  --list        the names of the protocols\n"
+    "  --orders      the orders that are named, and where in src/ they stand\n";
 
 using Names = std::vector<std::string>;
 
@@ -143,13 +144,15 @@ class Report {
 
 int main(int count, char** arguments) {
   std::string_view only;
-  bool stories = false, list = false;
+  bool stories = false, list = false, names = false;
   for (int i = 1; i < count; ++i) {
     const std::string_view option = arguments[i];
     if (option == "--stories") {
       stories = true;
     } else if (option == "--list") {
       list = true;
+    } else if (option == "--orders") {
+      names = true;
     } else if (option == "--only" && i + 1 < count) {
       only = arguments[++i];
     } else {
@@ -162,6 +165,14 @@ int main(int count, char** arguments) {
   for (const auto& some :
        {entry_protocols(), index_protocols(), lock_protocols(), lease_protocols(), call_protocols()}) {
     protocols.insert(protocols.end(), some.begin(), some.end());
+  }
+  if (names) {
+    for (const Protocol& protocol : protocols) {
+      Orders orders;
+      static_cast<void>(protocol.scenes(orders));
+      for (const std::string& name : orders.names()) std::printf("%s\n", name.c_str());
+    }
+    return 0;
   }
   if (!list) {
     std::printf("%-54s", "");

@@ -231,7 +231,7 @@ std::vector<Scene> seen_in_one_order(Orders& orders) {
 /// Who sees the second of a thread's changes in place sees the first.
 std::vector<Scene> changed_in_order(Orders& orders) {
   CallOrders calls;
-  calls.change = orders.at("update(): integer or expiry, release", release);
+  calls.change = orders.at("carry_out(): integer or expiry, release", release);
   calls.unlock = orders.at("release_lock(): release", release);
   calls.lock = orders.at("acquire_lock(): acquire", acquire);
   calls.fence = orders.at("unmoved(): fence, acquire", acquire);
