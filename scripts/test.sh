@@ -202,6 +202,12 @@ kill_table() {
     --only forklore --kills 100 --rounds 1
 }
 
+# That it runs; its figures are for a quiet machine, and without rivals there is no bar to miss.
+python_bench() {
+  "$1/bin/python" -m pip install "rich>=13"
+  "$1/bin/python" -B bench/python/bench.py --only forklore --only django-forklore --seconds 1 --out "$BUILD/bench-python"
+}
+
 clang_build() {
   cmake -S "$ROOT" -B "$CLANG" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON \
     -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
@@ -271,6 +277,7 @@ if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "the shop under gunicorn" 180 shop_demo "$VENV"
   part "the five problems, without and with" 120 problems_page "$VENV"
   part "the kill table's storm" 300 kill_table "$VENV"
+  part "the Python bench" 60 python_bench "$VENV"
 fi
 if [ $quick = no ]; then
   part "C++ build with clang, warnings are errors" 900 clang_build && part "clang-tidy" 900 tidy
