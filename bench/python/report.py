@@ -68,7 +68,7 @@ def bars(figures: Figures) -> list[Bar]:
         if ratio is not None:
             found.append(Bar(promise, ratio, most, least))
 
-    for kind in ("str", "bytes"):
+    for kind in ("str", "text", "bytes"):
         title = figures.kinds.get(kind, {}).get("title", "")
         hold(f"get, {title}: times dict.get", "forklore", "dict", kind, "get", most=8)
     for kind, about in figures.kinds.items():

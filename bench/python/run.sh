@@ -9,7 +9,7 @@
 #   --end-to-end   instead: requests a second and p99 of a Django site under gunicorn and wrk, a backend at a time
 #   --seconds S    how long to measure (default 120; with --end-to-end, of each turn: 4)
 #   --only RIVAL   may be given again, * stands for anything; a wrong one shows which there are
-#   --kind KIND    of value: str, bytes, int, dict, object, 10k or 100k; may be given again
+#   --kind KIND    of value: str, text, bytes, int, dict, object, 10k or 100k; may be given again
 #   --rounds N     with --end-to-end: turns of each backend (default 5)
 #   --out FOLDER   where the results are kept
 #   --local        with what is installed; what is not is left out by name

@@ -33,6 +33,7 @@ class Kind:
 
 KINDS = (
     Kind("str", "str of 100", "x" * 100),
+    Kind("text", "str of 50 Cyrillic", "ж" * 50),
     Kind("bytes", "bytes of 100", b"x" * 100),
     Kind("int", "int", 123_456_789),
     Kind("dict", "small dict", {"id": 5, "name": "Ada", "tags": ["a", "b"], "active": True}, plain=False),

@@ -83,6 +83,24 @@ bool is_ascii(const char* data, std::size_t size) {
   return (high & 0x8080808080808080U) == 0;
 }
 
+// Whether a str that Python holds as two bytes a character takes no more so than it would as UTF-8.
+bool wide_is_small(const Py_UCS2* data, Py_ssize_t size) {
+  Py_ssize_t more = 0;  // bytes beyond one a character that UTF-8 would take; 3 for a lone surrogate too
+  for (Py_ssize_t i = 0; i < size; ++i) more += (data[i] >= 0x80) + (data[i] >= 0x800);
+  return more >= size;
+}
+
+// Whether some character is beyond Latin-1, as Python wants it of a str of two bytes a character.
+bool is_wide(const char* data, std::size_t size) {
+  unsigned all = 0;
+  for (std::size_t i = 0; i + 2 <= size; i += 2) {
+    Py_UCS2 one;
+    std::memcpy(&one, data + i, 2);
+    all |= one;
+  }
+  return all > 0xFF;
+}
+
 PyObject* damaged(std::uint16_t format, std::size_t size) {
   PyErr_Format(errors.serializer_error, "the stored value is damaged: format %d with %zu bytes", int{format}, size);
   return nullptr;
@@ -181,10 +199,17 @@ bool Encoded::take_integer(PyObject* value) {
 
 bool Encoded::take_text(PyObject* value) {
   if (PyUnicode_READY(value) < 0) return false;
-  if (PyUnicode_IS_COMPACT_ASCII(value)) {
+  const Py_ssize_t size = PyUnicode_GET_LENGTH(value);
+  if (PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND) {
     data_ = reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(value));
-    size_ = static_cast<std::size_t>(PyUnicode_GET_LENGTH(value));
-    format_ = kAscii;
+    size_ = static_cast<std::size_t>(size);
+    format_ = PyUnicode_IS_ASCII(value) ? kAscii : kLatin;
+    return true;
+  }
+  if (PyUnicode_KIND(value) == PyUnicode_2BYTE_KIND && wide_is_small(PyUnicode_2BYTE_DATA(value), size)) {
+    data_ = reinterpret_cast<const char*>(PyUnicode_2BYTE_DATA(value));
+    size_ = static_cast<std::size_t>(size) * 2;
+    format_ = kWide;
     return true;
   }
   format_ = kText;
@@ -217,18 +242,26 @@ bool Encoded::take_other(PyObject* value, Serializer serializer) {
 char* Decoded::room(std::size_t size, std::uint16_t format) {
   size_ = size;
   format_ = format;
-  if (size <= 8 && format != kBytes) {  // numbers, and an ASCII str so short that Python may share it
+  if (size <= 8 && format != kBytes) {  // numbers, and a str so short that Python may share it
     object_ = Reference();
     return data_ = small_;
   }
-  if (format == kAscii) {
-    object_ = Reference(PyUnicode_New(static_cast<Py_ssize_t>(size), 127));
-    data_ = object_ ? reinterpret_cast<char*>(PyUnicode_1BYTE_DATA(object_.get())) : nullptr;
-  } else {
-    object_ = Reference(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
-    data_ = object_ ? PyBytes_AS_STRING(object_.get()) : nullptr;
+  const auto length = static_cast<Py_ssize_t>(size);
+  switch (format) {
+    case kAscii:
+      object_ = Reference(PyUnicode_New(length, 0x7F));
+      break;
+    case kLatin:
+      object_ = Reference(PyUnicode_New(length, 0xFF));
+      break;
+    case kWide:
+      object_ = Reference(PyUnicode_New((length + 1) / 2, 0xFFFF));  // of an odd size only if it is damaged
+      break;
+    default:
+      object_ = Reference(PyBytes_FromStringAndSize(nullptr, length));
+      return data_ = object_ ? PyBytes_AS_STRING(object_.get()) : nullptr;
   }
-  return data_;
+  return data_ = object_ ? static_cast<char*>(PyUnicode_DATA(object_.get())) : nullptr;
 }
 
 PyObject* Decoded::decode(Serializer serializer) {
@@ -240,6 +273,12 @@ PyObject* Decoded::decode(Serializer serializer) {
     case kAscii:
       if (!is_ascii(data, size_)) return damaged(format_, size_);
       return object_ ? object_.release() : PyUnicode_DecodeASCII(data, size, nullptr);
+    case kLatin:
+      if (is_ascii(data, size_)) return damaged(format_, size_);
+      return object_ ? object_.release() : PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, data, size);
+    case kWide:
+      if (size_ % 2 != 0 || !is_wide(data, size_)) return damaged(format_, size_);
+      return object_ ? object_.release() : PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, data, size / 2);
     case kText: {
       PyObject* text = PyUnicode_DecodeUTF8(data, size, "surrogatepass");
       if (text == nullptr) set_serializer_error("the stored value is damaged");

@@ -7,6 +7,8 @@ import datetime
 import decimal
 import enum
 import math
+import mmap
+import sys
 
 import pytest
 
@@ -43,6 +45,20 @@ TYPED = [
     "123456789",
     "x" * 100_000,
     "Grüße, 世界 🚀",
+    "Grüße an alle",
+    "\x80" * 9,
+    "ÿ" * 8,
+    "ж",
+    "жжжж",
+    "Привет, мир",
+    "世界" * 50,
+    "ж" + "a" * 100,
+    "a" * 100 + "Ā",
+    "aé\u2013",
+    "\u0100" * 5,
+    "\ud800" * 60,
+    "\uffff" * 9,
+    "🚀" * 30,
     "lone \ud800 surrogate",
     "\x00\x7f",
     0,
@@ -135,12 +151,54 @@ def test_values_of_every_size(cache: forklore.Cache) -> None:
         data = bytes(i % 251 for i in range(size))
         cache.set("b", data)
         assert cache.get("b") == data
-        text = "abcdefg" * (size // 7) + "z" * (size % 7)
-        cache.set("t", text)
-        assert cache.get("t") == text
+        for letter in "zß\u2013世🚀":
+            text = ("abcdefg" * (size // 7))[:-1] + letter * (size % 7 + 1)
+            cache.set("t", text)
+            assert cache.get("t") == text
+            cache.set("t", letter * (size // 4))
+            assert cache.get("t") == letter * (size // 4)
 
 
 def test_an_application_keeps_its_singletons(cache: forklore.Cache) -> None:
     for value in (True, False, None, ""):
         cache.set("k", value)
         assert cache.get("k") is value
+
+
+def test_a_str_takes_no_more_than_as_utf_8(name: str) -> None:
+    with forklore.Cache(name, "4MB") as cache:
+        for text in (
+            "plain",
+            "é" * 1000,
+            "ж" * 1000,
+            "世" * 1000,
+            "a\u2013" * 1000,
+            "a" * 1000 + "\u2013",
+            "🚀" * 1000,
+            "жa" * 1000,
+        ):
+            cache.clear()
+            cache.set("k", text)
+            assert cache.stats().live_bytes <= len(text.encode()) + 40
+
+
+@pytest.mark.parametrize(
+    ("text", "damage"),
+    [
+        ("x" * 40, b"x\xe9" * 20),
+        ("é" * 40, b"e" * 40),
+        ("ж" * 40, b"a\0" * 40),
+        ("a🚀" * 20, b"\xff" * 100),
+    ],
+    ids=["ascii", "latin", "wide", "text"],
+)
+def test_a_damaged_str_is_no_str(name: str, text: str, damage: bytes) -> None:
+    with forklore.Cache(name, "1MB") as cache:
+        cache.set("k", text)
+        stored = text.encode({"é": "latin-1", "ж": f"utf-16-{sys.byteorder[0]}e"}.get(text[0], "utf-8"))
+        with open(cache.path, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+            place = memory.find(stored)
+            assert place > 0
+            memory[place : place + len(stored)] = damage[: len(stored)]
+        with pytest.raises(forklore.SerializerError, match="damaged"):
+            cache.get("k")
