@@ -42,13 +42,13 @@ accept_only() {
   done
 }
 
-# bench_options "OPTION..." ARGUMENT...: of a bench that installs what it is measured beside. Fails at what is none of these
-# options, which take a value, and not --local. Leaves the others in options, and whether --local was given in local_only.
+# bench_options "OPTION..." "FLAG..." ARGUMENT...: of a bench that installs what it is measured beside. Fails at what is none
+# of these options, of which the first take a value, and not --local. Leaves the others in options, and whether --local was given in local_only.
 bench_options() {
   local option
-  accept_only "$1" "--local" "${@:2}"
-  given=" ${*:2} " local_only=no options=()
-  for option in "${@:2}"; do
+  accept_only "$1" "--local $2" "${@:3}"
+  given=" ${*:3} " local_only=no options=()
+  for option in "${@:3}"; do
     if [ "$option" = --local ]; then local_only=yes; else options+=("$option"); fi
   done
 }

@@ -18,7 +18,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-bench_options "--kills --rounds --seconds --only --out" "$@"
+bench_options "--kills --rounds --seconds --only --out" "" "$@"
 
 say "setting up (logs: build/logs)"
 setup

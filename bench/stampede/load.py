@@ -4,8 +4,8 @@ its own, as nginx asks unless told otherwise. Run as a process of its own; ends 
 usage: load.py SOCKET CLIENTS FILE
 
 FILE gets a record of doubles for each request, in the order of FIELDS: when it was sent (CLOCK_MONOTONIC), the seconds
-until its answer was whole, the seconds that the view spent in the cache, whether it computed, when the computation of
-its value began, and whether it was answered at all.
+until its answer was whole, when the view asked the cache, the seconds that this took, whether it computed, when the
+computation of its value began, and whether it was answered at all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from array import array
 
 REQUEST = b"GET /page HTTP/1.1\r\nHost: stampede\r\nConnection: close\r\n\r\n"
-FIELDS = ("sent", "latency", "took", "computed", "made", "answered")
+FIELDS = ("sent", "latency", "asked", "took", "computed", "made", "answered")
 
 
 class Client:
@@ -56,9 +56,9 @@ class Client:
         latency = time.monotonic() - self.sent
         head, _, body = self.answer.partition(b"\r\n\r\n")
         words = body.split()
-        whole = head.startswith(b"HTTP/1.1 200 ") and len(words) == 3
-        took, computed, made = map(float, words) if whole else (0.0, 0.0, 0.0)
-        self.records.extend((self.sent, latency, took / 1e6, computed, made / 1e9, float(whole)))
+        whole = head.startswith(b"HTTP/1.1 200 ") and len(words) == 4
+        asked, took, computed, made = map(float, words) if whole else (0.0, 0.0, 0.0, 0.0)
+        self.records.extend((self.sent, latency, asked / 1e9, took / 1e6, computed, made / 1e9, float(whole)))
 
 
 def run(path: str, clients: int, records: array[float]) -> None:

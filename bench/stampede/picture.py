@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import numpy as np
 from contenders import Contender
 from matplotlib import pyplot
-from trial import Plan, Records
+from trial import Computation, Plan, Records, waiting
 
 SERVED, WAITED, COMPUTED = "#4477aa", "#ee9944", "#cc3311"  # told apart by the colour-blind too
 MOST_DOTS = 12_000  # of a panel
@@ -37,22 +37,18 @@ def draw(drawn: list[tuple[Contender, dict[str, Any], Records]], plan: Plan, fil
 
 
 def draw_one(panel: Any, result: dict[str, Any], records: Records, plan: Plan) -> None:
-    answered = records.rows[records.answered == 1]
     begins = np.array(result["begins"])
-    since = answered[:, 0] - begins[np.abs(answered[:, [0]] - begins).argmin(axis=1)]
-    near = (since > -plan.ttl / 2) & (since < plan.ttl / 2 + plan.cost)
-    sent, (_, latency, took, computed, *_) = since[near], answered[near].T
-    long = took > plan.cost / 2
-    kinds = (
-        (SERVED, (computed == 0) & ~long, 2),
-        (WAITED, (computed == 0) & long, 4),
-        (COMPUTED, computed == 1, 12),
-    )
+    sent, latency = records.sent, records.latency
+    since = sent - begins[np.abs(sent[:, None] - begins).argmin(axis=1)]
+    near = (records.answered == 1) & (since > -plan.ttl / 2) & (since < plan.ttl / 2 + plan.cost)
+    copies = [[[Computation(**one) for one in part] for part in parts] for parts in result["copies"]]
+    waited, computed = waiting(records, copies, plan), records.computed == 1
+    kinds = ((SERVED, ~computed & ~waited, 2), (WAITED, waited, 4), (COMPUTED, computed, 12))
     for colour, chosen, size in kinds:
-        places = np.flatnonzero(chosen)
+        places = np.flatnonzero(chosen & near)
         if len(places) > MOST_DOTS:
             places = np.random.default_rng(1).choice(places, MOST_DOTS, replace=False)
-        panel.scatter(sent[places], latency[places], s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True)
+        panel.scatter(since[places], latency[places], s=size, color=colour, alpha=0.5, linewidths=0, rasterized=True)
     panel.axvline(0, color="black", linewidth=0.8)
     panel.set_yscale("log")
     panel.grid(alpha=0.3)

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import signal
 import statistics
 import sys
@@ -41,6 +42,7 @@ def parse() -> argparse.Namespace:
     work = "wait: computing waits for its time, as for a database (the default); burn: it takes a processor"
     parser.add_argument("--work", choices=("wait", "burn"), default="wait", help=work)
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--add", action="store_true", help="to what an earlier run has left in the folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for the table, the picture and results.json")
     parsed = parser.parse_args()
     for option, least in (("repeats", 1), ("clients", 1), ("ttl", 1), ("cost", 0.01)):
@@ -49,7 +51,11 @@ def parse() -> argparse.Namespace:
     return parsed
 
 
-def measure(contender: Contender, plan: Plan, folder: Path, progress: Progress) -> tuple[dict[str, Any], Records]:
+def records_of(contender: Contender, out: Path) -> Path:
+    return out / f"{contender.name}.records"
+
+
+def measure(contender: Contender, plan: Plan, folder: Path, out: Path, progress: Progress) -> dict[str, Any]:
     name = f"{unique_name()}-{contender.name}"
     task = progress.add_task(contender.name, total=plan.expiries * (2 if contender.elects else 1))
     try:
@@ -66,7 +72,8 @@ def measure(contender: Contender, plan: Plan, folder: Path, progress: Progress) 
             remove_segment(segment)
     mean = statistics.mean(result["computations"])
     progress.console.print(f"{contender.title}: {mean:g} computations for each expiry", highlight=False)
-    return result, Records(folder / f"{name}-records")
+    shutil.copy(folder / f"{name}-records", records_of(contender, out))
+    return result
 
 
 def row(contender: Contender, result: dict[str, Any]) -> tuple[str, ...]:
@@ -109,7 +116,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of all finally
     arguments.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(arguments.clients, arguments.repeats, arguments.ttl, arguments.cost, arguments.work)
-    rows, notes, wrong, results, drawn = [], [], [], {}, []
+    notes: list[str] = []
+    kept = arguments.out / "results.json"
+    results: dict[str, Any] = json.loads(kept.read_text()) if arguments.add and kept.exists() else {}
     started = time.monotonic()
     columns = (TextColumn("{task.description:14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
@@ -120,25 +129,24 @@ def main() -> int:
             if arguments.only and contender.name not in arguments.only:
                 continue
             try:
-                result, records = measure(contender, plan, Path(folder), progress)
+                results[contender.name] = measure(contender, plan, Path(folder), arguments.out, progress)
             except MissingError as error:
                 notes.append(f"Left out: {contender.title}; {error}.")
-                continue
-            rows.append(row(contender, result))
-            wrong += faults(contender, result)
-            results[contender.name] = result
-            drawn.append((contender, result, records))
+    measured = [contender for contender in CONTENDERS if contender.name in results]
+    wrong = [fault for contender in measured for fault in faults(contender, results[contender.name])]
     notes.append(
         f"{plan.clients} requests in flight, {plan.expiries} expiries; computing takes {plan.cost * 1000:g} ms "
-        f"({'waiting' if plan.work == 'wait' else 'of a processor'}); gunicorn, 8 workers of 8 threads; waited: more "
-        f"than {plan.cost * 500:g} ms in the cache without computing. {os.cpu_count()} cores, Linux "
-        f"{platform.release()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}; "
+        f"({'waiting' if plan.work == 'wait' else 'of a processor'}); gunicorn, 8 workers of 8 threads. "
+        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, "
+        f"{time.strftime('%Y-%m-%d')}; "
         f"{time.monotonic() - started:.0f} s in all."
     )
-    if drawn:
+    if measured:
+        drawn = [(one, results[one.name], Records(records_of(one, arguments.out))) for one in measured]
         draw(drawn, plan, arguments.out / "latencies.png")
+    rows = [row(contender, results[contender.name]) for contender in measured]
     write_table(HEADERS, rows, notes + wrong, arguments.out, WIDTH)
-    (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    kept.write_text(json.dumps(results, indent=1) + "\n")
     return 1 if wrong or not rows else 0
 
 

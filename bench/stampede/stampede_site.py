@@ -1,8 +1,8 @@
 """The Django site under load: the WSGI application `stampede_site:application`, one view behind one cached value.
 
 Each computation is written to a log outside all caches, two lines each: `begin PID THREAD NANOSECONDS` and `end ...`
-of CLOCK_MONOTONIC. An answer's body says what its own request saw: how long the cache call took, in microseconds,
-whether this request computed, and which computation the value is of.
+of CLOCK_MONOTONIC. An answer's body says what its own request saw: when it asked the cache, how long that
+took in microseconds, whether this request computed, and which computation the value is of.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def page(request: HttpRequest) -> HttpResponse:
     began = time.monotonic_ns()
     made, _ = cache.get_or_set("page", make, PLAN["ttl"], **PLAN["more"])
     took = (time.monotonic_ns() - began) // 1000
-    body = f"{took} {len(mine)} {made}"
+    body = f"{began} {took} {len(mine)} {made}"
     return HttpResponse(body, headers={"Content-Length": len(body)})
 
 

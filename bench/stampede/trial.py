@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def summary(
     took, computed = records.took[answered], records.computed[answered] == 1
     latency = records.latency[answered]
     span = float(records.sent[seen].max() - records.sent[seen].min())
-    waited = took[~computed] > plan.cost / 2
+    waited = waiting(records, copies, plan)[answered]
     near = np.zeros(int(answered.sum()), dtype=bool)  # sent while a value was computed, or just before
     for begin in begins:
         near |= np.abs(records.sent[answered] - begin) < plan.cost
@@ -224,7 +224,16 @@ def summary(
         "latency_ms": quantiles(latency * 1000),
         "latency_near_ms": quantiles(latency[near] * 1000),
         "begins": begins,
+        "copies": [[[asdict(one) for one in part] for part in parts] for parts in copies],
     }
+
+
+def waiting(records: Records, copies: list[list[list[Computation]]], plan: Plan) -> Any:
+    """Which requests waited for a computation that was not theirs: their value was not there yet when they asked, and
+    they were about it for more than half of a computation. (What was only kept from a processor got an older one.)"""
+    ended = {one.begun: one.ended for parts in copies for part in parts for one in part if one.ended is not None}
+    there = np.array([ended.get(made, 0.0) for made in records.made])
+    return (records.computed == 0) & (records.asked < there) & (records.took > plan.cost / 2)
 
 
 def quantiles(values: Any) -> dict[str, float]:

@@ -155,7 +155,9 @@ def dead_holder(stage: Stage, quick: bool) -> Take:
     time.sleep(0.3)
     os.kill(holder, signal.SIGKILL)
     killed = stage.mark("the holder is killed") - stage.begun
-    after = stage.wait_for("inside", 2)[1][0] - killed
+    followed = stage.wait_for("inside", 2)[1][0]
+    stage.marks.append((followed, "the next one is in"))
+    after = followed - killed
     for thread in threads:
         thread.join()
     return stage.take(f"the next one is in after {after:.2f} s", after < 0.25)
