@@ -59,6 +59,7 @@ cat <<'NEXT'
 Where to look next
   examples/shop/shop/views.py   the view that was asked, with both ways of keeping state
   examples/prefork_demo.cpp     the same in C++
+  examples/problems/run.sh      five problems of a shared cache, without Forklore and with it, as a page
   README.md                     how to use it, and how to size it
   ./scripts/test.sh             all tests
 NEXT

@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def measure(contender: Contender, plan: Plan, folder: Path, out: Path, progress:
             if contender.elects:
                 remove_segment(name)
                 result["after_kills"] = kill(
-                    contender, plan, folder, f"{name}-kills",
+                    contender, replace(plan, ttl=1), folder, f"{name}-kills",
                     lambda done: progress.update(task, completed=plan.expiries + done),
                 )  # fmt: skip
     finally:

@@ -22,13 +22,15 @@ bool parse_count(const char* what, PyObject* object, std::uint32_t least, std::u
   return true;
 }
 
-// Seconds of at least a millisecond and at most a thousand years.
+constexpr double kLongest = 366 * 86400.0;  // seconds
+
+// Seconds of at least a millisecond and at most 366 days.
 bool parse_period(const char* what, PyObject* object, std::chrono::milliseconds& period) {
   const std::string words = std::string(what) + " is seconds (int, float, timedelta)";
   double seconds = 0;
   if (!parse_seconds(words.c_str(), object, seconds)) return false;
-  if (!(seconds >= 0.001 && seconds <= 31'557'600'000.0)) {
-    PyErr_Format(PyExc_ValueError, "%s is seconds, at least 0.001, not %R", what, object);
+  if (!(seconds >= 0.001 && seconds <= kLongest)) {
+    PyErr_Format(PyExc_ValueError, "%s is from 0.001 seconds to 366 days, not %R", what, object);
     return false;
   }
   period = std::chrono::milliseconds(static_cast<std::int64_t>(std::llround(seconds * 1000)));
@@ -54,6 +56,10 @@ PyObject* cache_rate_limit(PyObject* self, PyObject* const* given, Py_ssize_t co
     return nullptr;
   }
   if (values[3] != nullptr && values[3] != Py_None && !parse_count("burst", values[3], 1, rate.burst)) return nullptr;
+  if (rate.burst * std::chrono::duration<double>(rate.period).count() / rate.count > kLongest) {
+    PyErr_Format(PyExc_ValueError, "burst is at most what comes in 366 days at this rate, not %R", values[3]);
+    return nullptr;
+  }
   if (values[4] != nullptr && !parse_count("cost", values[4], 0, cost)) return nullptr;
   const Call call(self);
   Key key;

@@ -61,11 +61,16 @@ def test_windows(cache: forklore.Cache) -> None:
 
 
 def test_wrong_arguments(cache: forklore.Cache) -> None:
-    for limit, period in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan")), (2**32, 1)):
+    for limit, period in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan")), (2**32, 1), (1, 367 * 86400)):
         with pytest.raises(ValueError, match=r"limit|period"):
             cache.rate_limit("r", limit, period)
-    with pytest.raises(ValueError, match="window"):
-        cache.count_in_window("w", 0)
+    with pytest.raises(ValueError, match="burst"):
+        cache.rate_limit("r", 1, 86400, burst=400)
+    assert cache.rate_limit("r", 1, 366 * 86400, burst=1)
+    cache.delete("r")
+    for window in (0, 367 * 86400):
+        with pytest.raises(ValueError, match="window"):
+            cache.count_in_window("w", window)
     cache.set("r", "text")
     with pytest.raises(TypeError, match="'r' is not a count"):
         cache.rate_limit("r", 1, 1)

@@ -26,19 +26,29 @@ class _Flight:
 
     def __init__(self, cache: Cache, key: Any, stale_for: Any, early: Any, wait: Any) -> None:
         self.computation = _Computation(cache, key, stale_for, early, wait)
-        self.what = (cache.path, key.encode("utf-8", "surrogateescape") if isinstance(key, str) else key)
-        seconds = WAIT_SECONDS if wait is None else wait
-        self.end = time.monotonic() + (seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+        self.cache, self.key, self.wait = cache, key, wait
+        self.end: float | None = None  # of all waiting
+
+    @functools.cached_property
+    def what(self) -> tuple[str, bytes]:
+        """The value, as all callers of this process call it."""
+        key = self.key
+        return self.cache.path, key.encode("utf-8", "surrogateescape") if isinstance(key, str) else key
 
     def begin(self) -> tuple[int, Any]:
         turn, value = self.computation.begin(0)
-        if turn == WAIT and time.monotonic() >= self.end:
-            return ALONE, None
-        return turn, value
+        return (ALONE, None) if turn == WAIT and self.left() == 0 else (turn, value)
+
+    def left(self) -> float:
+        """The seconds that are left to wait."""
+        if self.end is None:
+            wait = WAIT_SECONDS if self.wait is None else self.wait
+            self.end = time.monotonic() + (wait.total_seconds() if isinstance(wait, timedelta) else wait)
+        return max(self.end - time.monotonic(), 0)
 
     def begin_patiently(self) -> tuple[int, Any]:
         """The same in another thread, which may wait."""
-        return self.computation.begin(min(PATIENCE, max(self.end - time.monotonic(), 0)))
+        return self.computation.begin(min(PATIENCE, self.left()))
 
     def enter(self) -> tuple[contextvars.Token[Any], list[bool]]:
         """Notes that this context computes, so that it never waits for itself."""

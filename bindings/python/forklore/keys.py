@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import decimal
-import enum
-import fractions
-import hashlib
-import uuid
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 LONGEST = 200  # what is longer becomes a digest: Django warns beyond 250 characters, prefix and version included
 
-_PLAIN = (
-    str, bytes, int, float, complex, bool, type(None), datetime.date, datetime.datetime, datetime.time,
-    datetime.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID,
-)  # fmt: skip
+_BUILT_IN = (str, bytes, int, float, complex, bool, type(None))
+_PLAIN = {  # by name, so that their modules are imported by who uses them
+    "datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta", "decimal.Decimal",
+    "fractions.Fraction", "uuid.UUID",
+}  # fmt: skip
 
 
 class Unknown(TypeError):
@@ -32,7 +28,7 @@ def name_of(thing: Any) -> str:
 def words_of(value: Any) -> str:
     """The value in words, equal for equal values of the same type alone. Raises Unknown for what it cannot tell so."""
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in _BUILT_IN or f"{kind.__module__}.{kind.__qualname__}" in _PLAIN:
         return repr(value)
     if kind in (tuple, list):
         inner = ",".join(words_of(each) for each in value)
@@ -41,7 +37,7 @@ def words_of(value: Any) -> str:
         return f"{kind.__name__}{{{','.join(sorted(words_of(each) for each in value))}}}"
     if kind is dict:
         return f"{{{','.join(sorted(f'{words_of(name)}:{words_of(each)}' for name, each in value.items()))}}}"
-    if isinstance(value, enum.Enum):
+    if isinstance(value, Enum):
         return f"{name_of(kind)}.{value.name}"
     if isinstance(value, type):
         return name_of(value)
@@ -68,6 +64,8 @@ def shortened(key: str) -> str:
     """The key itself if it is short and plain, else a digest of it behind its beginning."""
     if len(key) <= LONGEST and key.isprintable() and key.isascii() and " " not in key:
         return key
+    import hashlib  # not for all who import forklore
+
     begin = "".join(letter for letter in key.partition("(")[0] if letter.isprintable() and letter != " ")[
         : LONGEST // 2
     ]

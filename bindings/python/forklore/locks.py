@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,10 +28,11 @@ _mine: dict[tuple[Any, ...], Lock] = {}  # the re-entrant locks that somebody in
 
 def _me() -> tuple[int, int]:
     """Who is inside a re-entrant lock: this asyncio task, else this thread or greenlet. Not so in a child of fork."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
+    task = None
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        with contextlib.suppress(RuntimeError):  # no loop runs here
+            task = asyncio.current_task()
     return os.getpid(), id(task) if task is not None else -threading.get_ident()
 
 

@@ -6,13 +6,15 @@ it to another thread, one for each thing that is waited for, however many wait f
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import weakref
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:  # whose import costs more than all of forklore's
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -85,6 +87,9 @@ def in_pool(hub: Any, what: Hashable, native: Callable[[], T], give_back: Callab
 async def in_executor(what: Hashable, native: Callable[[], T], give_back: Callable[[], object]) -> T | None:
     """in_pool() for an asyncio task. The threads are the executor's own, so that who waits here takes none from
     others."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     global _executor
     loop = asyncio.get_running_loop()
     waits = _by_loop.setdefault(loop, {})
