@@ -1,5 +1,6 @@
 // protocol.hpp - An order of stores and loads that src/ relies on, as it stands there, in scenes of a few threads. Each
-// order in it that matters between threads has a name, and can be taken away to see what breaks.
+// order in it that matters between threads has a name, and can be taken away to see what breaks. The name begins with
+// the function of src/ where it stands: orders_test.py holds the two together.
 #pragma once
 
 #include <algorithm>
