@@ -1,4 +1,5 @@
-"""The picture: every request by when it was sent, seen from the expiry nearest to it, and how long its answer took."""
+"""The picture: every request by when its view asked the cache, seen from the expiry nearest to that, and how long its
+answer took."""
 
 from __future__ import annotations
 
@@ -25,11 +26,11 @@ def draw(drawn: list[tuple[Contender, dict[str, Any], Records]], plan: Plan, fil
         mean = float(np.mean(result["computations"]))
         panel.set_title(f"{contender.title}: computed {mean:.4g} times for each expiry", loc="left", fontsize=10)
         panel.set_ylabel("answered after, s")
-    panels[-1, 0].set_xlabel("sent, seconds from the expiry")
+    panels[-1, 0].set_xlabel("asked the cache, seconds from the expiry")
     for colour, words in ((SERVED, "served from the cache"), (WAITED, "waited for a computation"),
                           (COMPUTED, "computed")):  # fmt: skip
         panels[0, 0].scatter([], [], s=14, color=colour, label=words)
-    panels[0, 0].legend(loc="upper right", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     figure.suptitle(f"{plan.clients} requests in flight at 8 workers of 8 threads, {plan.expiries} expiries laid over "
                     "one another", fontsize=11)  # fmt: skip
     figure.savefig(file, dpi=130)
@@ -38,8 +39,8 @@ def draw(drawn: list[tuple[Contender, dict[str, Any], Records]], plan: Plan, fil
 
 def draw_one(panel: Any, result: dict[str, Any], records: Records, plan: Plan) -> None:
     begins = np.array(result["begins"])
-    sent, latency = records.sent, records.latency
-    since = sent - begins[np.abs(sent[:, None] - begins).argmin(axis=1)]
+    asked, latency = records.asked, records.latency
+    since = asked - begins[np.abs(asked[:, None] - begins).argmin(axis=1)]
     near = (records.answered == 1) & (since > -plan.ttl / 2) & (since < plan.ttl / 2 + plan.cost)
     copies = [[[Computation(**one) for one in part] for part in parts] for parts in result["copies"]]
     waited, computed = waiting(records, copies, plan), records.computed == 1

@@ -84,7 +84,7 @@ Fast cache_get, cache_gets, cache_ttl;
 int cache_contains(PyObject* self, PyObject* key);
 // cache_store.cpp
 Fast cache_set, cache_add, cache_replace, cache_touch, cache_delete, cache_cas, cache_incr, cache_decr;
-// cache_compute.cpp
+// cache_compute.cpp. The last two are Python's own: forklore/compute.py, forklore/locks.py.
 Fast cache_get_or_compute, cache_aget_or_compute, cache_lock;
 // cache_limits.cpp
 Fast cache_rate_limit, cache_count_in_window;

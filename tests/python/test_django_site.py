@@ -75,7 +75,7 @@ WRONG_VALUES = [
     ({"CAPACITY": "1MB", "MAX_VALUE": "1MB"}, "MAX_VALUE: 1 MiB does not fit a capacity of 1 MiB"),
     ({"LOCK_TIMEOUT": "x"}, "LOCK_TIMEOUT is seconds"),
     ({"LOCK_TIMEOUT": -1}, "LOCK_TIMEOUT must be 0 to 3600 seconds, not -1"),
-    ({"MODE": "0660"}, "MODE is an int, not str"),
+    ({"MODE": "0660"}, "MODE is an int such as 0o600, not str"),
     ({"STRIPES": 3}, "STRIPES: 3 is not a power of two"),
     ({"WHEN_FULL": "explode"}, "WHEN_FULL must be"),
     ({"PLACE": "file"}, "PATH: place = file needs"),
