@@ -96,10 +96,12 @@ def plot(rows: dict[tuple, dict[str, list[float]]], rivals: list[str], path: Pat
         axis.invert_yaxis()
         axis.axvline(1, color="black", linewidth=1)
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
         axis.set_title(f"{size:,}-byte values")
         axis.set_xlabel("times as long as Forklore takes")
         axis.grid(axis="x", alpha=0.3)
-    axes[0][-1].legend(loc="lower right", fontsize="small")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(path, dpi=120)
 
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "base/hash.hpp"
 
@@ -15,7 +16,7 @@ TEST_CASE("bytes arrive whole, at any length and alignment") {
   std::array<char, 300> from{};
   for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<char>(i * 7 + 1);
   for (std::size_t offset = 0; offset < 9; ++offset) {
-    for (const std::size_t n : {0u, 1u, 2u, 7u, 8u, 9u, 31u, 64u, 255u}) {
+    for (const std::size_t n : {0u, 1u, 2u, 7u, 8u, 9u, 16u, 17u, 24u, 31u, 32u, 33u, 63u, 64u, 65u, 255u}) {
       std::array<char, 300> shared{};
       racy_fill(shared.data() + offset, from.data(), n);
       CHECK(std::string_view(shared.data() + offset, n) == std::string_view(from.data(), n));
@@ -25,9 +26,11 @@ TEST_CASE("bytes arrive whole, at any length and alignment") {
       racy_copy(out.data(), shared.data() + offset, n);
       CHECK(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(n), from.begin()));
       CHECK(out[n] == 0);
-      if (n == 0) continue;
-      shared[offset + n - 1] = static_cast<char>(shared[offset + n - 1] + 1);
-      CHECK_FALSE(racy_equal(from.data(), shared.data() + offset, n));
+      for (std::size_t at = 0; at < n; ++at) {
+        const char was = std::exchange(shared[offset + at], static_cast<char>(shared[offset + at] + 1));
+        CHECK_FALSE(racy_equal(from.data(), shared.data() + offset, n));
+        shared[offset + at] = was;
+      }
     }
   }
 }
