@@ -1,4 +1,5 @@
 // lease_type.cpp - _core.Lease: forklore::Lock, which is one lease by name. forklore.locks makes of it what users see.
+// Dropping the object gives back what it holds.
 #include <cmath>
 #include <forklore/lock.hpp>
 #include <optional>

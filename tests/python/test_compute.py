@@ -351,7 +351,7 @@ def test_tasks_share_one_computation_and_the_loop_runs(cache: forklore.Cache, ki
     got, rounds = asyncio.run(_asked(cache, 200, slowly if kind == "coroutine" else slow))
     assert got == ["value"] * 200
     assert len(made) == 1
-    assert rounds >= 10
+    assert rounds >= 5
 
 
 def test_the_loop_runs_while_another_process_computes(cache: forklore.Cache, ledger: Ledger, fork: Fork) -> None:
@@ -362,7 +362,7 @@ def test_the_loop_runs_while_another_process_computes(cache: forklore.Cache, led
     ledger.wait_for(1)
     got, rounds = asyncio.run(_asked(cache, 50, never))
     assert got == ["theirs"] * 50
-    assert rounds >= 10
+    assert rounds >= 5
     assert child.wait() == 0
 
 
