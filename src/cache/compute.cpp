@@ -44,9 +44,8 @@ bool owner_died(store::Stripe& stripe, const store::Holders& holders) noexcept {
   return false;
 }
 
-std::uint32_t to_ms(Clock::duration time) noexcept {
-  const auto ms = std::chrono::duration_cast<milliseconds>(time).count();
-  return static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(ms, 0, ~std::uint32_t{0} - 1));
+std::uint32_t bounded(milliseconds time) noexcept {
+  return static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(time.count(), 0, ~std::uint32_t{0} - 1));
 }
 
 }  // namespace
@@ -142,7 +141,8 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
     const bool wanted = options_.stale_for > Ttl::zero() || options_.early > 0;
     if (wanted && decision.action == store::Decision::Action::store && decision.expiry != store::kNever) {
       decision.timed = true;
-      decision.timing = {to_ms(std::max(options_.stale_for, Ttl::zero())), std::max(to_ms(Clock::now() - begun_), 1u)};
+      const auto cost = std::chrono::duration_cast<milliseconds>(Clock::now() - begun_);
+      decision.timing = {bounded(options_.stale_for), std::max(bounded(cost), 1u)};
       decision.expiry = decision.timing.expiry_of(decision.expiry);
     }
     code = call.counted(call.segment()
@@ -151,6 +151,7 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
                                          [&](const store::Present&) { return decision; }));
   }
   abandon();
+  until_ = {};
   return code;
 }
 

@@ -1,6 +1,8 @@
 #include "forklore/lock.hpp"
 
 #include <exception>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/waiting.hpp"
@@ -19,18 +21,33 @@ struct Held {
   Lease lease;
   unsigned depth;
 };
-thread_local std::vector<Held> held_here;
+/// Null while there are none: a plain pointer, so that it is there for locks that are destroyed at the thread's end.
+constinit thread_local std::vector<Held>* held_here = nullptr;
 
 Held* find_held(const Cache& cache, std::uint64_t hash) noexcept {
-  for (Held& held : held_here) {
+  if (held_here == nullptr) return nullptr;
+  for (Held& held : *held_here) {
     if (held.attachment == &Access::attachment(cache) && held.lease.hash == hash) return &held;
   }
   return nullptr;
 }
 
+/// False if there is no memory for it.
+bool remember(const Held& held) noexcept {
+  try {
+    if (held_here == nullptr) held_here = new std::vector<Held>;
+    held_here->push_back(held);
+  } catch (const std::exception&) {
+    if (held_here != nullptr && held_here->empty()) delete std::exchange(held_here, nullptr);
+    return false;
+  }
+  return true;
+}
+
 void forget(Held* held) noexcept {
-  *held = held_here.back();
-  held_here.pop_back();
+  *held = held_here->back();
+  held_here->pop_back();
+  if (held_here->empty()) delete std::exchange(held_here, nullptr);
 }
 
 Clock::time_point after(milliseconds wait) noexcept {
@@ -62,11 +79,6 @@ Code Lock::acquire(milliseconds wait) noexcept {
     return Code::busy;
   }
   depth_ = 0;
-  try {
-    if (options_.reentrant) held_here.reserve(held_here.size() + 1);
-  } catch (const std::exception&) {
-    return Code::busy;
-  }
   const Clock::time_point until = after(wait);
   for (;;) {
     const Call call(Access::attachment(*cache_));
@@ -85,7 +97,11 @@ Code Lock::acquire(milliseconds wait) noexcept {
     if (answer == Answer::granted) {
       lease_ = lease_of(call.view(), wish, lease);
       depth_ = 1;
-      if (options_.reentrant) held_here.push_back({&Access::attachment(*cache_), lease_, 1});
+      if (options_.reentrant && !remember({&Access::attachment(*cache_), lease_, 1})) {
+        depth_ = 0;
+        give_back(*cache_, std::exchange(lease_, {}));
+        return Code::busy;
+      }
       return Code::ok;
     }
     if (answer != Answer::busy && stripe.give_back_of_dead(holders) != 0) continue;
@@ -94,8 +110,11 @@ Code Lock::acquire(milliseconds wait) noexcept {
       call.count(&store::CounterLine::busy);
       return Code::busy;
     }
-    if (answer == Answer::busy) continue;
     const base::Waiting waiting;
+    if (answer == Answer::busy) {
+      std::this_thread::sleep_for(milliseconds(1));  // lock_timeout may be nothing
+      continue;
+    }
     stripe.leases().wait(hash_, store::LeaseKind::lock, holders.turn, std::min<Clock::duration>(left, kLookAtOwner));
   }
 }

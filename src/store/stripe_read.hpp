@@ -62,16 +62,16 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
         if (!unchanged(view, slot, word)) return Attempt::changed;
         continue;
       }
+      const auto gone = [&] { return unchanged(view, slot, word) ? Attempt::miss : Attempt::changed; };
+      if (head.expired(now)) [[unlikely]]
+        return gone();
       reading.expiry = head.expiry;
-      bool gone = head.expired(now);
       if constexpr (age == Age::stale) reading.timing = {};
       if (head.timed) [[unlikely]] {
         reading.timing = log_.read_timing(place, head);
         reading.expiry = reading.timing.fresh_until(head.expiry);
-        if constexpr (age == Age::fresh) gone |= reading.expiry <= now;
+        if (age == Age::fresh && reading.expiry <= now) return gone();
       }
-      if (gone) [[unlikely]]
-        return unchanged(view, slot, word) ? Attempt::miss : Attempt::changed;
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};

@@ -153,6 +153,16 @@ TEST_CASE("an old value is served to all but who computes the next, and is absen
   CHECK(begin(other, value) == Turn::compute);  // past stale_for
 }
 
+TEST_CASE("a value that may be stale for ever is so for 49 days") {
+  Box box;
+  const ComputeOptions options{.stale_for = kForever};
+  REQUIRE(get_or_compute(
+              box.cache, "key", 1s, [] { return "old"; }, options) == "old");
+  pass(24h * 49);
+  Computation computation(box.cache, "key", options);
+  CHECK(begin(computation) == Turn::refresh);
+}
+
 TEST_CASE("a touch moves the end of freshness, and the time for which it may be stale with it") {
   Box box;
   const ComputeOptions options{.stale_for = 5s};
