@@ -1,4 +1,5 @@
 // cache_calls.hpp - Calls on keys whose bytes are known, for the methods of forklore.Cache and of the Django backend.
+// Each holds the GIL; what they are given must be held by the caller, since a serializer runs Python code.
 #pragma once
 
 #include <Python.h>
