@@ -40,6 +40,11 @@ bool parse_seconds(const char* what, PyObject* object, double& seconds) {
     seconds = PyFloat_AS_DOUBLE(object);
     return true;
   }
+  if (PyLong_CheckExact(object)) {
+    seconds = PyLong_AsDouble(object);
+    if (seconds != -1 || PyErr_Occurred() == nullptr) return true;
+    PyErr_Clear();  // beyond the range of a double: below
+  }
   Reference real(run_python([&]() -> PyObject* {
     if (PyObject_HasAttrString(object, "total_seconds") != 0) {
       return PyObject_CallMethod(object, "total_seconds", nullptr);

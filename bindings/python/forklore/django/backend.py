@@ -186,8 +186,11 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             return self._get_or_add(key, default, timeout, version)
         if stale_for is None:
             stale_for = self._policy.stale_for
+        ttl = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+        if self._spreads:
+            ttl = self._policy.spread(ttl)
         try:
-            return self._get_or_compute(key, default, self._ttl(timeout), stale_for, early, wait, version)
+            return self._get_or_compute(key, default, ttl, stale_for, early, wait, version)
         except forklore.SerializerError as error:
             self._get(key, None, version)  # raises it again if what lies there is to blame
             _raise_cause(error)
