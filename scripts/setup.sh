@@ -90,7 +90,7 @@ need() {
 # What the library and its tests are built from.
 need_cpp() {
   need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp \
-    libxxhash-dev=xxhash.h doctest-dev=doctest/doctest.h
+    libxxhash-dev=xxhash.h doctest-dev=doctest/doctest.h xz-utils=xz
 }
 
 # clang with its sanitizers and libFuzzer.

@@ -31,7 +31,10 @@ Known = dict[tuple[str, float], dict[str, float]]
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="run.sh", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--traces", type=Path, required=True, help="folder of NAME.csv.xz, and of miss_ratios.csv")
+    parser.add_argument(
+        "--full-set", action="store_true", help="how long a set takes on a full segment, and nothing else"
+    )
+    parser.add_argument("--traces", type=Path, help="folder of NAME.csv.xz, and of miss_ratios.csv")
     parser.add_argument("--only", action="append", metavar="NAME", help="this trace; may be given again")
     parser.add_argument("--percent", action="append", type=float, metavar="P", help="of the footprint (default 10, 25)")
     parser.add_argument("--peers", action="store_true", help="memcached and Redis too, with as many MiB, at least 16")
@@ -39,6 +42,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for tables.txt and results.json")
     parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
     parsed = parser.parse_args()
+    if parsed.full_set:
+        return parsed
+    if not parsed.traces:
+        parser.error("--traces FOLDER is needed")
     there = {path.name.removesuffix(".csv.xz"): path for path in sorted(parsed.traces.glob("*.csv.xz"))}
     if not there:
         parser.error(f"--traces: there is no NAME.csv.xz in {parsed.traces}")
@@ -115,6 +122,42 @@ def peer_table(results: dict[str, list[dict]]) -> Table:
     return table
 
 
+def made(parts: list[tuple[int, int]]) -> bytes:
+    """A trace of so many different keys of 24 bytes with values of so many, one part after the other."""
+    lines, key = ["op,key,key_size,value_size,ttl_s"], 0
+    for count, size in parts:
+        lines += [f"g,{number},24,{size},0" for number in range(key, key + count)]
+        key += count
+    return "\n".join(lines).encode()
+
+
+def entries_table(programs: Path) -> Table:
+    """What 64 MiB hold, and hold after entries of another size."""
+    cases = {
+        "keys of 24, values of 100": [(900_000, 100)],
+        "values of 512": [(300_000, 512)],
+        "values of 512 after values of 100": [(900_000, 100), (300_000, 512)],
+        "values of 100 after values of 512": [(300_000, 512), (900_000, 100)],
+    }
+    table = Table(title="Entries that 64 MiB hold, once twice as many have been stored")
+    for header in ("bytes", "Forklore", "memcached", "Redis LRU", "to memcached", "to Redis", "beside key and value"):
+        table.add_column(header, justify="left" if header == "bytes" else "right")
+    for title, parts in cases.items():
+        trace = made(parts)
+        percent = f"{100 * (64 * MIB - 4096) / sum(count * (24 + size) for count, size in parts):.6f}"
+        ours = answer([str(programs / "replay"), "--json", "--at-least", "1", percent], trace)[0]
+        theirs = [play_peer(server, ours, trace, programs)["entries"] for server in SERVERS[:2]]
+        beside = ours["capacity"] / ours["entries"] - 24 - parts[-1][1]
+        ratios = [f"{ours['entries'] / other:.2f}" for other in theirs]
+        table.add_row(
+            title,
+            *(f"{entries:,}" for entries in (ours["entries"], *theirs)),
+            *ratios,
+            f"{beside:.1f} bytes" if len(parts) == 1 else "",
+        )
+    return table
+
+
 def plot(folder: Path, name: str, ours: list[dict], beside: list[dict], known: Known) -> None:
     import matplotlib
 
@@ -145,6 +188,10 @@ def plot(folder: Path, name: str, ours: list[dict], beside: list[dict], known: K
 
 def main() -> int:
     arguments = parse()
+    if arguments.full_set:
+        with running(SERVERS[0], 64, 100) as socket:
+            program = str(arguments.programs / "full_set")
+            return subprocess.run([program, "--memcached", str(socket)], check=False).returncode
     known = known_ratios(arguments.traces / "miss_ratios.csv")
     console = Console(width=WIDTH)
     replay = str(arguments.programs / "replay")
@@ -175,12 +222,17 @@ def main() -> int:
                 plot(arguments.plot, name, points, beside.get(name, []), known)
                 progress.advance(task)
 
+        if arguments.peers:
+            progress.update(task, description="entries that 64 MiB hold")
+            entries = entries_table(arguments.programs)
+
     arguments.out.mkdir(parents=True, exist_ok=True)
     with (arguments.out / "tables.txt").open("w") as file:
         for out in (console, Console(file=file, width=WIDTH)):
             out.print(segment_table(alone, known))
             if arguments.peers:
                 out.print(peer_table(beside))
+                out.print(entries)
                 out.print(version("memcached"), version("redis-server"), sep="; ", highlight=False)
     (arguments.out / "results.json").write_text(json.dumps({"alone": alone, "beside": beside}, indent=1))
     return 0

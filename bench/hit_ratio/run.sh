@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # usage: bench/hit_ratio/run.sh --traces FOLDER [--only NAME] [--percent P] [--peers] [--plot FOLDER] [--out FOLDER]
+#        bench/hit_ratio/run.sh --full-set
 #
 # Plays request traces at a real segment and prints what is missed beside what textbook policies miss. Installs what it
 # needs (Debian's packages, and PyPI's into .venv) and builds the programs. A minute for all traces at two sizes, some
@@ -9,24 +10,26 @@
 #   --only NAME      this trace; may be given again
 #   --percent P      of the trace's footprint; may be given again (default 10 and 25)
 #   --peers          the same requests at a real memcached and a real Redis (allkeys-lru and allkeys-lfu) too, with as
-#                    many MiB over Unix sockets; where that would be less than 16 MiB, all values are scaled up
+#                    many MiB over Unix sockets; where that would be less than 16 MiB, all values are scaled up. And
+#                    how many entries 64 MiB hold in each, also after entries of another size
 #   --plot FOLDER    a PNG for each trace, of misses against size
 #   --out FOLDER     where tables.txt and results.json are kept (default build/hit-ratio)
+#   --full-set       how long a set takes on a full segment, from one process and four, beside memcached's: a minute
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-accept_only "--traces --only --percent --plot --out" "--peers" "$@"
-[[ " $* " == *" --traces "* ]] || fail "--traces FOLDER is needed; --help says what lies in it"
+accept_only "--traces --only --percent --plot --out" "--peers --full-set" "$@"
+[[ " $* " == *" --traces "* || " $* " == *" --full-set "* ]] || fail "--traces FOLDER is needed; --help says what lies in it"
 
 say "setting up (logs: build/logs)"
 setup
 targets=(replay)
-if [[ " $* " == *" --peers "* ]]; then
+if [[ " $* " == *" --peers "* || " $* " == *" --full-set "* ]]; then
   need memcached=memcached redis-server=redis-server libmemcached-dev=libmemcached/memcached.h libhiredis-dev=hiredis/hiredis.h
-  targets+=(peer_replay)
+  targets+=(peer_replay full_set)
 fi
 quietly hit-ratio-pip "$ROOT/.venv/bin/pip" install -r "$ROOT/bench/hit_ratio/requirements.txt" || exit 1
 quietly hit-ratio-configure cmake -S "$ROOT" -B "$ROOT/build/hit-ratio" -G Ninja -DCMAKE_BUILD_TYPE=Release \

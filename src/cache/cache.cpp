@@ -16,23 +16,24 @@ using Action = store::Decision::Action;
 
 // A scan's position, one word: the stripe, the log, where in the chunk, and the lower bits of its sequence.
 //
-//    63    58 57    56                 40 39                  0
+//    63    58 57 56 55                 39 38                  0
 //   +--------+-----+---------------------+---------------------+
-//   | stripe | log | offset, of 8 bytes  |      sequence       |
+//   | stripe | log | offset, of 8 bytes  |      sequence       |   log: its number in kScanned
 //   +--------+-----+---------------------+---------------------+
 
-constexpr unsigned kStripeShift = 58, kLogShift = 57, kOffsetShift = 40;
+constexpr unsigned kStripeShift = 58, kLogShift = 56, kOffsetShift = 39;
 constexpr std::uint64_t kSequenceBits = (std::uint64_t{1} << kOffsetShift) - 1;
 
 std::uint64_t scan_position(std::uint32_t stripe, const store::ScanPlace& place) noexcept {
-  return std::uint64_t{stripe} << kStripeShift | std::uint64_t{place.log == store::Kind::main} << kLogShift |
-         std::uint64_t{place.offset / 8} << kOffsetShift | (place.sequence & kSequenceBits);
+  const auto log = static_cast<std::uint64_t>(std::ranges::find(store::kScanned, place.log) - store::kScanned.begin());
+  return std::uint64_t{stripe} << kStripeShift | log << kLogShift | std::uint64_t{place.offset / 8} << kOffsetShift |
+         (place.sequence & kSequenceBits);
 }
 
-/// end: the stripe's sequence_end(). The place is within the 2^40 before it.
+/// end: the stripe's sequence_end(). The place is within the 2^39 before it.
 store::ScanPlace scan_place(std::uint64_t position, std::uint64_t end) noexcept {
   const std::uint64_t back = (end - position) & kSequenceBits;
-  return {(position >> kLogShift & 1) != 0 ? store::Kind::main : store::Kind::small, end - std::min(back, end),
+  return {store::kScanned[(position >> kLogShift & 3) % store::kScanned.size()], end - std::min(back, end),
           static_cast<std::uint32_t>(position >> kOffsetShift << 3 & (store::kMaxChunkBytes - 1))};
 }
 

@@ -11,9 +11,11 @@ namespace {
 
 constexpr std::uint64_t kMinChunk = 4096;
 constexpr std::uint64_t kMinStripe = 128 * kMinChunk;  // unless there is but one
-constexpr std::uint64_t kBytesForGhost = 400;          // a ghost for as many
-constexpr std::uint64_t kBytesForBucket = 1 << 17;     // a bucket that is always there for as many
-constexpr std::uint64_t kBytesForLease = 1 << 16;      // a lease for as many
+constexpr std::uint64_t kRoomyStripe = 3 << 19;        // where there are more than kFewStripes
+constexpr std::uint32_t kFewStripes = 8;
+constexpr std::uint64_t kBytesForGhost = 400;       // a ghost for as many
+constexpr std::uint64_t kBytesForBucket = 1 << 17;  // a bucket that is always there for as many
+constexpr std::uint64_t kBytesForLease = 1 << 16;   // a lease for as many
 constexpr std::uint64_t kDefaultMaxValue = 1 << 20;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
@@ -105,7 +107,8 @@ Geometry plan(const Shape& shape) noexcept {
   for (std::uint32_t stripes = most; stripes >= least; stripes /= 2) {
     Geometry g = divide(shape, stripes);
     const bool chosen = shape.stripes != 0;
-    if (!chosen && stripes > 1 && g.stripe_bytes < kMinStripe) continue;
+    const std::uint64_t least_bytes = stripes > kFewStripes ? kRoomyStripe : kMinStripe;
+    if (!chosen && stripes > 1 && g.stripe_bytes < least_bytes) continue;
     if (g.chunks == 0) continue;
     if (value_room(g) < wanted) {
       if (!chosen || shape.max_value != 0) continue;

@@ -1,13 +1,16 @@
-// ghost.hpp - Fingerprints of the keys that left the small log of late: who comes back was worth keeping (S3-FIFO:
-// Yang, Zhang, Qiu, Yue, Vigfusson, SOSP 2023). All of it is a hint; it is written under the lock and may be wrong.
+// ghost.hpp - Fingerprints of the keys that left of late: who comes back was worth keeping (S3-FIFO: Yang, Zhang, Qiu,
+// Yue, Vigfusson, SOSP 2023). All of it is a hint; it is written under the lock and may be wrong.
 //
-//    31               13 12          0
-//   +-------------------+-------------+
-//   |    fingerprint    |     age     |   0: empty. Age in 1/2048 of the stripe's chunks, by bytes
-//   +-------------------+-------------+
+//    31               14   13  12          0
+//   +-------------------+------+------------+
+//   |    fingerprint    | main |    tick    |   0: empty. main: it left the main log, else the small one
+//   +-------------------+------+------------+
+//
+// There is a clock for each of the two logs: the bytes that have left it. A tick is 1/2048 of the stripe's chunks.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/hash.hpp"
 #include "store/geometry.hpp"
@@ -17,63 +20,77 @@ namespace forklore::store {
 
 class Ghost {
  public:
+  static constexpr std::uint32_t kStripe = 2048;            ///< ticks in which as much leaves as the stripe holds
+  static constexpr std::uint32_t kReach = kStripe * 3 / 2;  ///< ticks for which a key is remembered
+  /// Of the small log, and of the main log.
+  using Clocks = std::span<const std::uint64_t, 2>;
+
+  /// A key that is remembered.
+  struct Return {
+    bool found = false;
+    bool from_main = false;
+    std::uint32_t age = 0;  ///< ticks of the clock of the log that it left
+  };
+
   Ghost(std::byte* stripe, const Geometry& g) noexcept
       : words_(reinterpret_cast<HalfWord*>(stripe + g.ghost_at)),
         groups_(g.ghost_words / kGroup),
-        tick_bytes_(std::uint64_t{g.chunks} * g.chunk_bytes / kWindow + 1) {}
+        tick_bytes_(std::uint64_t{g.chunks} * g.chunk_bytes / kStripe + 1) {}
 
-  /// Remembers a key that leaves when so many bytes have left for the ghost before it.
-  void record(std::uint64_t hash, std::uint64_t bytes) noexcept {
+  /// Remembers a key that leaves now, in the place of the one that left longest ago.
+  void record(std::uint64_t hash, Clocks clocks, bool from_main) noexcept {
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);
     HalfWord* place = group;
     std::uint32_t oldest = 0;
     for (std::uint32_t i = 0; i < kGroup; ++i) {
       const std::uint32_t word = group[i].load(std::memory_order_relaxed);
-      if (word == 0 || (word & ~kAgeMask) == print) {
+      if (word == 0 || fingerprint_in(word) == print) {
         place = group + i;
         break;
       }
-      if (const std::uint32_t a = age(word, bytes); a >= oldest) {
+      if (const std::uint32_t a = age(word, clocks); a >= oldest) {
         oldest = a;
         place = group + i;
       }
     }
-    place->store(print | tick(bytes), std::memory_order_relaxed);
+    place->store(print | (from_main ? kMainBit : 0) | tick(clocks[from_main]), std::memory_order_relaxed);
   }
 
-  /// Whether the key left while no more than the stripe's own size has left since; forgets it.
-  [[nodiscard]] bool take(std::uint64_t hash, std::uint64_t bytes) noexcept {
-    if (bytes == 0) return false;  // nobody has left yet
+  /// Whether the key left within the reach of its log's clock; forgets it.
+  [[nodiscard]] Return take(std::uint64_t hash, Clocks clocks) noexcept {
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);
     for (std::uint32_t i = 0; i < kGroup; ++i) {
       const std::uint32_t word = group[i].load(std::memory_order_relaxed);
-      if ((word & ~kAgeMask) == print && age(word, bytes) <= kWindow) {
-        group[i].store(0, std::memory_order_relaxed);
-        return true;
-      }
+      if (word == 0 || fingerprint_in(word) != print || age(word, clocks) > kReach) continue;
+      group[i].store(0, std::memory_order_relaxed);
+      return {true, left_main(word), age(word, clocks)};
     }
-    return false;
+    return {};
   }
 
  private:
   static constexpr std::uint32_t kGroup = 16;  // a cache line
-  static constexpr std::uint32_t kAgeMask = (1u << 13) - 1;
-  static constexpr std::uint32_t kWindow = 2048;
+  static constexpr std::uint32_t kMainBit = 1u << 13;
+  static constexpr std::uint32_t kTickMask = kMainBit - 1;
+  static constexpr std::uint32_t kPrintMask = ~(kMainBit | kTickMask);
 
+  static bool left_main(std::uint32_t word) noexcept { return (word & kMainBit) != 0; }
+  static std::uint32_t fingerprint_in(std::uint32_t word) noexcept { return word & kPrintMask; }
+  /// Never 0.
   static std::uint32_t fingerprint(std::uint64_t hash) noexcept {
-    const auto print = static_cast<std::uint32_t>(hash >> 16) & ~kAgeMask;
-    return print == 0 ? kAgeMask + 1 : print;
+    const std::uint32_t print = fingerprint_in(static_cast<std::uint32_t>(hash >> 16));
+    return print == 0 ? 2 * kMainBit : print;
   }
   [[nodiscard]] HalfWord* group_of(std::uint64_t hash) const noexcept {
     return words_ + (base::mix(hash) >> 32) * groups_ / (std::uint64_t{1} << 32) * kGroup;
   }
-  [[nodiscard]] std::uint32_t tick(std::uint64_t bytes) const noexcept {
-    return static_cast<std::uint32_t>(bytes / tick_bytes_) & kAgeMask;
+  [[nodiscard]] std::uint32_t tick(std::uint64_t clock) const noexcept {
+    return static_cast<std::uint32_t>(clock / tick_bytes_) & kTickMask;
   }
-  [[nodiscard]] std::uint32_t age(std::uint32_t word, std::uint64_t bytes) const noexcept {
-    return (tick(bytes) - word) & kAgeMask;
+  [[nodiscard]] std::uint32_t age(std::uint32_t word, Clocks clocks) const noexcept {
+    return (tick(clocks[left_main(word)]) - word) & kTickMask;
   }
   HalfWord* words_;
   std::uint64_t groups_;

@@ -20,7 +20,7 @@
 namespace forklore::store {
 
 inline constexpr std::uint64_t kMagic = 0x31'65'72'6f'6c'6b'72'66;  // "frklore1", stored last of all
-inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kFormatVersion = 3;
 
 inline constexpr std::size_t kLine = 64;  // a cache line
 inline constexpr std::size_t kSlotsPerBucket = 8;
@@ -77,8 +77,8 @@ static_assert(sizeof(Bucket) == kLine);
 // Written under the lock with release. Which chunk a log appends to, the order in a log and the free list follow
 // from these words alone.
 
-enum class Kind : std::uint8_t { free = 0, small = 1, main = 2, index = 3 };
-inline constexpr unsigned kKinds = 4;
+enum class Kind : std::uint8_t { free = 0, small = 1, main = 2, index = 3, large = 4 };
+inline constexpr unsigned kKinds = 5;
 inline constexpr unsigned kKindShift = 56;
 inline constexpr std::uint64_t kSequenceMask = (std::uint64_t{1} << kKindShift) - 1;
 
@@ -87,8 +87,9 @@ constexpr std::uint64_t pack_state(Kind kind, std::uint64_t sequence) noexcept {
 }
 constexpr unsigned kind_number(std::uint64_t state) noexcept { return static_cast<unsigned>(state >> kKindShift); }
 constexpr Kind kind_of(std::uint64_t state) noexcept { return static_cast<Kind>(kind_number(state)); }
-/// The log of a chunk in use: one of the two, whatever the state.
-constexpr Kind log_of(std::uint64_t state) noexcept { return kind_of(state) == Kind::small ? Kind::small : Kind::main; }
+constexpr bool is_log(Kind kind) noexcept { return kind == Kind::small || kind == Kind::main || kind == Kind::large; }
+/// The log of a chunk in use: one of the three, whatever the state.
+constexpr Kind log_of(std::uint64_t state) noexcept { return is_log(kind_of(state)) ? kind_of(state) : Kind::main; }
 constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state & kSequenceMask; }
 
 // ---- Entry header: two words. Constant once published, but for the first, which touch stores anew as a whole.
@@ -233,10 +234,11 @@ struct alignas(kLine) StripeHeader {
   Word tokens;                           // the last that was given. Starts from the wall clock
   alignas(kLine) Word index;             // alone on its line: every read looks here
   alignas(kLine) HalfWord open[kKinds];  // chunk that a log appends to, plus 1; 0: none. Derived from the states
+  HalfWord small_share;                  // of the chunks beside the index, in 1/2^31; 0: as at first. A hint
   Word sequence;                         // the next to give. Derived from the states
   Word slots_used;                       // counted anew after a death
-  Word moving;                           // buckets whose slots are on the move, plus 1: from << 32 | to; 0: none
-  Word ghost_bytes;                      // of entries that left for the ghost: its clock; a hint
+  Word usual_size;                       // of new entries of late, as stripe_policy.cpp has it; 0: none yet. A hint
+  Word ghost_bytes[2];                   // of entries that left small and main for the ghost: its clocks; hints
   // Counts of the stripe's own work; they only grow.
   alignas(kLine) Word evictions;
   Word bucket_evictions;
@@ -245,6 +247,7 @@ struct alignas(kLine) StripeHeader {
   Word reclaims;
   Word recoveries;
   Word resets;
+  Word moving;                       // buckets whose slots are on the move, plus 1: from << 32 | to; 0: none
   alignas(kLine) Word computations;  // leases given to compute a value
   Word computed;                     // of these, whose value was stored
   Word voided;                       // of these, whose key was written to meanwhile

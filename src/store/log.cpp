@@ -123,6 +123,14 @@ void Log::free_chunk(std::uint32_t chunk) noexcept {
   states_[chunk].store(pack_state(Kind::free, next_sequence()), std::memory_order_release);
 }
 
+void Log::give_to_main(std::uint32_t chunk) noexcept {
+  const std::uint64_t sequence = sequence_of(state(chunk));
+  const std::uint32_t open = open_chunk(Kind::main);
+  states_[chunk].store(pack_state(Kind::main, sequence), std::memory_order_release);
+  if (open < count_ && sequence_of(state(open)) > sequence) return;
+  header_->open[static_cast<unsigned>(Kind::main)].store(chunk + 1, std::memory_order_relaxed);
+}
+
 void Log::give_to_index(std::uint32_t chunk) noexcept {
   states_[chunk].store(pack_state(Kind::index, next_sequence()), std::memory_order_release);
 }

@@ -1,4 +1,4 @@
-// log.hpp - A stripe's chunks and the two logs that share them.
+// log.hpp - A stripe's chunks and the three logs that share them.
 //
 // A log is the chunks of one kind in the order of their sequence; entries are appended to the one with the highest,
 // its open chunk. A value that does not fit what is left of it goes on in the next chunk taken for that log.
@@ -97,10 +97,7 @@ class Log {
     return states_[chunk].load(std::memory_order_relaxed);
   }
   /// Whether the chunk holds entries.
-  [[nodiscard]] bool in_log(std::uint32_t chunk) const noexcept {
-    const Kind kind = kind_of(state(chunk));
-    return kind == Kind::small || kind == Kind::main;
-  }
+  [[nodiscard]] bool in_log(std::uint32_t chunk) const noexcept { return is_log(kind_of(state(chunk))); }
   [[nodiscard]] bool is_index(std::uint32_t chunk) const noexcept { return kind_of(state(chunk)) == Kind::index; }
   [[nodiscard]] std::uint32_t used(std::uint32_t chunk) const noexcept {
     return std::min(used_[chunk].load(std::memory_order_relaxed) & ~7u, chunk_bytes_);
@@ -188,6 +185,9 @@ class Log {
   void free_chunk(std::uint32_t chunk) noexcept;
   /// Lets the log append to a new chunk from now on. One must be free.
   void open_next(Kind kind) noexcept { static_cast<void>(take(kind, 0, 0)); }
+  /// Gives the oldest chunk of another log to the main log, with all that lies in it, at its place in the order of
+  /// writing. The log must have one beside its open chunk.
+  void give_to_main(std::uint32_t chunk) noexcept;
   /// Makes a free chunk part of the index. Its bytes may still be read as those of entries.
   void give_to_index(std::uint32_t chunk) noexcept;
   /// Frees all chunks, whatever their states are, in an order in which those of the index stay the first ones. No slot

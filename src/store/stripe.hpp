@@ -1,4 +1,4 @@
-// stripe.hpp - An independent part of a segment: one lock, one index, two logs over its own chunks, one ghost.
+// stripe.hpp - An independent part of a segment: one lock, one index, three logs over its own chunks, one ghost.
 //
 // Reading takes no lock: every verdict drawn from an entry's bytes counts only if the slot that led there is
 // unchanged at a second look, behind an acquire fence. Writing is one primitive, update(): lock, find, let the caller
@@ -9,6 +9,7 @@
 // nothing, but for the sink of a read, which runs with no lock held.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -100,9 +101,12 @@ struct StripeTotals {
   std::uint64_t entries = 0, slots = 0, live_bytes = 0, free_chunks = 0, index_chunks = 0, leases = 0;
 };
 
+/// The logs in the order in which a scan walks them: no entry, and no chunk, comes back from a later one.
+inline constexpr std::array kScanned = {Kind::small, Kind::large, Kind::main};
+
 /// How far a scan of a stripe has come: one log after the other, each in the order in which it was written.
 struct ScanPlace {
-  Kind log = Kind::small;  ///< or main; free: at the end
+  Kind log = kScanned.front();  ///< free: at the end
   std::uint64_t sequence = 0;
   std::uint32_t offset = 0;
 };
@@ -233,9 +237,6 @@ class Stripe {
   Code change(const Key& key, std::uint64_t now, Decide decide, const Lease* lease, bool& voided) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
-  /// How many chunks the small log may have before it gives way first.
-  [[nodiscard]] std::uint32_t small_share() const noexcept;
-  [[nodiscard]] Kind choose_log(const Key& key, const Located& old) noexcept;
   Code carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
   Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
   void publish(Word& slot, std::uint64_t word) noexcept;
@@ -266,6 +267,30 @@ class Stripe {
   [[nodiscard]] bool hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept;
   [[nodiscard]] std::uint64_t count_slots() const noexcept;
 
+  // stripe_policy.cpp. Under the lock.
+  /// How many chunks are not the index's.
+  [[nodiscard]] std::uint32_t log_chunks() const noexcept;
+  /// How many chunks the small log may have before it gives way first.
+  [[nodiscard]] std::uint32_t small_share() const noexcept;
+  /// How many the large log may have before it gives way to another large entry.
+  [[nodiscard]] std::uint32_t large_share() const noexcept;
+  /// 0 for what is not large beside the entries that the stripe holds and those that come, up to 3 for the largest.
+  [[nodiscard]] unsigned dearness(std::size_t bytes) const noexcept;
+  void note_size(std::size_t bytes) noexcept;
+  /// The log for an entry of a key; old: the one that it replaces.
+  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept;
+  /// While memory is free, nothing leaves: what would have to, by the shares, becomes main's as it is. For an entry
+  /// that goes to the log kind and takes so many chunks.
+  void fill_main(Kind kind, std::uint32_t needed) noexcept;
+  /// Whether the entries that come now are twice as large as those in main's oldest chunk, or half as large.
+  [[nodiscard]] bool outgrown() const noexcept;
+  /// The chunk to evict from, for such an entry.
+  [[nodiscard]] std::uint32_t choose_oldest(Kind kind, std::uint32_t needed) const noexcept;
+  /// Whether an entry of a chunk that is evicted from stays, in main, and its frequency from then on.
+  [[nodiscard]] bool stays(Kind from, std::size_t bytes, unsigned& frequency) const noexcept;
+  /// Remembers a key that leaves.
+  void remember(Kind from, std::uint64_t hash, std::size_t bytes) noexcept;
+
   // stripe_reclaim.cpp. Under the lock.
   enum class Reclaim : std::uint8_t { evict, compact };
   [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, std::uint64_t now) noexcept;
@@ -278,7 +303,6 @@ class Stripe {
     bool rich;           ///< best is worth collecting
   };
   [[nodiscard]] Survey survey(std::uint64_t now) const noexcept;
-  [[nodiscard]] std::uint32_t choose_oldest() const noexcept;
   /// Calls visit(entry, word) for the entries of a chunk that may be live, of which place and head are set; word: its
   /// slot word if its value goes on here from the chunk before, else 0. Until visit answers false.
   enum class Walk : std::uint8_t { done, stopped, damaged };
@@ -292,7 +316,7 @@ class Stripe {
   /// sets the rest.
   [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept;
   bool relocate(const Located& entry, Reclaim how, bool may_move, std::uint64_t now) noexcept;
-  void evict(const Located& entry, bool to_ghost) noexcept;
+  void evict(const Located& entry, Kind from) noexcept;
 
   // Constant after construction.
   StripeHeader* header_;

@@ -25,7 +25,8 @@ void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, 
   while (place.log != Kind::free && keys.size() < enough) {
     const std::uint32_t next = scan_from(place);
     if (next == log_.size()) {
-      place = {place.log == Kind::small ? Kind::main : Kind::free};
+      const auto* const log = std::ranges::find(kScanned, place.log);
+      place = {log >= kScanned.end() - 1 ? Kind::free : *(log + 1)};
     } else if (scan_chunk(next, place, now, prefix, enough, keys)) {
       place = {place.log, place.sequence + 1};
     }

@@ -1,9 +1,8 @@
-// Making room in a stripe: S3-FIFO (Yang, Zhang, Qiu, Yue, Vigfusson, SOSP 2023) over chunks that both logs share.
+// Making room in a stripe, chunk by chunk.
 //
 // In this order: a free chunk; a chunk that is wholly dead; where garbage has grown, the chunk with the most of it,
-// after a look at chunks in which enough may have expired; else the oldest chunk of the small log while that holds more
-// than its share, else of the main log. From small, entries that were read again move to main and the others leave,
-// remembered in the ghost; from main, entries with frequency left go round once more with one less.
+// after a look at chunks in which enough may have expired; else the oldest chunk of the log that the policy chooses,
+// whose entries go on in main or leave (stripe_policy.cpp).
 //
 // Counts only choose the victim: no chunk is freed unwalked, and the entry whose value goes on into it from the chunk
 // before is moved or evicted whole. An open chunk is never reclaimed.
@@ -35,20 +34,25 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
     const std::uint32_t needed = log_.chunks_needed(kind, head);
     // One dead chunk is taken back even if others are free: what lately died is still in the processor's caches.
     const bool reuse = round == 0 && found.dead < log_.size();
-    if (needed == 0 || (found.free >= needed + reserve_chunks_ && !reuse)) return true;
+    if (needed == 0 || (found.free >= needed + reserve_chunks_ && !reuse)) {
+      if (round == 0) fill_main(kind, needed);
+      return true;
+    }
     if (round == rounds) return !reject_ && found.free >= needed;
 
     for (; found.dead == log_.size() && !found.rich && found.due < log_.size() && sweeps > 0; --sweeps) {
       sweep(found.due, now);
       found = survey(now);
     }
-    const bool may_move = reject_ || round < wanted + kMoves;
+    // A chunk whose entries move gives less room than it takes. In time each must give a whole one.
+    const std::uint32_t lacking = needed - std::min(found.free, needed);
+    const bool may_move = reject_ || round + lacking < wanted + kMoves;
     Reclaim how = Reclaim::compact;
     std::uint32_t victim = found.dead < log_.size() ? found.dead : found.rich ? found.best : log_.size();
     if (victim >= log_.size()) {
       if (reject_) return false;
       how = Reclaim::evict;
-      victim = choose_oldest();
+      victim = choose_oldest(kind, needed);
     }
     if (victim >= log_.size()) return !reject_ && found.free >= needed;
     if (!reclaim(victim, how, may_move, now)) return false;
@@ -60,7 +64,8 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
   std::uint32_t most = 0;
   std::uint64_t garbage = 0;
   std::uint64_t chunks = 0;
-  const std::uint32_t open[] = {log_.open_chunk(Kind::small), log_.open_chunk(Kind::main)};
+  const std::uint32_t open[] = {log_.open_chunk(Kind::small), log_.open_chunk(Kind::large),
+                                log_.open_chunk(Kind::main)};
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
     if (log_.is_index(chunk)) continue;
     ++chunks;
@@ -68,7 +73,7 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
       ++found.free;
       continue;
     }
-    if (chunk == open[0] || chunk == open[1]) continue;
+    if (chunk == open[0] || chunk == open[1] || chunk == open[2]) continue;
     if (log_.due(chunk) <= now) found.due = chunk;
     // A chunk of no kind counts as dead: walking it finds the damage.
     const std::uint32_t live = log_.in_log(chunk) ? log_.live(chunk) : 0;
@@ -83,12 +88,6 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
   const std::uint64_t bearable = (reject_ ? 1 : chunks / kGarbageShare) * log_.chunk_bytes();
   found.rich = garbage > bearable || (found.due < log_.size() && most >= log_.chunk_bytes() / kRichShare);
   return found;
-}
-
-std::uint32_t Stripe::choose_oldest() const noexcept {
-  const Kind first = log_.count(Kind::small) > small_share() ? Kind::small : Kind::main;
-  const std::uint32_t victim = log_.oldest(first);
-  return victim < log_.size() ? victim : log_.oldest(first == Kind::small ? Kind::main : Kind::small);
 }
 
 bool Stripe::locate_live(std::uint64_t word, Located& entry) const noexcept {
@@ -169,20 +168,15 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uin
     count(header_->expirations);
     return true;
   }
-  Kind target = log_of(log_.state(entry.place.chunk));
+  const Kind from = log_of(log_.state(entry.place.chunk));
+  const Kind target = how == Reclaim::evict ? Kind::main : from;
   unsigned frequency = frequency_of(entry.word);
-  bool keep = true;
-  const bool from_small = target == Kind::small;
-  if (how == Reclaim::evict) {
-    keep = frequency > 0;
-    frequency = from_small || frequency == 0 ? 0 : frequency - 1;
-    target = Kind::main;
-  }
+  const bool keep = how == Reclaim::compact || stays(from, entry.head.total(), frequency);
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
   const bool fits = needed == 0 || log_.count(Kind::free) > needed;
   if (!keep || !may_move || !fits) {
     if (reject_) return false;
-    evict(entry, from_small);
+    evict(entry, from);
     return true;
   }
   const std::uint64_t word = log_.append(target, tag_of(entry.word), entry.head,
@@ -193,12 +187,8 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uin
   return true;
 }
 
-void Stripe::evict(const Located& entry, bool to_ghost) noexcept {
-  if (to_ghost) {
-    const std::uint64_t forgotten = header_->ghost_bytes.load(std::memory_order_relaxed);
-    ghost_.record(entry.hash, forgotten);
-    header_->ghost_bytes.store(forgotten + entry.head.total(), std::memory_order_relaxed);
-  }
+void Stripe::evict(const Located& entry, Kind from) noexcept {
+  remember(from, entry.hash, entry.head.total());
   remove(entry);
   count(header_->evictions);
 }

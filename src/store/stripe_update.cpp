@@ -93,17 +93,6 @@ Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
   return reject_ ? nullptr : coldest;
 }
 
-std::uint32_t Stripe::small_share() const noexcept {
-  const std::uint32_t index = (index_.view().size() - index_.least()) / log_.buckets_per_chunk();
-  return std::max((log_.size() - index) / 10, 1u);
-}
-
-Kind Stripe::choose_log(const Key& key, const Located& old) noexcept {
-  if (old.slot != nullptr) return log_of(log_.state(old.place.chunk));
-  const bool returning = ghost_.take(key.hash, header_->ghost_bytes.load(std::memory_order_relaxed));
-  return returning ? Kind::main : Kind::small;
-}
-
 void Stripe::publish(Word& slot, std::uint64_t word) noexcept {
   // The commit. Partner: the acquire load in attempt().
   slot.store(word, std::memory_order_release);
@@ -215,7 +204,7 @@ Code Stripe::change(const Key& key, std::uint64_t now, Decide decide, const Leas
     const bool chosen = kind != Kind::free;
     if (!chosen) {
       if (old.slot == nullptr) tend_index(head.total(), now);
-      kind = choose_log(key, old);
+      kind = choose_log(key, old, head.total());
     }
     if (chosen || log_.chunks_needed(kind, head) == 0) break;
     if (!make_room(kind, head, now)) return Code::full;

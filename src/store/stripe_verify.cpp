@@ -57,7 +57,7 @@ class Stripe::Verifier {
         fault("chunk", chunk, "begins behind its end");
       }
     }
-    for (Kind kind : {Kind::small, Kind::main}) {
+    for (Kind kind : kScanned) {
       const std::uint32_t open = log_.open_chunk(kind);
       const std::uint64_t want = newest[static_cast<unsigned>(kind)];
       if ((open < log_.size() ? sequence_of(log_.state(open)) + 1 : 0) != want) {
