@@ -235,8 +235,9 @@ void CheckedCalls::touch(const std::string& k) {
 
 void CheckedCalls::keep_stale(const std::string& k, Ttl stale_for) {
   const Expected* const is = expected(k);
-  if (is == nullptr || is->expiry == kNoExpiry || stale_for <= Ttl(0)) return;
-  stale_[k] = {is->value, stale_for, is->expiry + static_cast<std::uint64_t>(stale_for.count())};
+  if (is == nullptr || stale_for <= Ttl(0)) return;
+  const bool ends = is->expiry != kNoExpiry;
+  stale_[k] = {is->value, stale_for, ends ? is->expiry + static_cast<std::uint64_t>(stale_for.count()) : kNoExpiry};
 }
 
 void CheckedCalls::compute(const std::string& k) {
@@ -325,6 +326,7 @@ void CheckedCalls::many() {
     for (std::size_t i = 0; i < n; ++i) {
       must_be(codes[i], expected(keys[i]) != nullptr ? Code::ok : Code::not_found, "erase_many");
       map_.erase(keys[i]);
+      stale_.erase(keys[i]);
     }
   } else {
     for (const std::string& k : keys) compare(k);
