@@ -22,7 +22,7 @@ bool parse_count(const char* what, PyObject* object, std::uint32_t least, std::u
   return true;
 }
 
-constexpr double kLongest = 366 * 86400.0;  // seconds
+constexpr double kLongest = 366 * 86400.0;  // seconds; what the library takes
 
 // Seconds of at least a millisecond and at most 366 days.
 bool parse_period(const char* what, PyObject* object, std::chrono::milliseconds& period) {
