@@ -125,8 +125,8 @@ formatting() {
 wrong_options() {
   local script
   for script in scripts/aarch64 scripts/demo scripts/every_instruction scripts/fuzz scripts/handover_storm \
-    scripts/kill_storm scripts/test bench/cpp/run bench/hit_ratio/run bench/kill/run bench/python/run \
-    bench/stampede/run examples/problems/run; do
+    scripts/instruction_counts scripts/kill_storm scripts/test bench/cpp/run bench/hit_ratio/run bench/kill/run \
+    bench/python/run bench/stampede/run examples/problems/run; do
     if timeout 5 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
 }
@@ -248,7 +248,7 @@ rm -f "$LOGS"/*
 segments >"$LOGS/segments-before"
 say "testing on $(nproc) cores; logs in build/test-logs"
 begin=$SECONDS
-(set -e; setup; need clang-format-14=clang-format-14 git=git) || fail "the set-up failed"
+(set -e; setup; need clang-format-14=clang-format-14 git=git valgrind=valgrind) || fail "the set-up failed"
 [ $quick = yes ] || (need clang-tidy-14=clang-tidy-14; need_sanitizers) || exit 1
 note "set-up" $((SECONDS - begin)) passed
 
@@ -257,6 +257,7 @@ part "include directions and file sizes" 30 .venv/bin/python tests/layering_test
 part "formatting (clang-format, ruff)" 120 formatting
 if part "C++ build with g++, warnings are errors" 900 configure_and_build; then
   part "C++ tests" 600 units
+  part "instructions of a get, a set, an increment" 60 scripts/instruction_counts.sh --build "$BUILD"
   part "the README's C++ lines" 10 readme_cpp
   part "a project that finds it installed" 300 consumer_installed
 fi

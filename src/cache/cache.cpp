@@ -9,6 +9,8 @@
 namespace forklore {
 namespace {
 
+constexpr std::size_t kBatch = 32;  // keys of get_many whose memory is fetched together
+
 using store::CounterLine;
 using store::Decision;
 using store::Present;
@@ -133,7 +135,6 @@ std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink
                                std::span<Code> codes) {
   const Call call(*attachment_);
   // Three passes over a batch, so that its cache misses overlap: hash and fetch buckets, fetch entries, read.
-  constexpr std::size_t kBatch = 32;
   std::array<std::uint64_t, kBatch> hashes;
   std::size_t hits = 0;
   for (std::size_t begin = 0; begin < keys.size(); begin += kBatch) {
@@ -156,17 +157,22 @@ std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink
 }
 
 std::size_t Cache::get_many(std::span<const std::string_view> keys, std::span<Result> results) {
-  std::vector<Found> found(keys.size());
-  std::vector<Code> codes(keys.size());
-  const Sink sink{results.data(), [](void* context, std::size_t index, const Found& is) {
-                    std::string& value = static_cast<Result*>(context)[index].value;
-                    value.resize(is.size);
-                    return value.data();
-                  }};
-  const std::size_t hits = get_many_to(keys, sink, found, codes);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    results[i].code = codes[i];
-    results[i].found = found[i];
+  std::array<Found, kBatch> found;
+  std::array<Code, kBatch> codes;
+  const auto room = [](void* context, std::size_t index, const Found& is) {
+    std::string& value = static_cast<Result*>(context)[index].value;
+    value.resize(is.size);
+    return value.data();
+  };
+  std::size_t hits = 0;
+  for (std::size_t begin = 0; begin < keys.size(); begin += kBatch) {
+    const std::size_t n = std::min(kBatch, keys.size() - begin);
+    hits += get_many_to(keys.subspan(begin, n), {&results[begin], room}, std::span(found).first(n),
+                        std::span(codes).first(n));
+    for (std::size_t i = 0; i < n; ++i) {
+      results[begin + i].code = codes[i];
+      results[begin + i].found = found[i];
+    }
   }
   return hits;
 }

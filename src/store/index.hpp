@@ -109,14 +109,15 @@ class Index {
     /// was loaded with relaxed order: under the lock.
     template <class Accept>
     [[nodiscard]] Word* find(std::uint64_t hash, std::uint64_t tag, Accept accept) const noexcept {
-      for (Bucket* bucket : candidates(hash)) {
+      Bucket* bucket = &first(hash);
+      for (bool last = false;; last = true, bucket = &second(hash)) {
         for (Matches match(*bucket, tag); match.any(); match.next()) {
           Word& slot = bucket->slot[match.slot()];
           const std::uint64_t word = slot.load(std::memory_order_relaxed);
           if (word != 0 && tag_of(word) == tag && accept(slot, word)) return &slot;
         }
+        if (last) return nullptr;
       }
-      return nullptr;
     }
     /// The slot that holds exactly this word but for the frequency, or nullptr. Under the lock.
     [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {

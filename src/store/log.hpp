@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "base/racy_copy.hpp"
 #include "forklore/options.hpp"
@@ -45,7 +46,9 @@ class Log {
         next_(reinterpret_cast<HalfWord*>(stripe + g.next_at)),
         chunks_(stripe + g.chunks_at),
         header_(reinterpret_cast<StripeHeader*>(stripe)),
+        location_mask_((std::uint64_t{1} << g.location_bits) - 1),
         chunks_units_(g.chunks_at / 8),
+        units_(std::uint64_t{g.chunks} << (g.chunk_shift - 3)),
         count_(g.chunks),
         chunk_bytes_(g.chunk_bytes),
         chunk_shift_(g.chunk_shift),
@@ -56,18 +59,25 @@ class Log {
 
   /// False if the word does not lead to a place where an entry may begin.
   [[nodiscard]] bool locate(std::uint64_t slot, Place& place) const noexcept {
-    const std::uint64_t location = slot & ((std::uint64_t{1} << location_bits_) - 1);
-    const std::uint64_t at = (location - chunks_units_) * 8;  // wraps to a large number if before the chunks
-    place.chunk = static_cast<std::uint32_t>(std::min<std::uint64_t>(at >> chunk_shift_, ~std::uint32_t{0}));
-    place.offset = static_cast<std::uint32_t>(at & (chunk_bytes_ - 1));
-    return location >= chunks_units_ && place.chunk < count_ && place.offset + kEntryHeader <= chunk_bytes_;
+    const std::uint64_t at = (slot & location_mask_) - chunks_units_;  // wraps to a large number if before the chunks
+    place.chunk = static_cast<std::uint32_t>(at >> (chunk_shift_ - 3));
+    place.offset = static_cast<std::uint32_t>(at << 3) & (chunk_bytes_ - 1);
+    return at < units_ && place.offset + kEntryHeader <= chunk_bytes_;
   }
   /// The header, each word loaded once. False if it cannot be that of an entry here.
   [[nodiscard]] bool read_head(Place place, EntryHead& head) const noexcept {
-    const auto* words = reinterpret_cast<const Word*>(at(place));
-    head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), words[1].load(std::memory_order_relaxed));
-    return place.offset + head.unspilled() <= chunk_bytes_ && head.key_size != 0 && head.key_size <= kMaxKeyBytes &&
-           head.total() <= max_entry_ && (!head.is_integer() || head.value_size == kIntegerBytes);
+    load_head(place, head);
+    return head.key_size != 0 && head.key_size <= kMaxKeyBytes && is_bounded(place, head);
+  }
+  /// The same of an entry with this key, which is within bounds itself.
+  [[nodiscard]] bool read_head(Place place, std::string_view key, EntryHead& head) const noexcept {
+    load_head(place, head);
+    if (head.key_size != key.size()) return false;
+    // Most are whole, and plain: what is worked out for others is a constant then.
+    if (head.is_integer() || head.timed || place.offset + head.unspilled() + head.value_size > chunk_bytes_)
+        [[unlikely]]
+      return is_bounded(place, head) && base::racy_equal(key.data(), at(place) + head.key_at(), key.size());
+    return base::racy_equal(key.data(), at(place) + kEntryHeader, key.size());
   }
   /// Of a timed entry. The word counts only after a second look at the slot. Reader.
   [[nodiscard]] Timing read_timing(Place place, const EntryHead& head) const noexcept {
@@ -200,6 +210,15 @@ class Log {
  private:
   friend class Writer;
 
+  void load_head(Place place, EntryHead& head) const noexcept {
+    const auto* words = reinterpret_cast<const Word*>(at(place));
+    head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), words[1].load(std::memory_order_relaxed));
+  }
+  /// Whether an entry of such a key may begin here.
+  [[nodiscard]] bool is_bounded(Place place, const EntryHead& head) const noexcept {
+    return place.offset + head.unspilled() <= chunk_bytes_ && head.total() <= max_entry_ &&
+           (!head.is_integer() || head.value_size == kIntegerBytes);
+  }
   [[nodiscard]] std::uint32_t generation_mask() const noexcept {
     return static_cast<std::uint32_t>((std::uint64_t{1} << std::min(kFrequencyShift - location_bits_, 32u)) - 1);
   }
@@ -226,7 +245,9 @@ class Log {
   HalfWord* next_;  // chunk in which the last entry goes on, plus 1. Set before publishing, kept while that entry lives
   std::byte* chunks_;
   StripeHeader* header_;
-  std::uint64_t chunks_units_;
+  std::uint64_t location_mask_;
+  std::uint64_t chunks_units_;  // where they begin, as a location
+  std::uint64_t units_;         // of all chunks
   std::uint32_t count_;
   std::uint32_t chunk_bytes_;
   unsigned chunk_shift_;

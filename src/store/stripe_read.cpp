@@ -13,8 +13,8 @@ void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
       const std::uint64_t word = bucket->slot[match.slot()].load(std::memory_order_relaxed);
       Place place;
       if (tag_of(word) == tag && word != 0 && log_.locate(word, place)) {
-        __builtin_prefetch(log_.at(place));
-        __builtin_prefetch(log_.at(place) + kLine);
+        // A line more than small entries have: those of some hundred bytes are what many are, and a line is little.
+        for (std::size_t line = 0; line < 3; ++line) __builtin_prefetch(log_.at(place) + line * kLine);
       }
     }
   }

@@ -45,10 +45,12 @@ inline std::int64_t Stripe::integer_at(Place place) const noexcept {
 }
 
 template <Age age, class Room>
-inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const {
+[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& room,
+                                                              Reading& reading) const {
   const std::uint64_t tag = Index::tag(key.hash);
   const Index::View view = index_.view();
-  for (Bucket* bucket : view.candidates(key.hash)) {
+  Bucket* bucket = &view.first(key.hash);
+  for (bool last = false;; last = true, bucket = &view.second(key.hash)) {
     for (Matches match(*bucket, tag); match.any(); match.next()) {
       Word& slot = bucket->slot[match.slot()];
       const std::uint64_t word = slot.load(std::memory_order_acquire);
@@ -57,8 +59,7 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
 
       Place place;
       EntryHead head;
-      if (!log_.locate(word, place) || !log_.read_head(place, head) || head.key_size != key.bytes.size() ||
-          !base::racy_equal(key.bytes.data(), log_.at(place) + head.key_at(), key.bytes.size())) [[unlikely]] {
+      if (!log_.locate(word, place) || !log_.read_head(place, key.bytes, head)) [[unlikely]] {
         if (!unchanged(view, slot, word)) return Attempt::changed;
         continue;
       }
@@ -89,6 +90,7 @@ inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& 
       if (writable()) raise_frequency(slot, word);
       return Attempt::hit;
     }
+    if (last) break;
   }
   return unmoved(view) ? Attempt::miss : Attempt::changed;
 }

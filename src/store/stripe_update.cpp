@@ -57,11 +57,7 @@ Stripe::Guard::~Guard() {
 
 bool Stripe::find(const Key& key, Located& found) const noexcept {
   return index_.view().find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
-    if (!log_.locate(word, found.place) || !log_.read_head(found.place, found.head) ||
-        found.head.key_size != key.bytes.size() ||
-        !base::racy_equal(key.bytes.data(), log_.at(found.place) + found.head.key_at(), key.bytes.size())) {
-      return false;
-    }
+    if (!log_.locate(word, found.place) || !log_.read_head(found.place, key.bytes, found.head)) return false;
     found.slot = &slot;
     found.word = word;
     return true;
