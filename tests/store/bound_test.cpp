@@ -106,7 +106,7 @@ TEST_CASE("a call's work is bounded: a quarter-stripe value comes in, and anothe
 TEST_CASE("a call's work is bounded: all sizes change at once") {
   StripeBox box(std::size_t{2} << 20);
   unsigned number = 0;
-  for (const std::size_t size : {2, 100, 512, 20'000, 2, 5'000, 30, 100'000, 1}) {
+  for (const std::size_t size : {2u, 100u, 512u, 20'000u, 2u, 5'000u, 30u, 100'000u, 1u}) {
     CAPTURE(size);
     const std::uint64_t n = std::min<std::uint64_t>(2 * box.geometry.stripe_bytes / (size + 40), 40'000);
     for (unsigned i = 0; i < n; ++i) {
@@ -131,7 +131,9 @@ TEST_CASE("a call's work is bounded: all has expired") {
 }
 
 TEST_CASE("sizes that change in a full stripe leave as many entries as a fresh one holds") {
-  for (const auto& [before, after] : {std::pair{100, 512}, {512, 100}, {100, 4'000}, {4'000, 100}, {8, 100}}) {
+  for (const auto& sizes : {std::pair{100, 512}, {512, 100}, {100, 4'000}, {4'000, 100}, {8, 100}}) {
+    const int before = sizes.first;
+    const int after = sizes.second;
     CAPTURE(before);
     CAPTURE(after);
     StripeBox box(std::size_t{4} << 20), fresh(std::size_t{4} << 20);
