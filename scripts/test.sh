@@ -225,7 +225,7 @@ asan_build() {
   cmake --build --preset asan --target unit_tests fuzz_damage fuzz_calls fuzz_scribble
 }
 
-asan_units() { ctest --preset asan -L '^(unit|fuzz)$' --no-tests=error; }
+asan_units() { ctest --preset asan -L '^(unit|fuzz)$' --no-tests=error -j2; }
 
 tsan() {
   local still=()
