@@ -31,7 +31,7 @@ class Server:
                 *("--save", "", "--appendonly", "no"),
                 *("--maxmemory", f"{mib}mb", "--maxmemory-policy", self.policy),
             ]
-        item = max(largest + 2048 + MIB - 1, MIB) // MIB
+        item = min(max(largest + 2048 + MIB - 1, MIB) // MIB, mib // 2)  # more, memcached refuses
         user = ["-u", "root"] if os.geteuid() == 0 else []
         return ["memcached", *user, "-U", "0", "-s", str(socket), "-m", str(mib), "-I", f"{item}m"]
 
