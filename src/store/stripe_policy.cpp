@@ -38,9 +38,9 @@ constexpr std::uint64_t kSample = 32;                // entries that tell the si
 constexpr std::uint64_t kLeastSample = 4;            // fewer tell nothing
 constexpr unsigned kLargeReads = 2;                  // take a large entry into main
 
-/// 16 times the binary logarithm of a number above 0, rounded down; its fraction is interpolated.
+/// 16 times the binary logarithm of a number, of 0 as of 1, rounded down; its fraction is interpolated.
 std::uint64_t logarithm(std::uint64_t n) noexcept {
-  const auto power = static_cast<unsigned>(std::bit_width(n)) - 1;
+  const auto power = static_cast<unsigned>(std::bit_width(n | 1)) - 1;
   return 16 * std::uint64_t{power} + (((n << 4) >> power) & 15);
 }
 constexpr std::uint64_t kHalfAsMuch = 9;  // 16 times the logarithm of one and a half

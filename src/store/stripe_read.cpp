@@ -35,7 +35,7 @@ void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, 
 
 /// The chunk to go on in, or the one after it, and moves the place on to it; size() if there is none.
 std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
-  std::uint32_t next = log_.size();
+  std::uint32_t next;  // set by each look
   std::uint64_t least = 0;
   std::uint64_t before = 0;
   std::uint32_t looks = 0;

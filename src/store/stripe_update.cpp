@@ -226,7 +226,7 @@ Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decis
   const auto change_integer = [&] {
     auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
     value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
-    raise_frequency(*old.slot, old.slot->load(std::memory_order_relaxed));
+    if (old.slot != nullptr) raise_frequency(*old.slot, old.slot->load(std::memory_order_relaxed));
   };
   const auto change_expiry = [&] {
     if (!base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
