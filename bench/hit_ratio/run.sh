@@ -3,8 +3,8 @@
 #        bench/hit_ratio/run.sh --full-set
 #
 # Plays request traces at a real segment and prints what is missed beside what textbook policies miss. Installs what it
-# needs (Debian's packages, and PyPI's into .venv) and builds the programs. A minute for all traces at two sizes, some
-# ten with servers.
+# needs (Debian's packages, and PyPI's into .venv) and builds the programs. A minute for all traces at two sizes, seven
+# or more for each trace with servers.
 #
 #   --traces FOLDER  with NAME.csv.xz of op,key,key_size,value_size,ttl_s; and the policies' figures, miss_ratios.csv
 #   --only NAME      this trace; may be given again
