@@ -29,6 +29,11 @@ inline constexpr std::size_t kMaxChunkBytes = 1 << 20;
 inline constexpr unsigned kMaxStripes = 64;
 
 using Word = std::atomic<std::uint64_t>;
+
+/// Adds to a count that the lock guards.
+inline void count(Word& word, std::int64_t n = 1) noexcept {
+  word.store(word.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
+}
 using HalfWord = std::atomic<std::uint32_t>;
 static_assert(Word::is_always_lock_free && HalfWord::is_always_lock_free);
 static_assert(sizeof(Word) == 8 && sizeof(HalfWord) == 4);

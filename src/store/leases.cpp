@@ -8,8 +8,6 @@
 namespace forklore::store {
 namespace {
 
-void count(Word& word) noexcept { word.store(word.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
-
 std::uint64_t freed(std::uint64_t word) noexcept { return pack_lease(token_of(word), LeaseKind::free); }
 
 }  // namespace

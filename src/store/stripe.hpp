@@ -330,9 +330,4 @@ class Stripe {
   bool writable_;  // atomic: forbid_writing() may come while another thread asks
 };
 
-/// Adds to a count that the lock guards.
-inline void count(Word& word, std::int64_t n = 1) noexcept {
-  word.store(word.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
-}
-
 }  // namespace forklore::store

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <forklore/forklore.hpp>
 #include <random>
 #include <string>
 #include <thread>
@@ -10,12 +11,10 @@
 
 #include "process/checked_value.hpp"
 #include "seed.hpp"
-#include "unique_name.hpp"
 
 using namespace forklore;
 using tests::checked_value;
 using tests::number_of;
-using tests::UniqueName;
 
 namespace {
 
@@ -128,15 +127,17 @@ TEST_CASE("threads on one mapping tear nothing and lose no count, whatever is mo
   const std::uint64_t seed = tests::seed();
   MESSAGE("seed " << seed);
   CAPTURE(seed);
-  UniqueName cache_name, state_name;
   const auto patience = std::chrono::milliseconds(60'000);
-  Cache cache =
-      Cache::open({.name = cache_name, .capacity_bytes = kMinCapacityBytes, .stripes = 1, .lock_timeout = patience});
-  Cache state = Cache::open({.name = state_name,
-                             .capacity_bytes = kMinCapacityBytes,
-                             .when_full = WhenFull::reject,
-                             .stripes = 1,
-                             .lock_timeout = patience});
+  // Without a file, since ThreadSanitizer may end the process amid it, and nothing is to be left behind.
+  Options options{.name = "cache",
+                  .capacity_bytes = kMinCapacityBytes,
+                  .place = Place::anonymous,
+                  .stripes = 1,
+                  .lock_timeout = patience};
+  Cache cache = Cache::open(options);
+  options.name = "state";
+  options.when_full = WhenFull::reject;
+  Cache state = Cache::open(options);
   Tally tally;
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < kThreads; ++i) {
