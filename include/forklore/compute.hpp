@@ -1,8 +1,8 @@
 // compute.hpp - A value that is expensive to compute is computed once, by one caller of all processes.
 //
 //  * While one computes, the others wait for its value, or are served the old one (stale_for).
-//  * A computing process that dies is found out within 25 ms, a stopped one is not: waiting has a bound, after which a
-//    caller computes for itself and stores nothing.
+//  * A computing process that is killed or dies is found out within 25 ms, a stopped one is not: waiting has a bound,
+//    after which a caller computes for itself and stores nothing.
 //  * What is written to the key meanwhile, or erased, wins: the computed value goes to its caller and not into the
 //    cache. So an invalidation is never undone by who began before it.
 //  * The right to store is a line in a table of 16 to 64 for each stripe, of computations and locks together. When they

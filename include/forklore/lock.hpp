@@ -1,8 +1,7 @@
 // lock.hpp - Locks by name, over all threads of all processes of a segment.
 //
 //  * A lock is given back by its holder or by its holder's death, which others find out within 25 ms of waiting.
-//  Nothing
-//    takes it from a process that lives, stopped or not, unless the lock was given a ttl.
+//    Nothing takes it from a process that lives, stopped or not, unless the lock was given a ttl.
 //  * With a ttl there may be two holders: the first, whose time is over and who does not know it, and the next. Give
 //    token() to what the lock protects, and let that refuse a smaller one than it has seen: of one name, a later
 //    holder's is larger.

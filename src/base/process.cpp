@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <span>
 #include <string_view>
 
 #include "base/hash.hpp"
@@ -73,15 +74,20 @@ struct ProcStat {
   [[nodiscard]] bool ended() const noexcept { return state == 'Z' || state == 'X' || state == 'x'; }
 };
 
-// "id (name) state ...": the name is at most 64 bytes and may hold any character. False if there is no such file.
-bool read_stat(std::uint32_t id, ProcStat& stat) noexcept {
+// The begin of a file about a process or thread, as far as there is room in text; empty if there is no such file.
+std::string_view read_about(std::uint32_t id, std::string_view file, std::span<char> text) noexcept {
   std::array<char, 32> path{"/proc/"};
   char* end = std::to_chars(path.data() + std::strlen(path.data()), path.data() + path.size(), id).ptr;
-  std::memcpy(end, "/stat", 6);
+  std::copy(file.begin(), file.end(), end);
+  const ssize_t got = read_small(path.data(), text.data(), text.size());
+  return {text.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+}
+
+// "id (name) state ...": the name is at most 64 bytes and may hold any character. False if there is no such file.
+bool read_stat(std::uint32_t id, ProcStat& stat) noexcept {
   std::array<char, 512> line;
-  const ssize_t got = read_small(path.data(), line.data(), line.size());
-  if (got <= 0) return false;
-  std::string_view rest(line.data(), static_cast<std::size_t>(got));
+  std::string_view rest = read_about(id, "/stat", line);
+  if (rest.empty()) return false;
   rest.remove_prefix(std::min(rest.rfind(')'), rest.size() - 1) + 1);
   // The state is field 3, the number of threads 20, the start 22.
   for (unsigned field = 3; field <= 22; ++field) {
@@ -94,6 +100,16 @@ bool read_stat(std::uint32_t id, ProcStat& stat) noexcept {
     rest.remove_prefix(begin + word.size());
   }
   return true;
+}
+
+// Whether SIGKILL is in a set of signals, as a line of /proc/<id>/status has it.
+bool kill_is_in(std::string_view status, std::string_view title) noexcept {
+  const std::size_t at = status.find(title);
+  if (at == std::string_view::npos) return false;
+  const std::string_view digits = status.substr(at + title.size(), 16);
+  std::uint64_t set = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), set, 16);
+  return (set >> (SIGKILL - 1) & 1) != 0;
 }
 
 int hex_digit(char c) noexcept {
@@ -113,6 +129,10 @@ bool read_boot_id(std::array<std::uint8_t, 16>& id) noexcept {
     ++digits;
   }
   return digits == 32;
+}
+
+std::uint32_t process_id(std::uint64_t process) noexcept {
+  return static_cast<std::uint32_t>(process & ((std::uint64_t{1} << kProcessIdBits) - 1));
 }
 
 // Which process /proc takes this one for; -1 if there is no /proc.
@@ -182,7 +202,7 @@ std::uint64_t own_process() noexcept {
 }
 
 bool process_alive(std::uint64_t process) noexcept {
-  const auto pid = static_cast<std::uint32_t>(process & ((std::uint64_t{1} << kProcessIdBits) - 1));
+  const std::uint32_t pid = process_id(process);
   const std::uint64_t start = process >> kProcessIdBits;
   const std::uint64_t mine = own_process();
   if (process == mine) return true;
@@ -206,6 +226,15 @@ bool process_alive(std::uint64_t process) noexcept {
     if (seen && stat.ended() && stat.threads <= 1) alive = false;
   }
   return alive && (!seen || start == 0 || stat.start == start);
+}
+
+bool process_killed(std::uint64_t process) noexcept {
+  if (own_process() >> kProcessIdBits == 0) return false;  // /proc is another's
+  // If the id is a later process's by now, then this one is dead, which is no less.
+  std::array<char, 4096> text;
+  const std::string_view status = read_about(process_id(process), "/status", text);
+  // For all of the process, and for its first thread: so one thread has it all killed, by tgkill or exit_group.
+  return kill_is_in(status, "\nShdPnd:\t") || kill_is_in(status, "\nSigPnd:\t");
 }
 
 DomainLookup lock_domain() noexcept {

@@ -57,6 +57,10 @@ std::uint64_t own_process() noexcept;
 /// Whether the process has a thread that lives: not if it is gone or a zombie, but if only its first thread has ended.
 /// In doubt (no /proc, or one that hides other users' processes) a process of that id is taken for it, and alive.
 bool process_alive(std::uint64_t process) noexcept;
+/// Whether a SIGKILL is on its way to all threads that the process has. It may be alive for long, as each of them needs
+/// a processor to end on, but runs nothing of its own any more, but for what a processor is at in this moment. In doubt
+/// (no /proc, or one that hides other users' processes), and of a process that has ended, false.
+bool process_killed(std::uint64_t process) noexcept;
 
 /// The set of processes to whom a thread id means the same thread: one boot of one host, one pid namespace, one
 /// time namespace. Locks may be shared only inside it.

@@ -1,5 +1,6 @@
 #include "forklore/compute.hpp"
 
+#include <atomic>
 #include <cmath>
 
 #include "base/waiting.hpp"
@@ -32,15 +33,20 @@ bool is_due_early(const store::Reading& reading, std::uint64_t now, double early
   return static_cast<double>(reading.expiry - now) <= -std::log(draw()) * early * reading.timing.cost;
 }
 
-/// Where nobody waits, an owner that lived a moment ago is not looked at again.
+/// Where nobody waits, an owner that lived a moment ago, as any thread of this process saw it, is not looked at again.
 bool owner_died(store::Stripe& stripe, const store::Holders& holders) noexcept {
-  thread_local std::uint64_t known_alive = 0;
-  thread_local std::uint64_t looked = 0;
+  // Relaxed: of two that look at once, one owner with the other's time is not looked at for that moment.
+  static constinit std::atomic<std::uint64_t> known_alive{0};
+  static constinit std::atomic<std::uint64_t> looked{0};
   const std::uint64_t now = base::boottime_ms();
-  if (holders.count == 1 && holders.held[0].owner == known_alive && now - looked < 10) return false;
+  const std::uint64_t owner = holders.held[0].owner;
+  if (holders.count == 1 && known_alive.load(std::memory_order_relaxed) == owner &&
+      now - looked.load(std::memory_order_relaxed) < 10) {
+    return false;
+  }
   if (stripe.give_back_of_dead(holders) != 0) return true;
-  known_alive = holders.held[0].owner;
-  looked = now;
+  looked.store(now, std::memory_order_relaxed);
+  known_alive.store(owner, std::memory_order_relaxed);
   return false;
 }
 

@@ -84,7 +84,8 @@ class Leases {
     const std::uint64_t deadline = deadlines_[lease.line].load(std::memory_order_acquire);
     return now < deadline && holds(lease);  // still its own: so was the deadline
   }
-  /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead. wake() is due then.
+  /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead, of a flight also
+  /// killed. wake() is due then.
   /// Release; partner: the acquire in acquire().
   bool give_back(const Lease& lease, std::uint64_t hash) noexcept;
   /// Lets those that wait for a name look again: all that wait for a flight, one that waits for a lock.

@@ -179,7 +179,8 @@ class Stripe {
   /// Gives back, with no lock, a lease that is the caller's or whose owner is known to be dead. False if it was no
   /// longer held.
   bool give_back(const Lease& lease, std::uint64_t hash) noexcept;
-  /// Gives back what dead owners hold of what stands in the way. How many.
+  /// Gives back what dead owners hold of what stands in the way, and the flights of those that were killed and have yet
+  /// to end. How many.
   std::uint32_t give_back_of_dead(const Holders& holders) noexcept;
   [[nodiscard]] Leases& leases() noexcept { return leases_; }
 

@@ -3,6 +3,21 @@
 #include "store/stripe_read.hpp"
 
 namespace forklore::store {
+namespace {
+
+/// Whether a lease is to be given back in its owner's place. A lock is when its owner has ended. A flight is when its
+/// owner has been killed, though its threads be still ending: they store no more, and if one is at it in this moment,
+/// then by a token that is good no more.
+bool is_over(const Holders::Held& held) noexcept {
+  return !base::process_alive(held.owner) ||
+         (is_lease(held.lease.word, LeaseKind::flight) && base::process_killed(held.owner));
+}
+
+bool alike(const Holders::Held& one, const Holders::Held& other) noexcept {
+  return one.owner == other.owner && lease_kind_number(one.lease.word) == lease_kind_number(other.lease.word);
+}
+
+}  // namespace
 
 Stripe::Answer Stripe::acquire(const Key& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
                                std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept {
@@ -40,13 +55,11 @@ bool Stripe::give_back(const Lease& lease, std::uint64_t hash) noexcept {
 
 std::uint32_t Stripe::give_back_of_dead(const Holders& holders) noexcept {
   std::uint32_t given = 0;
-  std::uint64_t looked_at = 0;
-  bool alive = false;
+  bool over = false;
   for (std::uint32_t i = 0; i < holders.count; ++i) {
     const Holders::Held& held = holders.held[i];
-    if (i == 0 || held.owner != looked_at) alive = base::process_alive(held.owner);
-    looked_at = held.owner;
-    if (alive || !give_back(held.lease, held.hash)) continue;
+    if (i == 0 || !alike(held, holders.held[i - 1])) over = is_over(held);
+    if (!over || !give_back(held.lease, held.hash)) continue;
     ++given;
     header_->taken_over.fetch_add(1, std::memory_order_relaxed);
   }

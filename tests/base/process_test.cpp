@@ -1,20 +1,31 @@
 #include "base/process.hpp"
 
 #include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <iterator>
 #include <thread>
 
 #include "child.hpp"
+#include "named_child.hpp"
 
 using namespace forklore::base;
 using forklore::tests::Child;
+using forklore::tests::KilledChild;
+using forklore::tests::NamedChild;
 
 namespace {
+
+constexpr unsigned kPidfdOpen = 434;  // the same on every processor
+constexpr int kCannot = 77;
 
 std::uint32_t gettid_now() { return static_cast<std::uint32_t>(::syscall(SYS_gettid)); }
 
@@ -23,6 +34,70 @@ bool self_is_right() {
   std::size_t length = 0;
   ::syscall(SYS_get_robust_list, 0, &head, &length);
   return self().tid == gettid_now() && self().robust == head && self().epoch != 0;
+}
+
+// A thread that lives until it is told to end.
+class Other {
+ public:
+  Other() {
+    while (tid_ == 0) std::this_thread::yield();
+  }
+  ~Other() { end(); }
+  [[nodiscard]] std::uint32_t tid() const { return tid_; }
+  void end() {
+    end_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::atomic<std::uint32_t> tid_{0};
+  std::atomic<bool> end_{false};
+  std::thread thread_{[this] {
+    tid_ = self().tid;
+    while (!end_) std::this_thread::yield();
+  }};
+};
+
+// 0 if it is known of other processes whether they live, in whatever way they are looked at; else what is not.
+int wrong_about_others() {
+  if (!process_alive(own_process()) || process_killed(own_process())) return 1;
+  NamedChild child([] { return ::pause(); });
+  const std::uint64_t name = child.name();
+  if (!process_alive(name) || process_killed(name)) return 2;
+  if (process_alive(name + (std::uint64_t{1} << kProcessIdBits))) return 3;  // began later
+  child.signal(SIGSTOP);
+  if (!process_alive(name) || process_killed(name)) return 4;
+  child.signal(SIGKILL);
+  child.wait_for_end();
+  if (process_alive(name)) return 5;  // a zombie
+  child.join();
+  if (process_alive(name) || process_killed(name)) return 6;
+
+  NamedChild headless([] {
+    std::thread([] {
+      for (;;) ::pause();
+    }).detach();
+    ::syscall(SYS_exit, 0);  // this thread alone
+    return 0;
+  });
+  ::usleep(20'000);  // for the first thread to end, if it has not
+  if (!process_alive(headless.name()) || process_killed(headless.name())) return 7;
+  headless.signal(SIGKILL);
+  headless.wait_for_end();
+  return process_alive(headless.name()) ? 8 : 0;
+}
+
+// Has the kernel answer pidfd_open as one that does not know it. False if that cannot be had.
+bool forget_pidfd() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kPidfdOpen, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(program), program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0 &&
+         ::syscall(kPidfdOpen, ::getpid(), 0) == -1 && errno == ENOSYS;
 }
 
 }  // namespace
@@ -83,16 +158,10 @@ TEST_CASE("threads live, zombies exist, and who was reaped does neither") {
   CHECK(thread_alive(self().tid));
   CHECK(thread_exists(self().tid));
 
-  std::atomic<std::uint32_t> tid{0};
-  std::atomic<bool> end{false};
-  std::thread other([&] {
-    tid = self().tid;
-    while (!end) std::this_thread::yield();
-  });
-  while (tid == 0) std::this_thread::yield();
+  Other other;
+  const std::uint32_t tid = other.tid();
   CHECK(thread_alive(tid));
-  end = true;
-  other.join();
+  other.end();
   // join() waits for the thread's own word; the kernel takes the thread away a moment later.
   for (int i = 0; i < 1000 && thread_exists(tid); ++i) ::usleep(1000);
   CHECK_FALSE(thread_alive(tid));
@@ -130,65 +199,40 @@ TEST_CASE("a process is named by its id and its start, a child is another one") 
 }
 
 TEST_CASE("a process lives until its last thread has ended, reaped or not; who has its id later is another") {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  const auto name_of = [&](Child& child) {
-    std::uint64_t name = 0;
-    CHECK(::read(ends[0], &name, sizeof name) == sizeof name);
-    CHECK((name & ((1u << kProcessIdBits) - 1)) == static_cast<std::uint64_t>(child.pid()));
-    return name;
-  };
-  const auto tell = [&] {
-    const std::uint64_t name = own_process();
-    return ::write(ends[1], &name, sizeof name) == sizeof name;
-  };
-  Child child([&] {
-    if (!tell()) return 1;
-    for (;;) ::pause();
-  });
-  const std::uint64_t name = name_of(child);
-  CHECK(process_alive(name));
-  CHECK_FALSE(process_alive(name + (std::uint64_t{1} << kProcessIdBits)));  // began later
-  child.signal(SIGSTOP);
-  CHECK(process_alive(name));
-  child.signal(SIGKILL);
-  child.wait_for_end();
-  CHECK_FALSE(process_alive(name));  // a zombie
-  child.join();
-  CHECK_FALSE(process_alive(name));
+  CHECK(wrong_about_others() == 0);
+}
 
-  Child headless([&] {
-    if (!tell()) return 1;
-    std::thread([] {
-      for (;;) ::pause();
-    }).detach();
-    ::syscall(SYS_exit, 0);  // this thread alone
-    return 2;
+TEST_CASE("the same where the kernel has no pidfd") {
+  Child child([] {
+    if (!forget_pidfd()) return kCannot;
+    return process_alive((1u << kProcessIdBits) - 1) ? 100 : wrong_about_others();
   });
-  const std::uint64_t other = name_of(headless);
-  ::usleep(20'000);  // for the first thread to end, if it has not
-  CHECK(process_alive(other));
-  headless.signal(SIGKILL);
-  headless.wait_for_end();
-  CHECK_FALSE(process_alive(other));
-  ::close(ends[0]);
-  ::close(ends[1]);
+  const int wrong = child.join();
+  if (wrong == kCannot) {
+    MESSAGE("no system call can be refused here");
+    return;
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a process that was killed is known as such before its last thread has ended") {
+  KilledChild child;
+  if (!child.kept()) {
+    MESSAGE("no process can be kept at its end here");
+    return;
+  }
+  CHECK(process_alive(child.name()));
+  CHECK(process_killed(child.name()));
+  child.let_go();
+  CHECK_FALSE(process_alive(child.name()));
+  CHECK_FALSE(process_killed(child.name()));
 }
 
 TEST_CASE("no process has these names, nor the id of another thread") {
   CHECK_FALSE(process_alive(0));
   CHECK_FALSE(process_alive((1u << kProcessIdBits) - 1));
   CHECK_FALSE(process_alive(~std::uint64_t{0}));
-  std::atomic<std::uint32_t> tid{0};
-  std::atomic<bool> end{false};
-  std::thread other([&] {
-    tid = self().tid;
-    while (!end) std::this_thread::yield();
-  });
-  while (tid == 0) std::this_thread::yield();
-  CHECK_FALSE(process_alive(tid));
-  end = true;
-  other.join();
+  CHECK_FALSE(process_alive(Other().tid()));
 }
 
 TEST_CASE("no thread has these ids") {

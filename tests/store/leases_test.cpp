@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/process.hpp"
-#include "child.hpp"
+#include "named_child.hpp"
 #include "store/stripe_box.hpp"
 
 using namespace forklore;
@@ -50,18 +50,9 @@ struct Table : StripeBox {
 
 /// A process that is no more.
 std::uint64_t dead_process() {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  tests::Child child([&] {
-    const std::uint64_t me = base::own_process();
-    return ::write(ends[1], &me, sizeof me) == sizeof me ? 0 : 1;
-  });
-  std::uint64_t name = 0;
-  REQUIRE(::read(ends[0], &name, sizeof name) == sizeof name);
+  tests::NamedChild child([] { return 0; });
   child.join();
-  ::close(ends[0]);
-  ::close(ends[1]);
-  return name;
+  return child.name();
 }
 
 }  // namespace
@@ -149,6 +140,35 @@ TEST_CASE("what dead owners hold is given back for them, and nothing that was ta
   REQUIRE(table.lock("one more") == Answer::full);
   CHECK(table.stripe.give_back_of_dead(table.holders) == table.geometry.leases - 1);
   CHECK(table.lock("one more") == Answer::granted);
+}
+
+TEST_CASE("of an owner that was killed and has yet to end, flights are given back and locks are not") {
+  tests::KilledChild killed;
+  if (!killed.kept()) {
+    MESSAGE("no process can be kept at its end here");
+    return;
+  }
+  Table table;
+  REQUIRE(table.ask("a", LeaseKind::lock, 1, kNever, killed.name()) == Answer::granted);
+  REQUIRE(table.ask("a", LeaseKind::flight, 1, kNever, killed.name()) == Answer::granted);
+  const Lease flight = table.lease;
+  REQUIRE(table.lock("a") == Answer::held);
+  CHECK(table.stripe.give_back_of_dead(table.holders) == 0);
+  REQUIRE(table.flight("a") == Answer::held);
+  CHECK(table.stripe.give_back_of_dead(table.holders) == 1);
+  CHECK_FALSE(table.holds(flight));
+  CHECK(table.flight("a") == Answer::granted);
+
+  // The same of a full table.
+  for (std::uint32_t i = 2; i < table.geometry.leases; ++i) {
+    const LeaseKind kind = i % 2 == 0 ? LeaseKind::lock : LeaseKind::flight;
+    REQUIRE(table.ask("name" + std::to_string(i), kind, 1, kNever, killed.name()) == Answer::granted);
+  }
+  REQUIRE(table.lock("one more") == Answer::full);
+  CHECK(table.stripe.give_back_of_dead(table.holders) == table.geometry.leases / 2 - 1);
+  killed.let_go();
+  REQUIRE(table.lock("a") == Answer::held);
+  CHECK(table.stripe.give_back_of_dead(table.holders) == 1);
 }
 
 TEST_CASE("a lock is another's from its deadline on, though its owner lives; before it may be put off") {
