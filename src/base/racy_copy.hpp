@@ -84,7 +84,26 @@ inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexc
 
 /// Writes n bytes where no slot points; readers that still look there will throw away what they see. from may be shared
 /// as well, and in a damaged segment the two may overlap.
-inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept { std::memmove(shared, from, n); }
+inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
+  if (n < 8 || n > 32) {
+    std::memmove(shared, from, n);
+    return;
+  }
+  // As long as most keys: words, inline, all loaded before the first is stored.
+  auto* out = static_cast<char*>(shared);
+  auto* in = static_cast<const char*>(from);
+  std::uint64_t word[4];
+  std::memcpy(&word[0], in, 8);
+  std::memcpy(&word[1], in + n - 8, 8);
+  if (n > 16) {
+    std::memcpy(&word[2], in + 8, 8);
+    std::memcpy(&word[3], in + n - 16, 8);
+    std::memcpy(out + 8, &word[2], 8);
+    std::memcpy(out + n - 16, &word[3], 8);
+  }
+  std::memcpy(out, &word[0], 8);
+  std::memcpy(out + n - 8, &word[1], 8);
+}
 
 #endif
 

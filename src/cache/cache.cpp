@@ -180,8 +180,8 @@ std::size_t Cache::get_many(std::span<const std::string_view> keys, std::span<Re
 Code Cache::set(std::string_view key, std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
   const Call call(*attachment_);
   if (const Code code = check(call, key, value, format); code != Code::ok) return code;
-  const Decision decision = put(value, format, call.expiry(ttl, default_ttl_));
-  return call.write(key, lock_timeout_, [&](const Present&) { return decision; });
+  const std::uint64_t expiry = call.expiry(ttl, default_ttl_);
+  return call.write(key, lock_timeout_, [&] { return put(value, format, expiry); });
 }
 
 Code Cache::add(std::string_view key, std::string_view value, Ttl ttl, std::uint16_t format) noexcept {

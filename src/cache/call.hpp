@@ -58,7 +58,7 @@ class Call {
     return code;
   }
 
-  Code write(std::string_view key, std::chrono::milliseconds timeout, store::Decide decide) const noexcept {
+  Code write(std::string_view key, std::chrono::milliseconds timeout, const store::Decide& decide) const noexcept {
     if (!may_write()) return Code::read_only;
     const std::uint64_t hash = base::hash(key);
     return counted(segment().stripe_of(hash).update({key, hash}, now(), timeout, decide));

@@ -154,7 +154,7 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
     code = call.counted(call.segment()
                             .stripe_of(lease_.hash)
                             .update_with(*known, {key_, lease_.hash}, call.now(), Access::lock_timeout(*cache_),
-                                         [&](const store::Present&) { return decision; }));
+                                         [&] { return decision; }));
   }
   abandon();
   until_ = {};

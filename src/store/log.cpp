@@ -100,16 +100,14 @@ std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noex
   return chunk;
 }
 
-void Log::forget(Place place, const EntryHead& head) noexcept {
-  for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
-    const std::uint32_t now = live(chunk);
-    live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
-  });
-  // Release fence; partner: the acquire fence of a reader that took this for an expired entry.
-  std::atomic_thread_fence(std::memory_order_release);
-  EntryHead dead = head;
-  dead.expiry = kDead;
-  reinterpret_cast<Word*>(at(place))->store(dead.first_word(), std::memory_order_relaxed);
+void Log::take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::size_t left) noexcept {
+  while (left > 0) {
+    const auto part = static_cast<std::uint32_t>(std::min<std::size_t>(left, chunk_bytes_));
+    const std::uint32_t next = take(kind, word, part);
+    next_[chunk].store(next + 1, std::memory_order_relaxed);
+    chunk = next;
+    left -= part;
+  }
 }
 
 void Log::bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept {

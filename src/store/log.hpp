@@ -49,6 +49,8 @@ class Log {
         location_mask_((std::uint64_t{1} << g.location_bits) - 1),
         chunks_units_(g.chunks_at / 8),
         units_(std::uint64_t{g.chunks} << (g.chunk_shift - 3)),
+        generation_mask_(
+            static_cast<std::uint32_t>((std::uint64_t{1} << std::min(kFrequencyShift - g.location_bits, 32u)) - 1)),
         count_(g.chunks),
         chunk_bytes_(g.chunk_bytes),
         chunk_shift_(g.chunk_shift),
@@ -70,7 +72,7 @@ class Log {
     return head.key_size != 0 && head.key_size <= kMaxKeyBytes && is_bounded(place, head);
   }
   /// The same of an entry with this key, which is within bounds itself.
-  [[nodiscard]] bool read_head(Place place, std::string_view key, EntryHead& head) const noexcept {
+  [[nodiscard, gnu::always_inline]] bool read_head(Place place, std::string_view key, EntryHead& head) const noexcept {
     load_head(place, head);
     if (head.key_size != key.size()) return false;
     // Most are whole, and plain: what is worked out for others is a constant then.
@@ -129,7 +131,7 @@ class Log {
     return due_[chunk].load(std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint32_t generation(std::uint32_t chunk) const noexcept {
-    return generations_[chunk].load(std::memory_order_relaxed) & generation_mask();
+    return generations_[chunk].load(std::memory_order_relaxed) & generation_mask_;
   }
   [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
   [[nodiscard]] std::uint32_t chunk_bytes() const noexcept { return chunk_bytes_; }
@@ -186,7 +188,17 @@ class Log {
 
   /// Takes the entry at place out of the live counts of the chunks it covers and marks it dead, which spares whoever
   /// walks the chunk a search for its slot. After its slot was changed.
-  void forget(Place place, const EntryHead& head) noexcept;
+  void forget(Place place, const EntryHead& head) noexcept {
+    for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
+      const std::uint32_t now = live(chunk);
+      live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
+    });
+    // Release fence; partner: the acquire fence of a reader that took this for an expired entry.
+    std::atomic_thread_fence(std::memory_order_release);
+    EntryHead dead = head;
+    dead.expiry = kDead;
+    reinterpret_cast<Word*>(at(place))->store(dead.first_word(), std::memory_order_relaxed);
+  }
   /// Makes every chunk that the entry covers due at this time or before. Before its own expiry changes.
   void bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept;
   void set_due(std::uint32_t chunk, std::uint64_t at) noexcept { due_[chunk].store(at, std::memory_order_release); }
@@ -219,11 +231,8 @@ class Log {
     return place.offset + head.unspilled() <= chunk_bytes_ && head.total() <= max_entry_ &&
            (!head.is_integer() || head.value_size == kIntegerBytes);
   }
-  [[nodiscard]] std::uint32_t generation_mask() const noexcept {
-    return static_cast<std::uint32_t>((std::uint64_t{1} << std::min(kFrequencyShift - location_bits_, 32u)) - 1);
-  }
   [[nodiscard]] std::uint32_t slot_generation(std::uint64_t slot) const noexcept {
-    return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask();
+    return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask_;
   }
   [[nodiscard]] bool copy_spilled(Place place, std::size_t skip, char* to, std::size_t n) const noexcept;
   /// The chunk in which the last entry of this one goes on; the same one if that is damaged.
@@ -234,6 +243,8 @@ class Log {
   std::uint64_t next_sequence() noexcept;
   /// Puts a free chunk at the end of the log, the one that was freed last: it may still be in the processor's caches.
   std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept;
+  /// Takes the chunks in which an entry goes on that begins in this one and of which so many bytes do not fit there.
+  void take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::size_t left) noexcept;
 
   Word* states_;
   Word* due_;
@@ -248,6 +259,7 @@ class Log {
   std::uint64_t location_mask_;
   std::uint64_t chunks_units_;  // where they begin, as a location
   std::uint64_t units_;         // of all chunks
+  std::uint32_t generation_mask_;
   std::uint32_t count_;
   std::uint32_t chunk_bytes_;
   unsigned chunk_shift_;
@@ -272,7 +284,9 @@ class Writer {
       }
     put(bytes, n);
   }
-  void write_word(std::uint64_t word) noexcept { write(&word, sizeof word); }
+  /// The same of what lies in the chunk where the entry begins: all before the value.
+  void write_unspilled(const void* from, std::size_t n) noexcept { put(static_cast<const std::byte*>(from), n); }
+  void write_word(std::uint64_t word) noexcept { write_unspilled(&word, sizeof word); }
   /// Copies n bytes of an entry from where it lies now.
   void copy(Place from, std::size_t n) noexcept {
     while (n > 0) {
@@ -330,18 +344,13 @@ std::uint64_t Log::append(Kind kind, std::uint64_t tag, const EntryHead& head, F
   }
 
   Place place = end(kind);
-  if (place.chunk >= count_ || chunk_bytes_ - place.offset < head.unspilled()) place = {take(kind, 0, 0), 0};
+  if (place.chunk >= count_ || chunk_bytes_ - place.offset < head.unspilled()) [[unlikely]]
+    place = {take(kind, 0, 0), 0};
   const std::uint64_t word = slot_word(tag, place);
   const std::size_t here = std::min<std::size_t>(total, chunk_bytes_ - place.offset);
 
-  std::uint32_t previous = place.chunk;
-  for (std::size_t left = total - here; left > 0;) {
-    const auto part = static_cast<std::uint32_t>(std::min<std::size_t>(left, chunk_bytes_));
-    const std::uint32_t chunk = take(kind, word, part);
-    next_[previous].store(chunk + 1, std::memory_order_relaxed);
-    previous = chunk;
-    left -= part;
-  }
+  if (here < total) [[unlikely]]
+    take_further(kind, place.chunk, word, total - here);
   Writer writer(*this, place);
   fill(writer);
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "base/robust_lock.hpp"
@@ -82,18 +83,28 @@ struct Decision {
 };
 
 /// A reference to a callable that outlives the call. It may be asked more than once: it must not change anything.
+/// A callable that takes no argument decides whatever is there.
 class Decide {
  public:
   template <class F>
   Decide(const F& f) noexcept  // NOLINT(google-explicit-constructor): a view of a callable
-      : context_(&f), call_([](const void* context, const Present& present) noexcept {
-          return (*static_cast<const F*>(context))(present);
-        }) {}
+      : context_(&f),
+        call_([](const void* context, const Present& present) noexcept {
+          if constexpr (std::is_invocable_v<const F&>) {
+            static_cast<void>(present);
+            return (*static_cast<const F*>(context))();
+          } else {
+            return (*static_cast<const F*>(context))(present);
+          }
+        }),
+        looks_(!std::is_invocable_v<const F&>) {}
+  [[nodiscard]] bool looks() const noexcept { return looks_; }
   Decision operator()(const Present& present) const noexcept { return call_(context_, present); }
 
  private:
   const void* context_;
   Decision (*call_)(const void*, const Present&) noexcept;
+  bool looks_;
 };
 
 /// Sums over the stripe's chunks and slots.
@@ -153,11 +164,11 @@ class Stripe {
 
   /// The one way in which anything changes: what decide says of the entry as it stands. Also full (reject), busy.
   /// Voids the flight of a key whose value changes; a new expiry is no change of the value.
-  Code update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, Decide decide) noexcept;
+  Code update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, const Decide& decide) noexcept;
   /// The same by who holds the key's flight, which is given back whatever comes of it, unless that is busy. Also
   /// changed, with nothing done: the flight is no longer held.
   Code update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
-                   Decide decide) noexcept;
+                   const Decide& decide) noexcept;
   /// Removes every entry and voids every flight. Locks stay held.
   Code clear(std::chrono::milliseconds timeout) noexcept;
 
@@ -192,8 +203,15 @@ class Stripe {
   /// Holds the lock, recovered if its last owner died.
   class Guard {
    public:
-    Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept;
-    ~Guard();
+    Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept : stripe_(stripe) {
+      const base::Acquired acquired = base::acquire_lock(stripe.header_->lock, timeout);
+      held_ = acquired != base::Acquired::busy;
+      if (acquired == base::Acquired::owner_died) [[unlikely]]
+        stripe.recover();
+    }
+    ~Guard() {
+      if (held_) base::release_lock(stripe_.header_->lock);
+    }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     [[nodiscard]] bool held() const noexcept { return held_; }
@@ -235,12 +253,21 @@ class Stripe {
   [[nodiscard]] bool find(const Key& key, Located& found) const noexcept;
   /// What a decision is shown of a key; found: the entry and its slot, if there is one, expired or not.
   [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept;
-  Code change(const Key& key, std::uint64_t now, Decide decide, const Lease* lease, bool& voided) noexcept;
+  /// What a decision is, and the entry that it is of.
+  Decision ask(const Decide& decide, const Key& key, std::uint64_t now, Located& found) const noexcept;
+  /// kind: the log in which room has been made for the entry; free if none has.
+  Code change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
+              Kind kind) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
   Code carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
   Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
-  void publish(Word& slot, std::uint64_t word) noexcept;
+  /// Counts a live or expired entry out whose slot another one took.
+  void drop(std::uint64_t word, std::uint64_t now) noexcept;
+  void publish(Word& slot, std::uint64_t word) noexcept {
+    // The commit. Partner: the acquire load in attempt().
+    slot.store(word, std::memory_order_release);
+  }
   void remove(const Located& entry) noexcept;
   /// The next locker after a death: derives what follows from the chunk states. Never writes what readers follow.
   /// May itself be killed anywhere.

@@ -38,28 +38,15 @@ void Stripe::adopt() noexcept {
   recover();
 }
 
-Stripe::Guard::Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept : stripe_(stripe), held_(false) {
-  switch (base::acquire_lock(stripe.header_->lock, timeout)) {
-    case base::Acquired::busy:
-      return;
-    case base::Acquired::owner_died:
-      stripe.recover();
-      break;
-    case base::Acquired::ok:
-      break;
-  }
-  held_ = true;
-}
-
-Stripe::Guard::~Guard() {
-  if (held_) base::release_lock(stripe_.header_->lock);
-}
-
-bool Stripe::find(const Key& key, Located& found) const noexcept {
+inline bool Stripe::find(const Key& key, Located& found) const noexcept {
   return index_.view().find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
-    if (!log_.locate(word, found.place) || !log_.read_head(found.place, key.bytes, found.head)) return false;
+    Place place;
+    EntryHead head;
+    if (!log_.locate(word, place) || !log_.read_head(place, key.bytes, head)) return false;
     found.slot = &slot;
     found.word = word;
+    found.place = place;
+    found.head = head;
     return true;
   }) != nullptr;
 }
@@ -89,64 +76,59 @@ Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
   return reject_ ? nullptr : coldest;
 }
 
-void Stripe::publish(Word& slot, std::uint64_t word) noexcept {
-  // The commit. Partner: the acquire load in attempt().
-  slot.store(word, std::memory_order_release);
-}
-
 void Stripe::remove(const Located& entry) noexcept {
   publish(*entry.slot, 0);
   count(header_->slots_used, -1);
   log_.forget(entry.place, entry.head);
 }
 
-Code Stripe::store(const Key& key, const Located& old, const Decision& decision, Kind kind,
-                   std::uint64_t now) noexcept {
+inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, Kind kind,
+                          std::uint64_t now) noexcept {
   const EntryHead head = head_of(key, decision);
-  Located leaving = old;
-  if (old.slot == nullptr) {
-    leaving.slot = choose_slot(key, now);
-    if (leaving.slot == nullptr) return Code::full;
-    leaving.word = leaving.slot->load(std::memory_order_relaxed);
-  }
-  if (base::broken("publish-before-write"))
-    publish(*leaving.slot, log_.slot_word(Index::tag(key.hash), log_.end(kind)));
+  Word* const slot = old.slot != nullptr ? old.slot : choose_slot(key, now);
+  if (slot == nullptr) return Code::full;
+  const std::uint64_t before = slot->load(std::memory_order_relaxed);
+  if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), log_.end(kind)));
   const std::uint64_t word = log_.append(kind, Index::tag(key.hash), head, [&](Writer& out) {
     out.write_word(head.first_word());
     out.write_word(head.second_word());
-    if (head.is_integer()) out.write(decision.value.data(), decision.value.size());
+    if (head.is_integer()) out.write_unspilled(decision.value.data(), decision.value.size());
     if (head.timed) out.write_word(decision.timing.word());
-    out.write(key.bytes.data(), key.bytes.size());
+    out.write_unspilled(key.bytes.data(), key.bytes.size());
     if (!head.is_integer()) out.write(decision.value.data(), decision.value.size());
   });
-  const unsigned frequency = old.slot == nullptr ? 0 : frequency_of(old.slot->load(std::memory_order_relaxed));
   if (base::broken("forget-before-publish") && old.slot != nullptr) log_.forget(old.place, old.head);
-  if (base::broken("overwrite-by-erase")) publish(*leaving.slot, 0);
-  publish(*leaving.slot, with_frequency(word, frequency));
+  if (base::broken("overwrite-by-erase")) publish(*slot, 0);
+  // Loaded again: readers raise it meanwhile.
+  const unsigned frequency = old.slot == nullptr ? 0 : frequency_of(slot->load(std::memory_order_relaxed));
+  publish(*slot, with_frequency(word, frequency));
 
-  if (old.slot == nullptr) {
-    if (leaving.word == 0) {
-      count(header_->slots_used);
-      return decision.code;
-    }
-    if (!log_.locate(leaving.word, leaving.place) || !log_.read_head(leaving.place, leaving.head)) return decision.code;
-    if (leaving.head.expired(now)) {
-      count(header_->expirations);
-    } else {
-      count(header_->evictions);
-      count(header_->bucket_evictions);
-    }
+  if (old.slot != nullptr) {
+    log_.forget(old.place, old.head);
+  } else if (before == 0) {
+    count(header_->slots_used);
+  } else {
+    drop(before, now);
   }
-  log_.forget(leaving.place, leaving.head);
   return decision.code;
+}
+
+void Stripe::drop(std::uint64_t word, std::uint64_t now) noexcept {
+  Place place;
+  EntryHead head;
+  if (!log_.locate(word, place) || !log_.read_head(place, head)) return;
+  if (head.expired(now)) {
+    count(header_->expirations);
+  } else {
+    count(header_->evictions);
+    count(header_->bucket_evictions);
+  }
+  log_.forget(place, head);
 }
 
 Present Stripe::look(const Key& key, std::uint64_t now, Located& found) const noexcept {
   Present present;
-  if (!find(key, found)) {
-    found = {};
-    return present;
-  }
+  if (!find(key, found)) return present;
   present.found = log_.fresh_until(found.place, found.head) > now;
   if (!present.found) return present;
   present.head = found.head;
@@ -156,13 +138,21 @@ Present Stripe::look(const Key& key, std::uint64_t now, Located& found) const no
   return present;
 }
 
-Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, Decide decide) noexcept {
+inline Decision Stripe::ask(const Decide& decide, const Key& key, std::uint64_t now, Located& found) const noexcept {
+  static constexpr Present kUnseen;
+  if (decide.looks()) return decide(look(key, now, found));
+  static_cast<void>(find(key, found));
+  return decide(kUnseen);
+}
+
+Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
+                    const Decide& decide) noexcept {
   bool voided = false;
   Code code = Code::busy;
   {
     Guard guard(*this, timeout);
     if (!guard.held()) return code;
-    code = change(key, now, decide, nullptr, voided);
+    code = change(key, now, decide, nullptr, voided, Kind::free);
   }
   if (voided) [[unlikely]]
     leases_.wake(key.hash, LeaseKind::flight);
@@ -170,14 +160,14 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
 }
 
 Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
-                         Decide decide) noexcept {
+                         const Decide& decide) noexcept {
   bool voided = false;
   Code code = Code::busy;
   {
     Guard guard(*this, timeout);
     if (!guard.held()) return code;
     if (!leases_.holds(lease)) return Code::changed;
-    code = change(key, now, decide, &lease, voided);
+    code = change(key, now, decide, &lease, voided, Kind::free);
     if (code == Code::ok) count(header_->computed);
     // Behind the value: who finds the lease free finds the value.
     leases_.give_back(lease, key.hash);
@@ -186,24 +176,18 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
   return code;
 }
 
-Code Stripe::change(const Key& key, std::uint64_t now, Decide decide, const Lease* lease, bool& voided) noexcept {
-  // Making room may move or evict this very key. So the entry is looked up, and the decision asked for, again after it;
-  // the log stays the one that was chosen, so the room that was made is there the second time.
+Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
+                    Kind kind) noexcept {
   Located old;
-  Decision decision;
-  Kind kind = Kind::free;
-  for (;;) {
-    decision = decide(look(key, now, old));
-    if (decision.action != Decision::Action::store) break;
-
+  const Decision decision = ask(decide, key, now, old);
+  if (decision.action == Decision::Action::store && kind == Kind::free) {
     const EntryHead head = head_of(key, decision);
-    const bool chosen = kind != Kind::free;
-    if (!chosen) {
-      if (old.slot == nullptr) tend_index(head.total(), now);
-      kind = choose_log(key, old, head.total());
-    }
-    if (chosen || log_.chunks_needed(kind, head) == 0) break;
-    if (!make_room(kind, head, now)) return Code::full;
+    if (old.slot == nullptr) tend_index(head.total(), now);
+    kind = choose_log(key, old, head.total());
+    // Making room may move or evict this very key. So the entry is looked up, and the decision asked for, again after
+    // it; the log stays the one that was chosen, so the room that was made is there the second time.
+    if (log_.chunks_needed(kind, head) != 0) [[unlikely]]
+      return make_room(kind, head, now) ? change(key, now, decide, lease, voided, kind) : Code::full;
   }
 
   const bool is_new_value =
@@ -219,8 +203,8 @@ Code Stripe::change(const Key& key, std::uint64_t now, Decide decide, const Leas
   return code;
 }
 
-Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind,
-                       std::uint64_t now) noexcept {
+inline Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind,
+                              std::uint64_t now) noexcept {
   // Release, of both; partner: the acquire fence behind a reader's look. Who sees one sees what this thread changed
   // before.
   const auto change_integer = [&] {
