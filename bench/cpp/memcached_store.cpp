@@ -16,18 +16,18 @@ class MemcachedStore {
   static void prepare(const Site& site) { MemcachedStore(site).flush(); }
   static void remove(const Site& site) { prepare(site); }
 
-  explicit MemcachedStore(const Site& site) : connection_(memcached_create(nullptr)), result_(connection_) {
-    check(memcached_server_add_unix_socket(connection_, site.memcached.c_str()));
+  explicit MemcachedStore(const Site& site) : result_(connection()) {
+    check(memcached_server_add_unix_socket(connection(), site.memcached.c_str()));
   }
   MemcachedStore(const MemcachedStore&) = delete;
   MemcachedStore& operator=(const MemcachedStore&) = delete;
-  ~MemcachedStore() { memcached_free(connection_); }
+  ~MemcachedStore() = default;
 
   bool get(const std::string& key, std::string& value) {
     std::size_t size = 0;
     std::uint32_t flags = 0;
     memcached_return_t code{};
-    char* const found = memcached_get(connection_, key.data(), key.size(), &size, &flags, &code);
+    char* const found = memcached_get(connection(), key.data(), key.size(), &size, &flags, &code);
     if (code == MEMCACHED_NOTFOUND) return false;
     check(code);
     value.assign(found == nullptr ? "" : found, size);
@@ -41,25 +41,25 @@ class MemcachedStore {
       names_.push_back(key.data());
       sizes_.push_back(key.size());
     }
-    check(memcached_mget(connection_, names_.data(), sizes_.data(), keys.size()));
+    check(memcached_mget(connection(), names_.data(), sizes_.data(), keys.size()));
     std::size_t hits = 0;
     memcached_return_t code{};
-    while (memcached_result_st* const found = memcached_fetch_result(connection_, &result_.it, &code)) {
+    while (memcached_result_st* const found = memcached_fetch_result(connection(), &result_.it, &code)) {
       values[hits++].assign(memcached_result_value(found), memcached_result_length(found));
     }
     return hits;
   }
   bool set(const std::string& key, const std::string& value) {
-    check(memcached_set(connection_, key.data(), key.size(), value.data(), value.size(), 0, 0));
+    check(memcached_set(connection(), key.data(), key.size(), value.data(), value.size(), 0, 0));
     return true;
   }
   bool erase(const std::string& key) {
-    return memcached_delete(connection_, key.data(), key.size(), 0) == MEMCACHED_SUCCESS;
+    return memcached_delete(connection(), key.data(), key.size(), 0) == MEMCACHED_SUCCESS;
   }
   bool start_count(const std::string& key) { return set(key, "0"); }
   bool increment(const std::string& key) {
     std::uint64_t now = 0;
-    return memcached_increment(connection_, key.data(), key.size(), 1, &now) == MEMCACHED_SUCCESS;
+    return memcached_increment(connection(), key.data(), key.size(), 1, &now) == MEMCACHED_SUCCESS;
   }
 
  private:
@@ -72,12 +72,14 @@ class MemcachedStore {
   };
 
   void check(memcached_return_t code) {
-    if (code != MEMCACHED_SUCCESS) throw std::runtime_error(memcached_strerror(connection_, code));
+    if (code != MEMCACHED_SUCCESS) throw std::runtime_error(memcached_strerror(connection(), code));
   }
-  void flush() { check(memcached_flush(connection_, 0)); }
+  void flush() { check(memcached_flush(connection(), 0)); }
 
-  memcached_st* connection_;
-  Result result_;
+  memcached_st* connection() { return connection_.get(); }
+
+  std::unique_ptr<memcached_st, decltype(&memcached_free)> connection_{memcached_create(nullptr), &memcached_free};
+  Result result_;  // has a pointer to the connection, and so goes before it
   std::vector<const char*> names_;
   std::vector<std::size_t> sizes_;
 };

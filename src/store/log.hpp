@@ -139,6 +139,14 @@ class Log {
     return chunk_bytes_ / static_cast<std::uint32_t>(sizeof(Bucket));
   }
   [[nodiscard]] std::uint32_t count(Kind kind) const noexcept;
+  /// How many are free; mostly without a look at all chunks.
+  [[nodiscard]] std::uint32_t count_free() noexcept;
+  /// A chunk that is wholly dead, whose last live bytes this process has counted out, or size().
+  [[nodiscard]] std::uint32_t lately_dead() const noexcept {
+    const std::uint32_t chunk = lately_dead_;
+    if (chunk >= count_ || !in_log(chunk) || live(chunk) != 0) return count_;
+    return open_chunk(kind_of(state(chunk))) == chunk ? count_ : chunk;
+  }
   /// The chunk that the log appends to, or size() if none.
   [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept {
     const std::uint32_t chunk = header_->open[static_cast<unsigned>(kind)].load(std::memory_order_relaxed) - 1;
@@ -192,6 +200,7 @@ class Log {
     for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
       const std::uint32_t now = live(chunk);
       live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
+      if (now <= bytes) lately_dead_ = chunk;
     });
     // Release fence; partner: the acquire fence of a reader that took this for an expired entry.
     std::atomic_thread_fence(std::memory_order_release);
@@ -265,6 +274,19 @@ class Log {
   unsigned chunk_shift_;
   unsigned location_bits_;
   std::uint32_t max_entry_;
+
+  // Not shared, and guarded by the lock: what this process knows without a look at all chunks. Which of them are free
+  // changes with a sequence given, so it is known for as long as the next to give is the same.
+  struct Known {
+    std::uint64_t sequence = ~std::uint64_t{0};
+    std::uint32_t free = 0;    ///< how many
+    std::uint32_t newest = 0;  ///< newest_free(), plus 1; 0: not known
+  };
+  [[nodiscard]] bool is_known() const noexcept {
+    return header_->sequence.load(std::memory_order_relaxed) == known_.sequence;
+  }
+  Known known_;
+  std::uint32_t lately_dead_ = ~std::uint32_t{0};  // checked before it is believed
 };
 
 /// Writes an entry's bytes in order, from chunk to chunk.

@@ -137,11 +137,12 @@ class Stripe {
 
   // Reading. now: ms since the segment's birth.
 
-  void prefetch(std::uint64_t hash) const noexcept {
-    for (const Bucket* bucket : index_.view().candidates(hash)) __builtin_prefetch(bucket);
-  }
-  /// Fetches what the slots of a key's tag lead to; after prefetch().
-  void prefetch_entries(std::uint64_t hash) const noexcept;
+  /// Fetches a key's first bucket, where most keys are.
+  void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&index_.view().first(hash)); }
+  /// Fetches what slots of the key's tag lead to, after prefetch(). False if there are none: the second bucket is
+  /// fetched, for prefetch_further().
+  bool prefetch_entries(std::uint64_t hash) const noexcept;
+  void prefetch_further(std::uint64_t hash) const noexcept;
   /// Reads an entry. room(found) is asked for memory once the size is known, with no lock held, perhaps more than once;
   /// nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds begun again. Answers ok, not_found
   /// or buffer_too_small, and not_found when a lock that is needed in the end stays held for all of timeout. May throw
@@ -242,6 +243,7 @@ class Stripe {
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
   [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
+  bool prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexcept;
   [[nodiscard]] std::uint32_t scan_from(ScanPlace& place) const noexcept;
   [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
                                 std::size_t enough, std::vector<std::string>& keys) const;

@@ -6,18 +6,29 @@
 
 namespace forklore::store {
 
-void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
-  const std::uint64_t tag = Index::tag(hash);
-  for (const Bucket* bucket : index_.view().candidates(hash)) {
-    for (Matches match(*bucket, tag); match.any(); match.next()) {
-      const std::uint64_t word = bucket->slot[match.slot()].load(std::memory_order_relaxed);
-      Place place;
-      if (tag_of(word) == tag && word != 0 && log_.locate(word, place)) {
-        // A line more than small entries have: those of some hundred bytes are what many are, and a line is little.
-        for (std::size_t line = 0; line < 3; ++line) __builtin_prefetch(log_.at(place) + line * kLine);
-      }
-    }
+bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexcept {
+  bool any = false;
+  for (Matches match(bucket, tag); match.any(); match.next()) {
+    const std::uint64_t word = bucket.slot[match.slot()].load(std::memory_order_relaxed);
+    Place place;
+    if (tag_of(word) != tag || word == 0 || !log_.locate(word, place)) continue;
+    // The lines of those with some hundred bytes, as many have: more than small ones take, and a line is little.
+    const std::byte* entry = log_.at(place);
+    for (const std::size_t at : {0u, 64u, 128u, 136u}) __builtin_prefetch(entry + at);
+    any = true;
   }
+  return any;
+}
+
+bool Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
+  const Index::View view = index_.view();
+  if (prefetch_from(view.first(hash), Index::tag(hash))) return true;
+  __builtin_prefetch(&view.second(hash));
+  return false;
+}
+
+void Stripe::prefetch_further(std::uint64_t hash) const noexcept {
+  prefetch_from(index_.view().second(hash), Index::tag(hash));
 }
 
 void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,

@@ -29,6 +29,12 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
   // A reject stripe has nothing to evict and may have to look at all of its chunks; a cache is done sooner.
   const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoves);
   std::uint32_t sweeps = reject_ ? log_.size() : kSweeps;
+  // What died lately is mostly enough, and found without a look at all chunks.
+  const std::uint32_t dead = log_.lately_dead();
+  if (dead < log_.size() && reclaim(dead, Reclaim::compact, true, now) &&
+      log_.count_free() >= log_.chunks_needed(kind, head) + reserve_chunks_) {
+    return true;
+  }
   for (std::uint32_t round = 0;; ++round) {
     Survey found = survey(now);
     const std::uint32_t needed = log_.chunks_needed(kind, head);
@@ -112,7 +118,8 @@ Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
       return Walk::stopped;
     }
   }
-  for (Place place{chunk, log_.first(chunk)}; place.offset < log_.used(chunk);) {
+  const std::uint32_t used = log_.used(chunk);
+  for (Place place{chunk, log_.first(chunk)}; place.offset < used;) {
     if (base::broken("freed-unwalked")) break;
     if (place.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(place, entry.head)) {
       reset();
@@ -173,7 +180,7 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uin
   unsigned frequency = frequency_of(entry.word);
   const bool keep = how == Reclaim::compact || stays(from, entry.head.total(), frequency);
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
-  const bool fits = needed == 0 || log_.count(Kind::free) > needed;
+  const bool fits = needed == 0 || log_.count_free() > needed;
   if (!keep || !may_move || !fits) {
     if (reject_) return false;
     evict(entry, from);

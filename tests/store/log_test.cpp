@@ -179,6 +179,56 @@ TEST_CASE("the chunk that was freed last is taken first, while it is warm") {
   CHECK(box.log.oldest(Kind::small) == taken[0]);
 }
 
+TEST_CASE("two processes know which chunks are free, whichever of them changed that last") {
+  LogBox box;
+  LogBox other;
+  other.log = Log(box.memory.data(), box.geometry);
+  const std::string filling = bytes(box.log.chunk_bytes() - kEntryHeader - 3);
+  std::vector<std::uint32_t> taken;
+  const std::uint64_t seed = forklore::tests::seed();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const auto one_in = [&](std::uint64_t n) { return random() % n == 0; };
+  for (unsigned i = 0; i < 5000; ++i) {
+    LogBox& by = one_in(2) ? box : other;
+    if (one_in(3)) {
+      REQUIRE(by.log.count_free() == by.log.count(Kind::free));
+    } else if (one_in(9)) {
+      // One died between giving a sequence and storing the state.
+      box.header().sequence.store(box.header().sequence + 1);
+      REQUIRE(by.log.derive());
+    } else if (one_in(2) && by.log.count(Kind::free) > 0) {
+      const std::uint32_t newest = by.log.newest_free();
+      taken.push_back(box.place(by.append(one_in(2) ? Kind::small : Kind::main, "abc", filling)).chunk);
+      REQUIRE(taken.back() == newest);
+    } else if (!taken.empty()) {
+      std::swap(taken[random() % taken.size()], taken.back());
+      by.log.free_chunk(taken.back());
+      taken.pop_back();
+    }
+    if (one_in(500)) {
+      by.log.free_all();
+      taken.clear();
+    }
+  }
+}
+
+TEST_CASE("a chunk whose last entry died is known to be dead while that is so, unless it is open") {
+  LogBox box;
+  const std::string filling = bytes(box.log.chunk_bytes() - kEntryHeader - 3);
+  const Place first = box.place(box.append(Kind::small, "abc", filling));
+  CHECK(box.log.lately_dead() == box.log.size());
+  box.log.forget(first, box.last);
+  CHECK(box.log.lately_dead() == box.log.size());  // it is open
+  const Place second = box.place(box.append(Kind::small, "abc", filling));
+  CHECK(box.log.lately_dead() == first.chunk);
+  box.log.free_chunk(first.chunk);
+  CHECK(box.log.lately_dead() == box.log.size());
+  box.append(Kind::small, "abc", filling);
+  box.log.forget(second, box.last);
+  CHECK(box.log.lately_dead() == second.chunk);
+}
+
 TEST_CASE("the open chunk is never the oldest") {
   LogBox box;
   box.append(Kind::small, "a", "b");
