@@ -130,8 +130,8 @@ TEST_CASE("threads on one mapping tear nothing and lose no count, whatever is mo
   const auto patience = std::chrono::milliseconds(60'000);
   // Without a file, since ThreadSanitizer may end the process amid it, and nothing is to be left behind.
   Options options{.name = "cache",
-                  .capacity_bytes = kMinCapacityBytes,
                   .place = Place::anonymous,
+                  .capacity_bytes = kMinCapacityBytes,
                   .stripes = 1,
                   .lock_timeout = patience};
   Cache cache = Cache::open(options);
