@@ -40,6 +40,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peers", action="store_true", help="memcached and Redis too, with as many MiB, at least 16")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="a PNG for each trace, of more sizes")
     parser.add_argument("--out", type=Path, required=True, help="folder for tables.txt and results.json")
+    parser.add_argument(
+        "--resume", action="store_true", help="take what servers missed from its results.json, where that has it"
+    )
     parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
     parsed = parser.parse_args()
     if parsed.full_set:
@@ -76,6 +79,35 @@ def answer(command: list[str], trace: bytes) -> list[dict]:
     """Its lines of JSON."""
     done = subprocess.run(command, input=trace, stdout=subprocess.PIPE, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Results:
+    """What was measured, written to a file at each step. resumed: with what the servers missed in the one there."""
+
+    def __init__(self, path: Path, resumed: bool) -> None:
+        self.path = path
+        self.alone: dict[str, list[dict]] = {}
+        self.beside: dict[str, list[dict]] = {}
+        self.entries: list[dict] = []
+        self.earlier = json.loads(path.read_text()) if resumed and path.exists() else {"alone": {}, "beside": {}}
+
+    def of_peer(self, name: str, point: dict, server: Server) -> dict | None:
+        for earlier in self.earlier["beside"].get(name, ()):
+            if (earlier["capacity"], earlier["scale"]) == (point["capacity"], point["scale"]):
+                return earlier["peers"].get(server.name)
+        return None
+
+    def write(self) -> None:
+        """The traces that were not played are kept as they were."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        kept = {
+            "alone": {**self.earlier["alone"], **self.alone},
+            "beside": {**self.earlier["beside"], **self.beside},
+            "entries": self.entries or self.earlier.get("entries", []),
+        }
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(kept, indent=1) + "\n")
+        part.replace(self.path)
 
 
 def play_peer(server: Server, ours: dict, trace: bytes, programs: Path) -> dict:
@@ -131,7 +163,7 @@ def made(parts: list[tuple[int, int]]) -> bytes:
     return "\n".join(lines).encode()
 
 
-def entries_table(programs: Path) -> Table:
+def count_entries(programs: Path) -> list[dict]:
     """What 64 MiB hold, and hold after entries of another size."""
     cases = {
         "keys of 24, values of 100": [(900_000, 100)],
@@ -139,21 +171,29 @@ def entries_table(programs: Path) -> Table:
         "values of 512 after values of 100": [(900_000, 100), (300_000, 512)],
         "values of 100 after values of 512": [(300_000, 512), (900_000, 100)],
     }
-    table = Table(title="Entries that 64 MiB hold, once twice as many have been stored")
-    for header in ("bytes", "Forklore", "memcached", "Redis LRU", "to memcached", "to Redis", "beside key and value"):
-        table.add_column(header, justify="left" if header == "bytes" else "right")
+    counted = []
     for title, parts in cases.items():
         trace = made(parts)
         percent = f"{100 * (64 * MIB - 4096) / sum(count * (24 + size) for count, size in parts):.6f}"
         ours = answer([str(programs / "replay"), "--json", "--at-least", "1", percent], trace)[0]
-        theirs = [play_peer(server, ours, trace, programs)["entries"] for server in SERVERS[:2]]
+        held = {"Forklore": ours["entries"]}
+        held |= {server.name: play_peer(server, ours, trace, programs)["entries"] for server in SERVERS[:2]}
         beside = ours["capacity"] / ours["entries"] - 24 - parts[-1][1]
-        ratios = [f"{ours['entries'] / other:.2f}" for other in theirs]
+        counted.append({"case": title, **held, "beside": beside if len(parts) == 1 else None})
+    return counted
+
+
+def entries_table(counted: list[dict]) -> Table:
+    table = Table(title="Entries that 64 MiB hold, once twice as many have been stored")
+    for header in ("bytes", "Forklore", "memcached", "Redis LRU", "to memcached", "to Redis", "beside key and value"):
+        table.add_column(header, justify="left" if header == "bytes" else "right")
+    for row in counted:
+        ours, theirs = row["Forklore"], [row["memcached"], row["Redis LRU"]]
         table.add_row(
-            title,
-            *(f"{entries:,}" for entries in (ours["entries"], *theirs)),
-            *ratios,
-            f"{beside:.1f} bytes" if len(parts) == 1 else "",
+            row["case"],
+            *(f"{entries:,}" for entries in (ours, *theirs)),
+            *(f"{ours / entries:.2f}" for entries in theirs),
+            "" if row["beside"] is None else f"{row['beside']:.1f} bytes",
         )
     return table
 
@@ -195,8 +235,7 @@ def main() -> int:
     known = known_ratios(arguments.traces / "miss_ratios.csv")
     console = Console(width=WIDTH)
     replay = str(arguments.programs / "replay")
-    alone: dict[str, list[dict]] = {}
-    beside: dict[str, list[dict]] = {}
+    results = Results(arguments.out / "results.json", arguments.resume)
     steps = 1 + (len(SERVERS) * len(arguments.percents) + 1) * arguments.peers + bool(arguments.plot)
     columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -205,36 +244,38 @@ def main() -> int:
             trace = lzma.decompress(path.read_bytes())
             percents = [f"{percent:g}" for percent in arguments.percents]
             progress.update(task, description=f"{name}: Forklore")
-            alone[name] = answer([replay, "--json", *percents], trace)
+            results.alone[name] = answer([replay, "--json", *percents], trace)
+            results.write()
             progress.advance(task)
             if arguments.peers:
-                beside[name] = answer([replay, "--json", "--at-least", str(LEAST), *percents], trace)
+                points = answer([replay, "--json", "--at-least", str(LEAST), *percents], trace)
+                results.beside[name] = [{**point, "peers": {}} for point in points]
                 progress.advance(task)
-                for point in beside[name]:
-                    point["peers"] = {}
+                for point in results.beside[name]:
                     for server in SERVERS:
                         progress.update(task, description=f"{name}, {point['percent']:g} %: {server.name}")
-                        point["peers"][server.name] = play_peer(server, point, trace, arguments.programs)
+                        earlier = results.of_peer(name, point, server)
+                        point["peers"][server.name] = earlier or play_peer(server, point, trace, arguments.programs)
+                        results.write()
                         progress.advance(task)
             if arguments.plot:
                 progress.update(task, description=f"{name}: for the plot")
                 points = answer([replay, "--json", *map(str, PLOTTED)], trace)
-                plot(arguments.plot, name, points, beside.get(name, []), known)
+                plot(arguments.plot, name, points, results.beside.get(name, []), known)
                 progress.advance(task)
 
         if arguments.peers:
             progress.update(task, description="entries that 64 MiB hold")
-            entries = entries_table(arguments.programs)
+            results.entries = count_entries(arguments.programs)
+            results.write()
 
-    arguments.out.mkdir(parents=True, exist_ok=True)
     with (arguments.out / "tables.txt").open("w") as file:
         for out in (console, Console(file=file, width=WIDTH)):
-            out.print(segment_table(alone, known))
+            out.print(segment_table(results.alone, known))
             if arguments.peers:
-                out.print(peer_table(beside))
-                out.print(entries)
+                out.print(peer_table(results.beside))
+                out.print(entries_table(results.entries))
                 out.print(version("memcached"), version("redis-server"), sep="; ", highlight=False)
-    (arguments.out / "results.json").write_text(json.dumps({"alone": alone, "beside": beside}, indent=1))
     return 0
 
 

@@ -56,14 +56,16 @@ void print(const Point& point, const Trace& trace, const bench::Misses& m, const
   const auto number = [](auto n) { return static_cast<unsigned long long>(n); };
   std::printf(
       json ? "{\"percent\": %g, \"capacity\": %llu, \"scale\": %u, \"largest\": %llu, \"object_misses\": %.5f, "
-             "\"byte_misses\": %.5f, \"used\": %llu, \"evictions\": %llu, \"bucket_evictions\": %llu, "
-             "\"expirations\": %llu, \"refused\": %llu, \"moves\": %llu, \"entries\": %llu, \"index\": %llu}\n"
+             "\"byte_misses\": %.5f, \"used\": %llu, \"evictions\": %llu, \"main_evictions\": %llu, "
+             "\"large_evictions\": %llu, \"bucket_evictions\": %llu, \"expirations\": %llu, \"refused\": %llu, "
+             "\"moves\": %llu, \"entries\": %llu, \"index\": %llu}\n"
            : "%5.1f %% %12llu bytes, values x %u of %llu at most: object misses %.4f  byte misses %.4f  "
-             "live bytes %llu  evicted %llu (full buckets %llu)  expired %llu  refused %llu  moved %llu  entries %llu  "
-             "index bytes %llu\n",
+             "live bytes %llu  evicted %llu (from main %llu, large ones %llu, full buckets %llu)  expired %llu  "
+             "refused %llu  moved %llu  entries %llu  index bytes %llu\n",
       point.percent, number(point.capacity), point.scale, number(std::uint64_t{trace.largest_value()} * point.scale),
-      m.object_ratio(), m.byte_ratio(), number(s.live_bytes), number(s.evictions), number(s.bucket_evictions),
-      number(s.expirations), number(s.refused), number(s.moves), number(s.entries), number(s.index_bytes));
+      m.object_ratio(), m.byte_ratio(), number(s.live_bytes), number(s.evictions), number(s.main_evictions),
+      number(s.large_evictions), number(s.bucket_evictions), number(s.expirations), number(s.refused), number(s.moves),
+      number(s.entries), number(s.index_bytes));
   std::fflush(stdout);
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # usage: bench/hit_ratio/run.sh --traces FOLDER [--only NAME] [--percent P] [--peers] [--plot FOLDER] [--out FOLDER]
+#                              [--resume]
 #        bench/hit_ratio/run.sh --full-set
 #
 # Plays request traces at a real segment and prints what is missed beside what textbook policies miss. Installs what it
@@ -13,7 +14,9 @@
 #                    many MiB over Unix sockets; where that would be less than 16 MiB, all values are scaled up. And
 #                    how many entries 64 MiB hold in each, also after entries of another size
 #   --plot FOLDER    a PNG for each trace, of misses against size
-#   --out FOLDER     where tables.txt and results.json are kept (default build/hit-ratio)
+#   --out FOLDER     where tables.txt and results.json are kept (default build/hit-ratio); the latter is written after
+#                    each step
+#   --resume         takes what the servers missed from that results.json, as far as it has the same trace and sizes
 #   --full-set       how long a set takes on a full segment, from one process and four, beside memcached's: a minute
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
@@ -21,7 +24,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-accept_only "--traces --only --percent --plot --out" "--peers --full-set" "$@"
+accept_only "--traces --only --percent --plot --out" "--peers --resume --full-set" "$@"
 [[ " $* " == *" --traces "* || " $* " == *" --full-set "* ]] || fail "--traces FOLDER is needed; --help says what lies in it"
 
 say "setting up (logs: build/logs)"

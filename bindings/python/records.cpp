@@ -66,6 +66,7 @@ PyObject* to_python(const Stats& stats) {
   fields("hits", stats.hits)("misses", stats.misses)("writes", stats.writes)("erases", stats.erases);
   fields("refused", stats.refused)("busy", stats.busy)("rereads", stats.rereads);
   fields("evictions", stats.evictions)("bucket_evictions", stats.bucket_evictions);
+  fields("main_evictions", stats.main_evictions)("large_evictions", stats.large_evictions);
   fields("expirations", stats.expirations)("moves", stats.moves)("reclaims", stats.reclaims);
   fields("recoveries", stats.recoveries)("resets", stats.resets);
   fields("leases_held", stats.leases_held)("computations", stats.computations)("computed", stats.computed);

@@ -38,6 +38,8 @@ struct Stats {
   // Work of the cache itself.
   std::uint64_t evictions = 0;         ///< live entries that left for lack of room
   std::uint64_t bucket_evictions = 0;  ///< of these, because both buckets of a new key were full
+  std::uint64_t main_evictions = 0;    ///< of these, that had once been kept longer, for reads or as memory was free
+  std::uint64_t large_evictions = 0;   ///< of these, that were large beside the others; the rest were never read again
   std::uint64_t expirations = 0;       ///< expired entries collected
   std::uint64_t moves = 0;             ///< entries copied to save them from a reclaimed chunk
   std::uint64_t reclaims = 0;          ///< chunks made free

@@ -133,6 +133,7 @@ void Log::free_chunk(std::uint32_t chunk) noexcept {
 void Log::give_to_main(std::uint32_t chunk) noexcept {
   const std::uint64_t sequence = sequence_of(state(chunk));
   const std::uint32_t open = open_chunk(Kind::main);
+  first_[chunk].store(first(chunk) | kFilled, std::memory_order_relaxed);
   states_[chunk].store(pack_state(Kind::main, sequence), std::memory_order_release);
   if (open < count_ && sequence_of(state(open)) > sequence) return;
   header_->open[static_cast<unsigned>(Kind::main)].store(chunk + 1, std::memory_order_relaxed);

@@ -118,6 +118,10 @@ class Log {
   [[nodiscard]] std::uint32_t first(std::uint32_t chunk) const noexcept {
     return first_[chunk].load(std::memory_order_relaxed) & ~7u;
   }
+  /// Whether main was given the chunk by give_to_main(). A hint.
+  [[nodiscard]] bool filled(std::uint32_t chunk) const noexcept {
+    return (first_[chunk].load(std::memory_order_relaxed) & kFilled) != 0;
+  }
   /// The slot word of the entry whose value goes on at the chunk's start; 0: none.
   [[nodiscard]] std::uint64_t head(std::uint32_t chunk) const noexcept {
     return heads_[chunk].load(std::memory_order_relaxed);
@@ -230,6 +234,7 @@ class Log {
 
  private:
   friend class Writer;
+  static constexpr std::uint32_t kFilled = 1;  // in first_, whose offsets are multiples of 8
 
   void load_head(Place place, EntryHead& head) const noexcept {
     const auto* words = reinterpret_cast<const Word*>(at(place));
@@ -260,7 +265,7 @@ class Log {
   Word* heads_;
   HalfWord* generations_;
   HalfWord* used_;
-  HalfWord* first_;
+  HalfWord* first_;  // and kFilled
   HalfWord* live_;
   HalfWord* next_;  // chunk in which the last entry goes on, plus 1. Set before publishing, kept while that entry lives
   std::byte* chunks_;

@@ -127,6 +127,8 @@ void Segment::sum(Stats& stats) {
     const StripeHeader& h = stripe.header();
     stats.evictions += h.evictions.load(std::memory_order_relaxed);
     stats.bucket_evictions += h.bucket_evictions.load(std::memory_order_relaxed);
+    stats.main_evictions += h.main_evictions.load(std::memory_order_relaxed);
+    stats.large_evictions += h.large_evictions.load(std::memory_order_relaxed);
     stats.expirations += h.expirations.load(std::memory_order_relaxed);
     stats.moves += h.moves.load(std::memory_order_relaxed);
     stats.reclaims += h.reclaims.load(std::memory_order_relaxed);

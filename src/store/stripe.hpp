@@ -312,10 +312,13 @@ class Stripe {
   /// While memory is free, nothing leaves: what would have to, by the shares, becomes main's as it is. For an entry
   /// that goes to the log kind and takes so many chunks.
   void fill_main(Kind kind, std::uint32_t needed) noexcept;
-  /// Whether the entries that come now are twice as large as those in main's oldest chunk, or half as large.
+  /// Whether the entries that come now are clearly twice as large as those in main's oldest chunk, or half as large.
   [[nodiscard]] bool outgrown() const noexcept;
+  /// Whether main's oldest chunk is of what it was filled with, and owed to small for what came back to it. Counts it
+  /// as given.
+  [[nodiscard]] bool gives_way_as_owed() noexcept;
   /// The chunk to evict from, for such an entry.
-  [[nodiscard]] std::uint32_t choose_oldest(Kind kind, std::uint32_t needed) const noexcept;
+  [[nodiscard]] std::uint32_t choose_oldest(Kind kind, std::uint32_t needed) noexcept;
   /// Whether an entry of a chunk that is evicted from stays, in main, and its frequency from then on.
   [[nodiscard]] bool stays(Kind from, std::size_t bytes, unsigned& frequency) const noexcept;
   /// Remembers a key that leaves.

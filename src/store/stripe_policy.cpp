@@ -6,7 +6,8 @@
 // more with less; the others leave, remembered in the ghost. Who left small and comes back enters main.
 //
 // Until memory is full nothing leaves: what small has beyond its share becomes main's unread. So a loop over more than
-// fits finds what fits. When the sizes of what comes have changed, main gives way first until it has changed too.
+// fits finds what fits. What main was filled with gives way first as far as keys come back that left small: they show
+// what it costs. When the sizes of what comes have changed, main gives way first until it has changed too.
 //
 // The share follows the ghost: who comes back that left small a little while ago would have been found in a larger
 // small log, and who left main would have been found in a larger main log.
@@ -31,11 +32,12 @@ constexpr std::uint32_t kLargeShare = 20;  // one in so many
 
 constexpr std::uint32_t kNear = Ghost::kStripe / 5;  // of the ghost's clock: a little while ago
 constexpr std::uint64_t kStep = 1;                   // the share changes by so many times the bytes of who came back
+constexpr std::uint64_t kOwed = 2;                   // times their bytes, main gives up of what it was filled with
 constexpr std::uint64_t kLarge = 3;                  // times the average: large
 constexpr std::uint64_t kDearer = 4;                 // times as large: dearer by one
 constexpr std::uint64_t kUsual = 64;                 // new entries that weigh in what is usual
 constexpr std::uint64_t kSample = 32;                // entries that tell the sizes in a chunk
-constexpr std::uint64_t kLeastSample = 4;            // fewer tell nothing
+constexpr std::uint64_t kSure = 3;                   // times what the mean of a sample usually is off by
 constexpr unsigned kLargeReads = 2;                  // take a large entry into main
 
 /// 16 times the binary logarithm of a number, of 0 as of 1, rounded down; its fraction is interpolated.
@@ -43,6 +45,9 @@ std::uint64_t logarithm(std::uint64_t n) noexcept {
   const auto power = static_cast<unsigned>(std::bit_width(n | 1)) - 1;
   return 16 * std::uint64_t{power} + (((n << 4) >> power) & 15);
 }
+
+constexpr std::uint64_t apart(std::uint64_t a, std::uint64_t b) noexcept { return std::max(a, b) - std::min(a, b); }
+
 constexpr std::uint64_t kHalfAsMuch = 9;  // 16 times the logarithm of one and a half
 constexpr std::uint64_t kTwice = 16;      // likewise
 
@@ -75,6 +80,9 @@ void Stripe::note_size(std::size_t bytes) noexcept {
   const std::uint64_t usual = header_->usual_size.load(std::memory_order_relaxed);
   const std::uint64_t now = logarithm(bytes);
   header_->usual_size.store(usual == 0 ? now * kUsual : usual - usual / kUsual + now, std::memory_order_relaxed);
+  if (usual == 0) return;
+  const std::uint64_t spread = header_->usual_spread.load(std::memory_order_relaxed);
+  header_->usual_spread.store(spread - spread / kUsual + apart(now, usual / kUsual), std::memory_order_relaxed);
 }
 
 Kind Stripe::choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept {
@@ -97,7 +105,9 @@ Kind Stripe::choose_log(const Key& key, const Located& old, std::size_t bytes) n
     header_->small_share.store(static_cast<std::uint32_t>(std::clamp(next, kLeastShare, kMostShare)),
                                std::memory_order_relaxed);
   }
-  return back.from_main ? Kind::small : Kind::main;
+  if (back.from_main) return Kind::small;
+  count(header_->owed, static_cast<std::int64_t>(kOwed * bytes));
+  return Kind::main;
 }
 
 void Stripe::fill_main(Kind kind, std::uint32_t needed) noexcept {
@@ -115,22 +125,39 @@ bool Stripe::outgrown() const noexcept {
   if (oldest >= log_.size()) return false;
   std::uint64_t sum = 0, seen = 0;
   EntryHead head;
-  for (Place place{oldest, log_.first(oldest)};
+  Place place;
+  if (const std::uint64_t word = log_.head(oldest);
+      word != 0 && log_.locate(word, place) && log_.read_head(place, head)) {
+    sum += logarithm(head.total());
+    ++seen;
+  }
+  for (place = {oldest, log_.first(oldest)};
        seen < kSample && place.offset < log_.used(oldest) && place.offset + kEntryHeader <= log_.chunk_bytes() &&
        log_.read_head(place, head);
        ++seen) {
     sum += logarithm(head.total());
     place.offset += static_cast<std::uint32_t>(head.total());
   }
-  if (seen < kLeastSample) return false;
-  const std::uint64_t then = sum / seen;
-  const std::uint64_t now = header_->usual_size.load(std::memory_order_relaxed) / kUsual;
-  return std::max(then, now) - std::min(then, now) > kTwice;
+  if (seen == 0) return false;
+  // The fewer are seen, and the more sizes differ anyway, the less their mean tells.
+  const std::uint64_t difference = apart(sum / seen, header_->usual_size.load(std::memory_order_relaxed) / kUsual);
+  const std::uint64_t spread = header_->usual_spread.load(std::memory_order_relaxed) / kUsual;
+  const std::uint64_t beyond = difference - std::min(difference, kTwice);
+  return beyond * beyond * seen > kSure * kSure * spread * spread;
 }
 
-std::uint32_t Stripe::choose_oldest(Kind kind, std::uint32_t needed) const noexcept {
+bool Stripe::gives_way_as_owed() noexcept {
+  const std::uint32_t oldest = log_.oldest(Kind::main);
+  const bool filled = oldest < log_.size() && log_.filled(oldest);
+  const std::uint64_t owed = header_->owed.load(std::memory_order_relaxed);
+  const bool enough = filled && owed >= log_.chunk_bytes();
+  if (enough || !filled) header_->owed.store(enough ? owed - log_.chunk_bytes() : 0, std::memory_order_relaxed);
+  return enough;
+}
+
+std::uint32_t Stripe::choose_oldest(Kind kind, std::uint32_t needed) noexcept {
   const bool large_first = kind == Kind::large && log_.count(Kind::large) + needed > large_share();
-  const bool small_first = log_.count(Kind::small) > small_share() && !outgrown();
+  const bool small_first = log_.count(Kind::small) > small_share() && !outgrown() && !gives_way_as_owed();
   const Kind rest[] = {small_first ? Kind::small : Kind::main, small_first ? Kind::main : Kind::small, Kind::large};
   std::uint32_t victim = large_first ? log_.oldest(Kind::large) : log_.size();
   for (const Kind log : rest) {

@@ -16,7 +16,7 @@
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kMoves = 16;   // chunks walked with second chances, beyond those that the value needs
+constexpr std::uint32_t kMoves = 14;   // chunks walked with second chances, beyond those that the value needs
 constexpr std::uint32_t kSweeps = 16;  // chunks walked for what has expired
 // Of all bytes, one in so many is garbage: collect before evicting. What has expired unseen comes on top.
 constexpr std::uint32_t kGarbageShare = 12;
@@ -198,6 +198,8 @@ void Stripe::evict(const Located& entry, Kind from) noexcept {
   remember(from, entry.hash, entry.head.total());
   remove(entry);
   count(header_->evictions);
+  if (from == Kind::main) count(header_->main_evictions);
+  if (from == Kind::large) count(header_->large_evictions);
 }
 
 }  // namespace forklore::store

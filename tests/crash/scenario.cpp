@@ -52,6 +52,18 @@ bool straddler_moved(const Snapshot& before, const Snapshot& after) {
   return found;
 }
 
+/// How many chunks main was given as they were.
+unsigned given_to_main(const Snapshot& before, const Snapshot& after) {
+  unsigned n = 0;
+  for (std::uint32_t chunk = 0; chunk < before.log().size(); ++chunk) {
+    const std::uint64_t was = before.log().state(chunk);
+    const std::uint64_t is = after.log().state(chunk);
+    n += store::kind_of(was) == store::Kind::small && store::kind_of(is) == store::Kind::main &&
+         store::sequence_of(was) == store::sequence_of(is);
+  }
+  return n;
+}
+
 /// How many slots are in use in the last bucket.
 unsigned in_last_bucket(const Snapshot& snapshot) {
   unsigned n = 0;
@@ -206,6 +218,11 @@ std::vector<Scenario> scenarios() {
                    return Workshop(seed).find(sets(300), [](const Snapshot& before, const Snapshot& after) {
                      return risen(before, after, &Stats::evictions) > 0 &&
                             risen(before, after, &Stats::bucket_evictions) == 0;
+                   });
+                 }});
+  all.push_back({"insert that gives main a chunk", [](std::uint64_t seed) {
+                   return Workshop(seed).find(sets(300), [](const Snapshot& before, const Snapshot& after) {
+                     return given_to_main(before, after) > 0;
                    });
                  }});
   all.push_back({"insert that collects expired", prepare_expired});

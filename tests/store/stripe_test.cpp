@@ -264,6 +264,58 @@ TEST_CASE("who comes back soon after leaving stays longer than who is new") {
   CHECK(fresh < 50);
 }
 
+TEST_CASE("what came first and is never read stays beside others like it, and gives way to what comes back") {
+  StripeBox box(1 << 20);
+  unsigned first = 0;
+  while (box.header().evictions.load() == 0)
+    REQUIRE(box.set("first" + std::to_string(first++), bytes(200)) == Code::ok);
+  const auto left = [&] {
+    unsigned n = 0;
+    // Without a read, which would count.
+    for (unsigned i = 0; i < first; ++i) {
+      static_cast<void>(box.decide("first" + std::to_string(i), [&](const Present& present) {
+        n += present.found;
+        return Decision{};
+      }));
+    }
+    return n;
+  };
+  for (unsigned i = 0; i < 3 * first; ++i) REQUIRE(box.set("once" + std::to_string(i), bytes(200)) == Code::ok);
+  const unsigned beside = left();
+  CHECK(beside > first * 3 / 4);
+
+  unsigned back = 0;
+  for (unsigned i = 0; i < first / 2; ++i) {
+    const std::string key = "back" + std::to_string(i % (first / 4));
+    if (box.get(key).has_value()) continue;
+    back += i >= first / 4;
+    REQUIRE(box.set(key, bytes(200)) == Code::ok);
+  }
+  CHECK(back > first / 10);
+  for (unsigned i = 0; i < first; ++i) REQUIRE(box.set("more" + std::to_string(i), bytes(200)) == Code::ok);
+  CHECK(beside - left() > 2 * back);
+  check_sound(box);
+}
+
+TEST_CASE("evictions are counted by where they come from") {
+  StripeBox box(1 << 20);
+  const StripeHeader& header = box.header();
+  unsigned n = 0;
+  while (header.evictions.load() < 100) REQUIRE(box.set("small" + std::to_string(n++), bytes(200)) == Code::ok);
+  CHECK(header.large_evictions.load() == 0);
+  for (unsigned i = 0; header.large_evictions.load() == 0 && i < 1000; ++i) {
+    REQUIRE(box.set("large" + std::to_string(i), bytes(8000)) == Code::ok);
+    for (unsigned j = 0; j < 10; ++j) REQUIRE(box.set("small" + std::to_string(n++), bytes(200)) == Code::ok);
+  }
+  CHECK(header.large_evictions.load() > 0);
+  for (unsigned i = 0; i < 2000; ++i) {
+    const std::string key = "back" + std::to_string(i % 800);
+    if (!box.get(key).has_value()) REQUIRE(box.set(key, bytes(200)) == Code::ok);
+  }
+  CHECK(header.main_evictions.load() > 0);
+  CHECK(header.main_evictions.load() + header.large_evictions.load() < header.evictions.load());
+}
+
 TEST_CASE("expired entries make room before live ones leave") {
   StripeBox box(1 << 20);
   const std::string value = bytes(500);

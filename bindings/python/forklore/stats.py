@@ -56,6 +56,10 @@ class Stats:
     """Live entries that left for lack of room."""
     bucket_evictions: int
     """Of these, those that left because the index had no slot near enough."""
+    main_evictions: int
+    """Of these, those that had once been kept longer, because they were read again or memory was free."""
+    large_evictions: int
+    """Of these, those that were large beside the others. What is left were never read again."""
     expirations: int
     """Expired entries collected."""
     moves: int
