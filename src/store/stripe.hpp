@@ -348,7 +348,11 @@ class Stripe {
   /// Whether an entry whose place and head are set is what a slot leads to (word, or one made from the place if 0);
   /// sets the rest.
   [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept;
-  bool relocate(const Located& entry, Reclaim how, bool may_move, std::uint64_t now) noexcept;
+  /// Whether the entries of a chunk find room in the end of their log and all free chunks: then none is left half
+  /// moved with no chunk free.
+  Walk all_fit(std::uint32_t chunk, bool& fit) noexcept;
+  /// to_the_last: the last free chunk may be taken.
+  bool relocate(const Located& entry, Reclaim how, bool may_move, bool to_the_last, std::uint64_t now) noexcept;
   void evict(const Located& entry, Kind from) noexcept;
 
   // Constant after construction.

@@ -133,10 +133,27 @@ Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
   return Walk::done;
 }
 
+Stripe::Walk Stripe::all_fit(std::uint32_t chunk, bool& fit) noexcept {
+  std::uint64_t bytes = 0, lost = 0;
+  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
+    if (!locate_live(word, entry)) return true;
+    bytes += entry.head.total();
+    lost = std::max<std::uint64_t>(lost, entry.head.unspilled());
+    return true;
+  });
+  const Place end = log_.end(log_of(log_.state(chunk)));
+  const std::uint64_t rest = end.chunk < log_.size() ? log_.chunk_bytes() - end.offset : 0;
+  const std::uint64_t free = log_.count_free();
+  fit = bytes + lost * (free + 1) <= rest + free * log_.chunk_bytes();
+  return walked;
+}
+
 bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept {
   if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
+  bool to_the_last = false;
+  if (reject_ && all_fit(chunk, to_the_last) != Walk::done) return true;
   const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
-    return !locate_live(word, entry) || relocate(entry, how, may_move, now);
+    return !locate_live(word, entry) || relocate(entry, how, may_move, to_the_last, now);
   });
   if (walked == Walk::stopped) return false;
   if (walked == Walk::done) {
@@ -169,7 +186,7 @@ void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
   log_.set_due(chunk, kNever);
 }
 
-bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uint64_t now) noexcept {
+bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, bool to_the_last, std::uint64_t now) noexcept {
   if (entry.head.expired(now)) {
     remove(entry);
     count(header_->expirations);
@@ -180,7 +197,7 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, std::uin
   unsigned frequency = frequency_of(entry.word);
   const bool keep = how == Reclaim::compact || stays(from, entry.head.total(), frequency);
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
-  const bool fits = needed == 0 || log_.count_free() > needed;
+  const bool fits = needed == 0 || log_.count_free() + (to_the_last ? 1 : 0) > needed;
   if (!keep || !may_move || !fits) {
     if (reject_) return false;
     evict(entry, from);

@@ -381,6 +381,45 @@ TEST_CASE("a rejecting stripe takes entries of live bytes for most of its size")
   CHECK(live > box.geometry.stripe_bytes * 8 / 10);
 }
 
+TEST_CASE("a rejecting stripe collects its garbage, between spilled values too, before it says full") {
+  for (const std::uint64_t capacity : {kSmallest, std::uint64_t{2} << 20}) {
+    CAPTURE(capacity);
+    StripeBox box(capacity, true);
+    // Every second entry goes, by erase or in time; between them lie large values that stay, over several chunks.
+    const std::size_t large = box.geometry.shape.max_value * 9 / 10;
+    const std::uint64_t soon = box.now + 1000;
+    unsigned n = 0;
+    const auto add = [&] {
+      const unsigned i = n++;
+      const std::size_t size = i % 40 == 0 ? large : 300;
+      return box.set("key" + std::to_string(i), bytes(size, i), i % 4 == 1 ? soon : kNever);
+    };
+    while (add() == Code::ok) {
+    }
+    const unsigned stored = --n;
+    std::uint64_t gone = 0;
+    for (unsigned i = 1; i < stored; i += 2) {
+      gone += box.get("key" + std::to_string(i)).has_value();
+      if (i % 4 == 3) REQUIRE(box.erase("key" + std::to_string(i)) == Code::ok);
+    }
+    box.now = soon;
+    // As many come in again, but for what a call must keep free.
+    const std::uint64_t spare = (box.geometry.reserve_chunks + 2) * std::uint64_t{box.geometry.chunk_bytes} / 300;
+    std::uint64_t back = 0;
+    while (box.set("new" + std::to_string(back), bytes(300, static_cast<unsigned>(back))) == Code::ok) ++back;
+    CHECK(back + spare >= gone * 9 / 10);
+    const auto before = box.stripe.totals();
+    for (unsigned i = 0; i < 50; ++i) CHECK(box.set("more" + std::to_string(i), bytes(large)) == Code::full);
+    CHECK(box.stripe.totals().entries == before.entries);
+    for (unsigned i = 0; i < stored; i += 2) {
+      REQUIRE(box.get("key" + std::to_string(i)) == bytes(i % 40 == 0 ? large : 300, i));
+    }
+    for (unsigned i = 0; i < back; ++i) REQUIRE(box.get("new" + std::to_string(i)) == bytes(300, i));
+    CHECK(box.header().evictions.load() == 0);
+    check_sound(box);
+  }
+}
+
 TEST_CASE("when both buckets of a new key are full, the coldest entry gives way") {
   StripeBox box(1 << 20);
   const auto keys = keys_of_one_home(box, 17);
