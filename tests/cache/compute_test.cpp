@@ -9,26 +9,17 @@
 #include <thread>
 #include <vector>
 
+#include "cache/box.hpp"
 #include "child.hpp"
 #include "test_clock.hpp"
-#include "unique_name.hpp"
 
 using namespace forklore;
 using namespace std::chrono_literals;
+using tests::Box;
 using tests::Child;
 using tests::pass;
-using tests::UniqueName;
 
 namespace {
-
-struct Box {
-  Cache open(Options options = {}) const {
-    options.name = name;
-    return Cache::open(options);
-  }
-  UniqueName name;
-  Cache cache = open({.capacity_bytes = 1 << 20, .stripes = 1});
-};
 
 Turn begin(Computation& computation, std::string& value) { return computation.begin(value); }
 Turn begin(Computation& computation) {

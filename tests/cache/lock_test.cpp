@@ -6,24 +6,15 @@
 #include <thread>
 #include <vector>
 
+#include "cache/box.hpp"
 #include "child.hpp"
 #include "test_clock.hpp"
-#include "unique_name.hpp"
 
 using namespace forklore;
 using namespace std::chrono_literals;
+using tests::Box;
 using tests::Child;
 using tests::pass;
-using tests::UniqueName;
-
-namespace {
-
-struct Box {
-  UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20, .stripes = 1});
-};
-
-}  // namespace
 
 TEST_CASE("a lock is one holder's until it is released") {
   Box box;

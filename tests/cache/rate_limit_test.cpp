@@ -4,24 +4,19 @@
 
 #include <random>
 
+#include "cache/box.hpp"
 #include "cache/gcra.hpp"
 #include "child.hpp"
 #include "seed.hpp"
 #include "test_clock.hpp"
-#include "unique_name.hpp"
 
 using namespace forklore;
 using namespace std::chrono_literals;
+using tests::Box;
 using tests::Child;
 using tests::pass;
-using tests::UniqueName;
 
 namespace {
-
-struct Box {
-  UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
-};
 
 RateDecision decide(Box& box, const Rate& rate, std::uint32_t cost = 1) {
   RateDecision decision;
