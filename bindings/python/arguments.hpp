@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <forklore/options.hpp>
 #include <string_view>
 
@@ -23,7 +24,7 @@ struct Parameters {
   const char* method;
   std::size_t required;
   std::size_t positional;
-  std::array<const char*, N> names;
+  std::array<std::string_view, N> names;  // of literals
 
   /// Puts the arguments, borrowed, in their places; those not given stay as they are. False with TypeError set.
   bool bind(PyObject* const* given, Py_ssize_t count, PyObject* keywords, std::array<PyObject*, N>& values) const {
@@ -33,18 +34,22 @@ struct Parameters {
     std::size_t first_unknown = by_position;
     if (keywords != nullptr && !bind_keywords(given + count, by_position, keywords, values)) return false;
     for (; first_unknown < required; ++first_unknown) {
-      if (values[first_unknown] == nullptr) return missing(names[first_unknown]);
+      if (values[first_unknown] == nullptr) return missing(names[first_unknown].data());
     }
     return true;
   }
 
  private:
+  static bool is(PyObject* name, std::string_view wanted) {
+    return PyUnicode_IS_COMPACT_ASCII(name) && static_cast<std::size_t>(PyUnicode_GET_LENGTH(name)) == wanted.size() &&
+           std::memcmp(PyUnicode_1BYTE_DATA(name), wanted.data(), wanted.size()) == 0;
+  }
   bool bind_keywords(PyObject* const* given, std::size_t by_position, PyObject* keywords,
                      std::array<PyObject*, N>& values) const {
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k) {
       PyObject* name = PyTuple_GET_ITEM(keywords, k);
       std::size_t i = 0;
-      while (i < N && PyUnicode_CompareWithASCIIString(name, names[i]) != 0) ++i;
+      while (i < N && !is(name, names[i])) ++i;
       if (i == N) {
         PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", method, name);
         return false;

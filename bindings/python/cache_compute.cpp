@@ -90,7 +90,12 @@ bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait,
   }
   if (early != nullptr && early != Py_None) {
     options.early = PyFloat_AsDouble(early);
-    if (options.early == -1 && PyErr_Occurred() != nullptr) return false;
+    if (options.early == -1 && PyErr_Occurred() != nullptr) {
+      if (PyErr_ExceptionMatches(PyExc_TypeError) != 0) {
+        PyErr_Format(PyExc_TypeError, "early is a number, not %.200s", Py_TYPE(early)->tp_name);
+      }
+      return false;
+    }
     if (!(options.early >= 0 && options.early <= 1000)) {
       PyErr_Format(PyExc_ValueError, "early is a number from 0 to 1000, not %R", early);
       return false;
@@ -106,13 +111,6 @@ bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait,
     options.wait = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
   }
   return true;
-}
-
-bool Wanted::take(PyObject* const* arguments) {
-  function = arguments[0];
-  PyObject* const usual[] = {default_object, Py_None, Py_None, Py_None};
-  for (std::size_t i = 0; i < given.size(); ++i) given[i] = arguments[i + 1] == nullptr ? usual[i] : arguments[i + 1];
-  return parse_ttl(given[0], ttl) && parse_compute_options(given[1], given[2], given[3], options);
 }
 
 bool swallow_refusal(PyObject* key) {
@@ -167,17 +165,28 @@ PyObject* keep(Computation& computation, const Call& call, NamedKey key, Referen
   return nullptr;
 }
 
+// What the function answers. A coroutine cannot be kept, and whoever gave a coroutine function meant the other call.
+Reference run(PyObject* function) {
+  Reference value(run_python([&] { return PyObject_CallNoArgs(function); }));
+  if (!value || PyCoro_CheckExact(value.get()) == 0) return value;
+  const Reference closed(run_python([&] { return PyObject_CallMethod(value.get(), "close", nullptr); }));
+  if (closed) {
+    PyErr_SetString(PyExc_TypeError,
+                    "fn answered a coroutine, which cannot be kept; aget_or_compute (Django: aget_or_set) awaits it");
+  }
+  return {};
+}
+
 PyObject* compute(Computation& computation, Turn turn, const Call& call, NamedKey key, const Wanted& wanted) {
-  const auto run = [&] { return Reference(run_python([&] { return PyObject_CallNoArgs(wanted.function); })); };
   Reference value;
   if (turn == Turn::alone) {
-    value = run();
+    value = run(wanted.function);
     return value && is_kept(value.get()) ? PyObject_GetAttrString(value.get(), "value") : value.release();
   }
   {
     const Computing now(call, key.bytes);
     if (!now) return nullptr;
-    value = run();
+    value = run(wanted.function);
   }
   return value ? keep(computation, call, key, std::move(value), wanted.ttl) : nullptr;
 }
@@ -197,9 +206,12 @@ PyObject* compute_as_greenlet(PyObject* cache, NamedKey key, const Wanted& wante
   const Reference bytes(PyBytes_FromStringAndSize(key.bytes.data(), static_cast<Py_ssize_t>(key.bytes.size())));
   const Reference module(bytes ? run_python([] { return PyImport_ImportModule("forklore.compute"); }) : nullptr);
   const Reference function(module ? PyObject_GetAttrString(module.get(), "get_or_compute") : nullptr);
-  if (!function) return nullptr;
-  PyObject* arguments[] = {cache,           bytes.get(),     wanted.function, wanted.given[0],
-                           wanted.given[1], wanted.given[2], wanted.given[3]};
+  const Reference ttl(wanted.ttl == kDefaultTtl ? Py_NewRef(default_object) : to_seconds(wanted.ttl));
+  const Reference stale_for(to_seconds(wanted.options.stale_for));
+  const Reference early(PyFloat_FromDouble(wanted.options.early));
+  const Reference wait(to_seconds(wanted.options.wait));
+  if (!function || !ttl || !stale_for || !early || !wait) return nullptr;
+  PyObject* arguments[] = {cache, bytes.get(), wanted.function, ttl.get(), stale_for.get(), early.get(), wait.get()};
   return run_python([&] { return PyObject_Vectorcall(function.get(), arguments, std::size(arguments), nullptr); });
 }
 
@@ -232,8 +244,10 @@ PyObject* cache_get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_
       "get_or_compute", 2, 3, {"key", "fn", "ttl", "stale_for", "early", "wait"}};
   std::array<PyObject*, 6> values{};
   if (!kParameters.bind(given, count, keywords, values)) return nullptr;
-  Wanted wanted;
-  if (!wanted.take(&values[1])) return nullptr;
+  Wanted wanted{values[1]};
+  if (!parse_ttl(values[2], wanted.ttl) || !parse_compute_options(values[3], values[4], values[5], wanted.options)) {
+    return nullptr;
+  }
   const Call call(self);
   Key key;
   if (!call || !key.take(values[0])) return nullptr;

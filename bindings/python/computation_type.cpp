@@ -1,10 +1,12 @@
 // computation_type.cpp - _core.Computation: forklore::Computation for those who wait elsewhere, in an executor or a
 // hub's pool, and compute in a coroutine. Python code drives it (forklore/compute.py).
+#include <memory>
 #include <optional>
 
 #include "compute.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "native_type.hpp"
 
 namespace forklore::python {
 namespace {
@@ -20,19 +22,11 @@ struct State {
   State(PyObject* self, PyObject* given) : cache(Py_NewRef(self)), name(Py_NewRef(given)), call(self) {}
 };
 
-struct Object {
-  PyObject_HEAD State* state;
-};
-
-PyTypeObject* type = nullptr;
-
-State& state_of(PyObject* self) { return *reinterpret_cast<Object*>(self)->state; }
-
 // begin(patience): (turn, value), where it waits for another's value for so many seconds at most.
 PyObject* begin_patiently(PyObject* self, PyObject* patience) {
   double seconds = 0;
   if (!parse_seconds("patience is seconds", patience, seconds)) return nullptr;
-  State& state = state_of(self);
+  State& state = state_of<State>(self);
   if (would_wait_for_itself(state.call, {state.key.view(), state.name.get()})) return nullptr;
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
@@ -56,18 +50,18 @@ PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   Ttl ttl{};
   if (count != 2) return PyErr_Format(PyExc_TypeError, "store() takes a value and a ttl");
   if (!parse_ttl(given[1], ttl)) return nullptr;
-  State& state = state_of(self);
+  State& state = state_of<State>(self);
   if (store_computed(*state.computation, state.call, state.name.get(), given[0], ttl)) Py_RETURN_NONE;
   if (!swallow_refusal(state.name.get())) return nullptr;
   Py_RETURN_NONE;
 }
 
 PyObject* abandon(PyObject* self, PyObject*) {
-  state_of(self).computation->abandon();
+  state_of<State>(self).computation->abandon();
   Py_RETURN_NONE;
 }
 
-PyObject* make(PyTypeObject* made, PyObject* positional, PyObject*) {
+PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   PyObject *cache, *key, *stale_for, *early, *wait;
   if (!PyArg_ParseTuple(positional, "O!OOOO", cache_type, &cache, &key, &stale_for, &early, &wait)) return nullptr;
   ComputeOptions options;
@@ -76,16 +70,7 @@ PyObject* make(PyTypeObject* made, PyObject* positional, PyObject*) {
   if (!state) return PyErr_NoMemory();
   if (!state->call || !state->key.take(key)) return nullptr;
   state->computation.emplace(state->call.cache(), state->key.view(), options);
-  PyObject* self = made->tp_alloc(made, 0);
-  if (self != nullptr) reinterpret_cast<Object*>(self)->state = state.release();
-  return self;
-}
-
-void dealloc(PyObject* self) {
-  PyTypeObject* mine = Py_TYPE(self);
-  delete reinterpret_cast<Object*>(self)->state;
-  mine->tp_free(self);
-  Py_DECREF(mine);
+  return new_object(type, std::move(state));
 }
 
 PyMethodDef methods[] = {
@@ -93,17 +78,11 @@ PyMethodDef methods[] = {
     {"store", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(store)), METH_FASTCALL, nullptr},
     {"abandon", abandon, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
-PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
-                       {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
-                       {Py_tp_methods, methods},
-                       {0, nullptr}};
-PyType_Spec spec{"forklore._core._Computation", sizeof(Object), 0, Py_TPFLAGS_DEFAULT, slots};
 
 }  // namespace
 
 bool make_computation_type(PyObject* module) {
-  type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return type != nullptr && PyModule_AddObjectRef(module, "_Computation", reinterpret_cast<PyObject*>(type)) == 0;
+  return add_native_type<State>(module, "forklore._core._Computation", make, methods);
 }
 
 }  // namespace forklore::python

@@ -3,7 +3,6 @@
 
 #include <Python.h>
 
-#include <array>
 #include <forklore/compute.hpp>
 
 #include "cache_calls.hpp"
@@ -24,15 +23,11 @@ bool store_computed(Computation& computation, const Call& call, PyObject* key, P
 /// Of TooLarge, Full or Busy: says in the log that what was computed is not stored, and true. False with any other
 /// exception left set.
 bool swallow_refusal(PyObject* key);
-/// What a call wants computed, and how. Borrows the arguments.
+/// What a call wants computed, and how.
 struct Wanted {
-  PyObject* function = nullptr;
+  PyObject* function;  // borrowed
   Ttl ttl{};
-  ComputeOptions options;
-  std::array<PyObject*, 4> given{};  // ttl, stale_for, early and wait
-
-  /// fn and those four, nullptr where not given. False with an exception set.
-  bool take(PyObject* const* arguments);
+  ComputeOptions options{};
 };
 /// The value that is there, or that fn computes, or another caller. cache: the forklore.Cache that call is on.
 PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, const Wanted& wanted);

@@ -1,5 +1,5 @@
 // forklore._core.DjangoCalls: the native base of the Django backend, whose Python methods call these. They take what
-// BaseCache's take, all by position, with the timeout as forklore's ttl.
+// BaseCache's take, all by position.
 #include "django_calls.hpp"
 
 #include <memory>
@@ -16,12 +16,14 @@
 namespace forklore::python {
 namespace {
 
+BackendObject* backend_of(PyObject* self) { return reinterpret_cast<BackendObject*>(self); }
+
 // The full key of one call and the handle that it goes to.
 class Target {
  public:
   // False after it with an exception set.
   Target(PyObject* self, PyObject* key, PyObject* version) : object_(key) {
-    auto* backend = reinterpret_cast<BackendObject*>(self);
+    BackendObject* backend = backend_of(self);
     size_ = make_key(backend, key, version, buffer_);
     if (size_ != 0) handle_ = handle_of(backend);
   }
@@ -41,7 +43,7 @@ class Targets {
  public:
   // objects: a tuple or a list. False with an exception set.
   bool take(PyObject* self, Reference objects, PyObject* version) {
-    auto* backend = reinterpret_cast<BackendObject*>(self);
+    BackendObject* backend = backend_of(self);
     objects_ = std::move(objects);
     if (!objects_) return false;
     const auto count = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(objects_.get()));
@@ -89,11 +91,11 @@ PyObject* get(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   return call ? read_value(call, target.key(), given[1]) : nullptr;
 }
 
-// (key, value, ttl, version)
+// (key, value, timeout, version)
 template <Store kStore>
 PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   Ttl ttl{};
-  if (!has(4, count) || !parse_ttl(given[2], ttl)) return nullptr;
+  if (!has(4, count) || !take_timeout(backend_of(self), given[2], ttl)) return nullptr;
   const Target target(self, given[0], given[3]);
   if (!target) return nullptr;
   const Call call(target.handle());
@@ -103,20 +105,23 @@ PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   return Py_NewRef(kStore == Store::set ? Py_None : code == Code::ok ? Py_True : Py_False);
 }
 
-// (key, fn, ttl, stale_for, early, wait, version)
+// (key, fn, timeout, stale_for, early, wait, version)
 PyObject* get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t count) {
-  Wanted wanted;
-  if (!has(7, count) || !wanted.take(given + 1)) return nullptr;
+  if (!has(7, count)) return nullptr;
+  Wanted wanted{given[1]};
+  if (!take_timeout(backend_of(self), given[2], wanted.ttl)) return nullptr;
+  wanted.options.stale_for = backend_of(self)->stale_for;
+  if (!parse_compute_options(given[3], given[4], given[5], wanted.options)) return nullptr;
   const Target target(self, given[0], given[6]);
   if (!target) return nullptr;
   const Call call(target.handle());
   return call ? compute_value(call, target.handle(), target.key(), wanted) : nullptr;
 }
 
-// (key, ttl, version)
+// (key, timeout, version)
 PyObject* touch(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   Ttl ttl{};
-  if (!has(3, count) || !parse_ttl(given[1], ttl)) return nullptr;
+  if (!has(3, count) || !take_timeout(backend_of(self), given[1], ttl)) return nullptr;
   const Target target(self, given[0], given[2]);
   if (!target) return nullptr;
   const Call call(target.handle());
@@ -158,22 +163,23 @@ Reference tuple_of(PyObject* iterable) {
 }
 
 // (keys, version)
-PyObject* get_many(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+template <PyObject* (*kCall)(const Call& call, const NamedKeys& keys)>
+PyObject* with_all(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   if (!has(2, count)) return nullptr;
   return guarded(
       [&]() -> PyObject* {
         Targets targets;
         if (!targets.take(self, tuple_of(given[0]), given[1])) return nullptr;
         const Call call(targets.handle());
-        return call ? read_many(call, targets.keys()) : nullptr;
+        return call ? kCall(call, targets.keys()) : nullptr;
       },
       static_cast<PyObject*>(nullptr));
 }
 
-// (mapping, ttl, version)
+// (mapping, timeout, version): one time to live for all
 PyObject* set_many(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   Ttl ttl{};
-  if (!has(3, count) || !parse_ttl(given[1], ttl)) return nullptr;
+  if (!has(3, count) || !take_timeout(backend_of(self), given[1], ttl)) return nullptr;
   return guarded(
       [&]() -> PyObject* {
         Reference names(run_python([&] { return PyMapping_Keys(given[0]); }));
@@ -186,22 +192,9 @@ PyObject* set_many(PyObject* self, PyObject* const* given, Py_ssize_t count) {
       static_cast<PyObject*>(nullptr));
 }
 
-// (keys, version)
-PyObject* remove_all(PyObject* self, PyObject* const* given, Py_ssize_t count) {
-  if (!has(2, count)) return nullptr;
-  return guarded(
-      [&]() -> PyObject* {
-        Targets targets;
-        if (!targets.take(self, tuple_of(given[0]), given[1])) return nullptr;
-        const Call call(targets.handle());
-        return call ? remove_many(call, targets.keys()) : nullptr;
-      },
-      static_cast<PyObject*>(nullptr));
-}
-
 void dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
-  Py_CLEAR(reinterpret_cast<BackendObject*>(self)->handle);
+  Py_CLEAR(backend_of(self)->handle);
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -219,9 +212,9 @@ PyMethodDef methods[] = {{"_get", as_method(get), METH_FASTCALL, nullptr},
                          {"_delete", as_method(remove), METH_FASTCALL, nullptr},
                          {"_has_key", as_method(has_key), METH_FASTCALL, nullptr},
                          {"_incr", as_method(incr), METH_FASTCALL, nullptr},
-                         {"_get_many", as_method(get_many), METH_FASTCALL, nullptr},
+                         {"_get_many", as_method(with_all<read_many>), METH_FASTCALL, nullptr},
                          {"_set_many", as_method(set_many), METH_FASTCALL, nullptr},
-                         {"_delete_many", as_method(remove_all), METH_FASTCALL, nullptr},
+                         {"_delete_many", as_method(with_all<remove_many>), METH_FASTCALL, nullptr},
                          {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(docs::kDjangoCalls)},

@@ -2,10 +2,8 @@
 
 #include <charconv>
 #include <cstring>
-#include <utility>
 
 #include "arguments.hpp"
-#include "cache_type.hpp"
 #include "hooks.hpp"
 
 namespace forklore::python {
@@ -14,44 +12,6 @@ namespace {
 // Django's MEMCACHE_MAX_KEY_LENGTH, beyond which validate_key warns.
 constexpr std::size_t kMostSilent = 250;
 static_assert(kMostSilent <= kMaxKeyBytes);
-
-// Which version of a class this is; it changes with any attribute of the class or of its bases. 0: it has none now.
-unsigned version_of(PyTypeObject* type) {
-#if PY_VERSION_HEX < 0x030C0000
-  if (!PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
-#endif
-  return type->tp_version_tag;
-}
-
-bool take_parts(BackendObject* self, PyObject* parts) {
-  self->usual = false;
-  if (parts == Py_None) return true;
-  PyObject *prefix, *head;
-  if (!PyArg_ParseTuple(parts, "UU", &prefix, &head)) return false;
-  const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(head));
-  if (!PyUnicode_IS_COMPACT_ASCII(head) || size > BackendObject::kMostHead) return true;
-  std::memcpy(self->head, PyUnicode_1BYTE_DATA(head), size);
-  self->prefix_size = static_cast<std::uint8_t>(PyUnicode_GET_LENGTH(prefix));
-  self->head_size = static_cast<std::uint8_t>(size);
-  self->usual = true;
-  return true;
-}
-
-// Asks the Python half. What it says holds from here on only if nothing has changed meanwhile.
-bool ask(BackendObject* self) {
-  const unsigned version = version_of(Py_TYPE(self));
-  const unsigned changes = self->changes;
-  auto* object = reinterpret_cast<PyObject*>(self);
-  Reference parts(run_python([&] { return PyObject_CallMethod(object, "_usual_keys", nullptr); }));
-  if (!parts || !take_parts(self, parts.get())) return false;
-  self->class_version = changes == self->changes && version == version_of(Py_TYPE(self)) ? version : 0;
-  return true;
-}
-
-bool known(BackendObject* self) {
-  const unsigned version = version_of(Py_TYPE(self));
-  return (version != 0 && version == self->class_version) || ask(self);
-}
 
 // Whether all of size ASCII bytes are such as validate_key lets pass without a warning: none up to the space, no DEL.
 bool silent(const char* data, std::size_t size) {
@@ -112,32 +72,9 @@ std::size_t make_otherwise(BackendObject* self, PyObject* key, PyObject* version
 }  // namespace
 
 std::size_t make_key(BackendObject* self, PyObject* key, PyObject* version, KeyBuffer& buffer) {
-  if (!known(self)) return 0;
+  if (!know(self)) return 0;
   const std::size_t size = self->usual ? make_usual(self, key, version, buffer.data()) : 0;
   return size != 0 ? size : make_otherwise(self, key, version, buffer);
-}
-
-Reference handle_of(BackendObject* self) {
-  if (!known(self)) return {};
-  if (self->handle != nullptr) return Reference(Py_NewRef(self->handle));
-  auto* object = reinterpret_cast<PyObject*>(self);
-  Reference handle(run_python([&] { return PyObject_GetAttrString(object, "handle"); }));
-  if (handle && !PyObject_TypeCheck(handle.get(), cache_type)) {
-    PyErr_Format(PyExc_TypeError, "the handle of a backend is a forklore.Cache, not %.200s",
-                 Py_TYPE(handle.get())->tp_name);
-    return {};
-  }
-  // A class that makes keys in its own way may choose its handle in its own way as well.
-  if (handle && self->usual) Py_XSETREF(self->handle, Py_NewRef(handle.get()));
-  return handle;
-}
-
-int set_attribute(PyObject* self, PyObject* name, PyObject* value) {
-  auto* backend = reinterpret_cast<BackendObject*>(self);
-  backend->class_version = 0;
-  ++backend->changes;
-  Py_CLEAR(backend->handle);
-  return PyObject_GenericSetAttr(self, name, value);
 }
 
 }  // namespace forklore::python

@@ -2,11 +2,13 @@
 // Dropping the object gives back what it holds.
 #include <cmath>
 #include <forklore/lock.hpp>
+#include <memory>
 #include <optional>
 
 #include "compute.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "native_type.hpp"
 
 namespace forklore::python {
 namespace {
@@ -21,18 +23,10 @@ struct State {
   explicit State(PyObject* self) : cache(Py_NewRef(self)), call(self) {}
 };
 
-struct Object {
-  PyObject_HEAD State* state;
-};
-
-PyTypeObject* type = nullptr;
-
-State& state_of(PyObject* self) { return *reinterpret_cast<Object*>(self)->state; }
-
 PyObject* answer(PyObject* self, Code code, Code no) {
   if (code == Code::ok) Py_RETURN_TRUE;
   if (code == no) Py_RETURN_FALSE;
-  return raise_code(code, state_of(self).call, nullptr);
+  return raise_code(code, state_of<State>(self).call, nullptr);
 }
 
 // acquire(seconds) -> bool
@@ -40,22 +34,22 @@ PyObject* acquire(PyObject* self, PyObject* given) {
   double seconds = 0;
   if (!parse_seconds("wait is seconds", given, seconds)) return nullptr;
   const auto most = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(std::fmin(seconds, 1e9) * 1000)));
-  return answer(self, state_of(self).lock->acquire(most), Code::busy);
+  return answer(self, state_of<State>(self).lock->acquire(most), Code::busy);
 }
 
 // extend(ttl) -> bool
 PyObject* extend(PyObject* self, PyObject* given) {
   Ttl ttl{};
   if (!parse_ttl(given, ttl)) return nullptr;
-  return answer(self, state_of(self).lock->extend(ttl), Code::changed);
+  return answer(self, state_of<State>(self).lock->extend(ttl), Code::changed);
 }
 
-PyObject* release(PyObject* self, PyObject*) { return PyBool_FromLong(state_of(self).lock->release() ? 1 : 0); }
-PyObject* held(PyObject* self, PyObject*) { return PyBool_FromLong(state_of(self).lock->held() ? 1 : 0); }
-PyObject* token(PyObject* self, PyObject*) { return PyLong_FromUnsignedLongLong(state_of(self).lock->token()); }
+PyObject* release(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->release() ? 1 : 0); }
+PyObject* held(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->held() ? 1 : 0); }
+PyObject* token(PyObject* self, PyObject*) { return PyLong_FromUnsignedLongLong(state_of<State>(self).lock->token()); }
 
 // Lease(cache, name, ttl, limit)
-PyObject* make(PyTypeObject* made, PyObject* positional, PyObject*) {
+PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   PyObject *cache, *name, *ttl;
   int limit = 0;
   if (!PyArg_ParseTuple(positional, "O!OOi", cache_type, &cache, &name, &ttl, &limit)) return nullptr;
@@ -74,32 +68,17 @@ PyObject* make(PyTypeObject* made, PyObject* positional, PyObject*) {
   if (!state) return PyErr_NoMemory();
   if (!state->call || !state->name.take(name)) return nullptr;
   state->lock.emplace(state->call.cache(), state->name.view(), options);
-  PyObject* self = made->tp_alloc(made, 0);
-  if (self != nullptr) reinterpret_cast<Object*>(self)->state = state.release();
-  return self;
-}
-
-void dealloc(PyObject* self) {
-  PyTypeObject* mine = Py_TYPE(self);
-  delete reinterpret_cast<Object*>(self)->state;
-  mine->tp_free(self);
-  Py_DECREF(mine);
+  return new_object(type, std::move(state));
 }
 
 PyMethodDef methods[] = {{"acquire", acquire, METH_O, nullptr},      {"extend", extend, METH_O, nullptr},
                          {"release", release, METH_NOARGS, nullptr}, {"held", held, METH_NOARGS, nullptr},
                          {"token", token, METH_NOARGS, nullptr},     {nullptr, nullptr, 0, nullptr}};
-PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
-                       {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
-                       {Py_tp_methods, methods},
-                       {0, nullptr}};
-PyType_Spec spec{"forklore._core._Lease", sizeof(Object), 0, Py_TPFLAGS_DEFAULT, slots};
 
 }  // namespace
 
 bool make_lease_type(PyObject* module) {
-  type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return type != nullptr && PyModule_AddObjectRef(module, "_Lease", reinterpret_cast<PyObject*>(type)) == 0;
+  return add_native_type<State>(module, "forklore._core._Lease", make, methods);
 }
 
 }  // namespace forklore::python

@@ -275,13 +275,23 @@ def test_arguments(cache: forklore.Cache) -> None:
     for wrong in ({"stale_for": -1}, {"early": -1}, {"early": float("nan")}, {"wait": float("nan")}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             cache.get_or_compute("k", never, **wrong)
-    for wrong in ({"stale_for": "5"}, {"wait": "5"}, {"fnn": 1}):
-        with pytest.raises(TypeError):
+    for wrong in ({"stale_for": "5"}, {"early": "5"}, {"wait": "5"}, {"fnn": 1}, {"vn": 1}, {"fn\xf6": 1}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
             cache.get_or_compute("k", never, **wrong)
     with pytest.raises(TypeError, match="fn"):
         cache.get_or_compute("k")
     with pytest.raises(TypeError):
         cache.get_or_compute("k", "no function")
+    assert cache.stats().leases_held == 0
+
+
+def test_a_coroutine_function_is_for_the_other_call(cache: forklore.Cache) -> None:
+    async def coroutine() -> int:
+        return 1
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="aget_or_compute"):
+            cache.get_or_compute("k", coroutine)
     assert cache.stats().leases_held == 0
 
 

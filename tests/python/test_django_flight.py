@@ -104,6 +104,11 @@ def test_what_cannot_be_stored_or_read(cache: Any) -> None:
     with pytest.raises(ZeroDivisionError):
         cache.get_or_set("k", lambda: 1 // 0)
 
+    async def coroutine() -> None: ...
+
+    with pytest.raises(TypeError, match="aget_or_set"):
+        cache.get_or_set("k", coroutine)
+
 
 def renewed_by_one(ask: Callable[[Callable[[], str]], str], expire: Callable[[], None]) -> None:
     """While one renews, the others get the old value at once."""

@@ -62,6 +62,23 @@ def test_for_ever_and_at_once_stay_as_they_are(name: str) -> None:
         assert cache.get("for ever") is None
 
 
+def test_the_default_may_be_changed(name: str) -> None:
+    with configured(name):
+        cache = caches["default"]
+        for timeout, seconds in ((1000, 1000), (datetime.timedelta(seconds=50), 50)):
+            cache.default_timeout = timeout
+            cache.set("a", 1)
+            cache.add("b", 1)
+            cache.get_or_set("c", lambda: 1)
+            cache.set("d", 1, 5)
+            cache.touch("d")
+            assert [seconds - 1 < left <= seconds for left in times_to_live()] == [True] * 4
+            cache.clear()
+        cache.default_timeout = None
+        cache.set("a", 1)
+        assert times_to_live() == [None]
+
+
 def test_without_it_nothing_is_spread(name: str) -> None:
     with configured(name):
         caches["default"].set_many({str(i): i for i in range(20)}, 1000)

@@ -159,6 +159,11 @@ def test_a_counting_lock(cache: forklore.Cache) -> None:
 
 
 def test_wrong_use(cache: forklore.Cache) -> None:
+    for ask in (lambda: cache.lock("l", wait="5"), lambda: cache.lock("l").acquire("5")):
+        with pytest.raises(TypeError, match="wait is seconds"):
+            ask()
+    with pytest.raises(ValueError, match="nan"):
+        cache.lock("l", wait=float("nan"))
     lock = cache.lock("l")
     with pytest.raises(forklore.NotHeld):
         lock.release()

@@ -172,7 +172,12 @@ def test_methods(cache: forklore.Cache) -> None:
     assert (one.called, two.called) == (1, 1)
     assert Own.price.forget(one, 5) is True
     one.price(5)
-    assert one.called == 2
+    assert one.price.forget(5) is True
+    assert one.price.cache_key(5) == Own.price.cache_key(one, 5) != two.price.cache_key(5)
+    one.price(5)
+    assert one.called == 3
+    assert (one.price == one.price, one.price == two.price, len({one.price, one.price})) == (True, False, 1)
+    assert one.price.__name__ == "price"
     assert (Own.tax(3), one.tax(3), Own.name(), one.name()) == (3, 3, "Own", "Own")
     with pytest.raises(TypeError, match="below @staticmethod"):
         forklore.memoize(cache=cache)(staticmethod(repr))
@@ -199,6 +204,8 @@ def test_coroutines(cache: forklore.Cache) -> None:
     from asgiref.sync import iscoroutinefunction
 
     assert iscoroutinefunction(Shop.fetch)
+    assert iscoroutinefunction(shop.fetch)
+    assert shop.fetch.forget(5) is True
 
 
 def test_what_cannot_be_memoized(cache: forklore.Cache) -> None:

@@ -36,6 +36,18 @@ def _me() -> tuple[int, int]:
     return os.getpid(), id(task) if task is not None else -threading.get_ident()
 
 
+def _seconds(wait: Any) -> float:
+    """For which to wait. Raises TypeError or ValueError."""
+    if wait is None:
+        return float("inf")
+    seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
+    if not isinstance(seconds, (int, float)):
+        raise TypeError(f"wait is seconds (int, float, timedelta) or None, not {type(wait).__name__}")
+    if seconds != seconds:
+        raise ValueError("wait must be a number of seconds, not nan")
+    return seconds
+
+
 class Lock:
     """A lock by name, as Cache.lock() gives it: `with` or `async with`, or acquire() and release(). While one holds it,
     no other does, in any process; when its process ends, by whatever cause, it is free. For one thread or task at a
@@ -53,6 +65,7 @@ class Lock:
     ) -> None:
         if reentrant and limit != 1:
             raise ValueError("a lock is re-entrant, or has a limit above 1, not both")
+        _seconds(wait)
         self.name, self.wait = name, wait
         self._new_lease = functools.partial(_Lease, cache, name, ttl, limit)
         self._lease = self._new_lease()
@@ -166,10 +179,7 @@ class Lock:
     def _end(self, wait: float | timedelta | None) -> float:
         if self._has or self._outer is not None:
             raise RuntimeError(f"this Lock object has {self.name!r} already; ask Cache.lock() for another")
-        given = self.wait if wait == -1 else wait
-        if given is None:
-            return float("inf")
-        return time.monotonic() + (given.total_seconds() if isinstance(given, timedelta) else given)
+        return time.monotonic() + _seconds(self.wait if wait == -1 else wait)
 
     def _enter(self) -> bool:
         """Whether this caller is inside the lock already, and so once more."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import types
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -34,7 +33,7 @@ class Memoized(Generic[P, R]):
         return self._target.compute(key, functools.partial(self._function, *args, **kwargs))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else BoundMemoized(self, instance)
 
     def __repr__(self) -> str:
         return f"<memoized {self._name}>"
@@ -63,6 +62,39 @@ class MemoizedCoroutine(Memoized[P, R]):
         key = self.cache_key(*args, **kwargs)
         function: Callable[[], Any] = functools.partial(self._function, *args, **kwargs)
         return await self._target.acompute(key, function)
+
+
+class BoundMemoized:
+    """A memoized method of one instance, which is the first argument of all that it does."""
+
+    def __init__(self, memoized: Memoized[..., Any], instance: Any) -> None:
+        self.__func__, self.__self__ = memoized, instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def cache_key(self, *args: Any, **kwargs: Any) -> str:
+        return self.__func__.cache_key(self.__self__, *args, **kwargs)
+
+    def forget(self, *args: Any, **kwargs: Any) -> bool:
+        return self.__func__.forget(self.__self__, *args, **kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BoundMemoized):
+            return NotImplemented
+        return self.__func__ is other.__func__ and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self.__func__), id(self.__self__)))
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Its name, its module, whether it is a coroutine function: as of the function."""
+        if name == "__func__":  # of one that is not made yet, as unpickling asks for
+            raise AttributeError(name)
+        return getattr(self.__func__, name)
 
 
 def _mark_coroutine(wrapper: Any) -> None:
@@ -109,7 +141,7 @@ def memoize(
     name: stands for the function in the key; its module and qualified name unless given. Change it when what the
         function answers changes its meaning.
 
-    The decorated function has cache_key(*args) and forget(*args).
+    The decorated function has cache_key(*args) and forget(*args), the method of an instance too.
     """
     if callable(ttl) and not isinstance(ttl, type):  # @memoize without parentheses
         return memoize()(ttl)

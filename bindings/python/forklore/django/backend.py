@@ -66,10 +66,6 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         return policy_of(self._arguments["name"], self._params)
 
     @cached_property
-    def _spreads(self) -> bool:
-        return self._policy.jitter > 0
-
-    @cached_property
     def _shared(self) -> Shared:
         self._policy  # noqa: B018 - refused before anything is opened
         return shared_handle(self._arguments)
@@ -85,9 +81,15 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         """How many values this process could not store since it opened the cache."""
         return self._shared.failed_sets
 
+    def _usual(self) -> tuple[Any, ...]:
+        """For the native half: how keys begin, what stands for a timeout that is not given and what that is, STALE_FOR,
+        and whether each entry is given its own time to live by _ttl()."""
+        policy = self._policy
+        return self._usual_keys(), DEFAULT_TIMEOUT, self.default_timeout, policy.stale_for, policy.jitter > 0
+
     def _usual_keys(self) -> tuple[str, str] | None:
-        """What every key begins with, and what those of the backend's own version begin with: for the native half. None
-        if keys are made or checked in any way that is not Django's default."""
+        """What every key begins with, and what those of the backend's own version begin with. None if keys are made or
+        checked in any way that is not Django's default."""
         cls = type(self)
         if (
             self.key_func is not default_key_func
@@ -106,15 +108,14 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     def _ttl(self, timeout: Any) -> Any:
         """Of one entry: TTL_JITTER gives each its own."""
         ttl = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-        return self._policy.spread(ttl) if self._spreads else ttl
+        return self._policy.spread(ttl)
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self._get(key, default, version)
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         try:
-            ttl = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-            self._set(key, value, self._policy.spread(ttl) if self._spreads else ttl, version)
+            self._set(key, value, timeout, version)
         except _REFUSED as error:
             self._delete(key, version)
             self._report(key, version, error)
@@ -123,7 +124,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         try:
-            return self._add(key, value, self._ttl(timeout), version)
+            return self._add(key, value, timeout, version)
         except _REFUSED as error:
             self._report(key, version, error)
             if isinstance(error, forklore.SerializerError):
@@ -135,7 +136,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         logger.warning("Not stored: %r: %s", self.make_key(key, version), error)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return self._touch(key, self._ttl(timeout), version)
+        return self._touch(key, timeout, version)
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         return self._delete(key, version)
@@ -148,18 +149,18 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
 
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
         failed = list(data)
-        if not self._spreads:
+        if not self._policy.jitter:
             with contextlib.suppress(forklore.SerializerError):  # then none has been stored
-                failed = self._set_many(data, self._ttl(timeout), version)
+                failed = self._set_many(data, timeout, version)
         # Each by itself, which says why, and can have a time to live of its own.
-        failed = [key for key in failed if not self._set_one(key, data[key], self._ttl(timeout), version)]
+        failed = [key for key in failed if not self._set_one(key, data[key], timeout, version)]
         if failed:
             self._delete_many(failed, version)
         return failed
 
-    def _set_one(self, key: Any, value: Any, ttl: Any, version: int | None) -> bool:
+    def _set_one(self, key: Any, value: Any, timeout: Any, version: int | None) -> bool:
         try:
-            self._set(key, value, ttl, version)
+            self._set(key, value, timeout, version)
         except _REFUSED as error:
             self._report(key, version, error)
             return False
@@ -174,8 +175,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         default: Any | Callable[[], Any],
         timeout: Any = DEFAULT_TIMEOUT,
         version: int | None = None,
-        *,
-        stale_for: Any = None,
+        stale_for: Any = None,  # by position as well: what is by name alone would cost a hit a quarter
         early: float | None = None,
         wait: Any = None,
     ) -> Any:
@@ -184,13 +184,8 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         forklore.Cache.get_or_compute."""
         if not callable(default):
             return self._get_or_add(key, default, timeout, version)
-        if stale_for is None:
-            stale_for = self._policy.stale_for
-        ttl = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-        if self._spreads:
-            ttl = self._policy.spread(ttl)
         try:
-            return self._get_or_compute(key, default, ttl, stale_for, early, wait, version)
+            return self._get_or_compute(key, default, timeout, stale_for, early, wait, version)
         except forklore.SerializerError as error:
             self._get(key, None, version)  # raises it again if what lies there is to blame
             _raise_cause(error)
