@@ -88,6 +88,7 @@ class Results:
         self.path = path
         self.alone: dict[str, list[dict]] = {}
         self.beside: dict[str, list[dict]] = {}
+        self.plotted: dict[str, list[dict]] = {}
         self.entries: list[dict] = []
         self.earlier = json.loads(path.read_text()) if resumed and path.exists() else {"alone": {}, "beside": {}}
 
@@ -103,6 +104,7 @@ class Results:
         kept = {
             "alone": {**self.earlier["alone"], **self.alone},
             "beside": {**self.earlier["beside"], **self.beside},
+            "plotted": {**self.earlier.get("plotted", {}), **self.plotted},
             "entries": self.entries or self.earlier.get("entries", []),
         }
         part = self.path.with_suffix(".part")
@@ -121,8 +123,6 @@ def segment_table(results: dict[str, list[dict]], known: Known) -> Table:
     table = Table(title="Forklore, all overhead counted, beside textbook policies, none counted: object misses")
     for header in ("trace", "%", "MiB", "Forklore", *TEXTBOOK.values(), "to the best", "to LRU", "bar"):
         table.add_column(header, justify="left" if header == "trace" else "right")
-    for header in ("byte misses", "used", "evicted", "full buckets", "expired", "refused"):
-        table.add_column(header, justify="right")
     for name, points in results.items():
         for p in points:
             others = known.get((name, p["percent"]), {})
@@ -133,11 +133,22 @@ def segment_table(results: dict[str, list[dict]], known: Known) -> Table:
                 to_lru = p["object_misses"] - others["lru"]
                 met = to_best <= ABOVE_BEST and to_lru <= 0
                 row += [f"{to_best:+.4f}", f"{to_lru:+.4f}", "met" if met else "MISSED"]
-            else:
-                row += ["", "", ""]
-            row += [f"{p['byte_misses']:.4f}", f"{100 * p['used'] / p['capacity']:.1f} %"]
-            row += [f"{p[count]:,}" for count in ("evictions", "bucket_evictions", "expirations", "refused")]
             table.add_row(*row)
+    return table
+
+
+def left_table(results: dict[str, list[dict]]) -> Table:
+    table = Table(title="Forklore: what was used, and why entries left")
+    headers = ("object misses", "byte misses", "used", "evicted from small", "from main", "from large", "full buckets")
+    for header in ("trace", "%", *headers, "expired", "refused"):
+        table.add_column(header, justify="left" if header == "trace" else "right")
+    for name, points in results.items():
+        for p in points:
+            others = [p[f"{reason}_evictions"] for reason in ("main", "large", "bucket")]
+            row = [name, f"{p['percent']:g}", f"{p['object_misses']:.4f}", f"{p['byte_misses']:.4f}"]
+            row += [f"{100 * p['used'] / p['capacity']:.1f} %"]
+            counts = (p["evictions"] - sum(others), *others, p["expirations"], p["refused"])
+            table.add_row(*row, *(f"{count:,}" for count in counts))
     return table
 
 
@@ -154,26 +165,28 @@ def peer_table(results: dict[str, list[dict]]) -> Table:
     return table
 
 
-def made(parts: list[tuple[int, int]]) -> bytes:
+def made(parts: list[tuple[int, int]], ttl: int) -> bytes:
     """A trace of so many different keys of 24 bytes with values of so many, one part after the other."""
     lines, key = ["op,key,key_size,value_size,ttl_s"], 0
     for count, size in parts:
-        lines += [f"g,{number},24,{size},0" for number in range(key, key + count)]
+        lines += [f"g,{number},24,{size},{ttl}" for number in range(key, key + count)]
         key += count
     return "\n".join(lines).encode()
 
 
 def count_entries(programs: Path) -> list[dict]:
     """What 64 MiB hold, and hold after entries of another size."""
+    hour = 3600
     cases = {
-        "keys of 24, values of 100": [(900_000, 100)],
-        "values of 512": [(300_000, 512)],
-        "values of 512 after values of 100": [(900_000, 100), (300_000, 512)],
-        "values of 100 after values of 512": [(300_000, 512), (900_000, 100)],
+        "values of 100": ([(900_000, 100)], hour),
+        "values of 100, no time to live": ([(900_000, 100)], 0),
+        "values of 512": ([(300_000, 512)], hour),
+        "values of 512 after values of 100": ([(900_000, 100), (300_000, 512)], hour),
+        "values of 100 after values of 512": ([(300_000, 512), (900_000, 100)], hour),
     }
     counted = []
-    for title, parts in cases.items():
-        trace = made(parts)
+    for title, (parts, ttl) in cases.items():
+        trace = made(parts, ttl)
         percent = f"{100 * (64 * MIB - 4096) / sum(count * (24 + size) for count, size in parts):.6f}"
         ours = answer([str(programs / "replay"), "--json", "--at-least", "1", percent], trace)[0]
         held = {"Forklore": ours["entries"]}
@@ -184,7 +197,9 @@ def count_entries(programs: Path) -> list[dict]:
 
 
 def entries_table(counted: list[dict]) -> Table:
-    table = Table(title="Entries that 64 MiB hold, once twice as many have been stored")
+    table = Table(
+        title="Entries with keys of 24 bytes, for an hour, that 64 MiB hold once twice as many have been stored"
+    )
     for header in ("bytes", "Forklore", "memcached", "Redis LRU", "to memcached", "to Redis", "beside key and value"):
         table.add_column(header, justify="left" if header == "bytes" else "right")
     for row in counted:
@@ -211,7 +226,7 @@ def plot(folder: Path, name: str, ours: list[dict], beside: list[dict], known: K
     for server, marker in zip(SERVERS, "^sv", strict=True):
         points = [(p["percent"], p["peers"][server.name]["object_misses"]) for p in beside]
         if points:
-            axes.plot(*zip(*points, strict=True), marker, label=server.name, alpha=0.8)
+            axes.plot(*zip(*points, strict=True), marker, label=server.name, alpha=0.8, zorder=3)
     axes.plot(
         *zip(*((p["percent"], p["object_misses"]) for p in ours), strict=True), "o-", color="C3", label="Forklore"
     )
@@ -260,8 +275,9 @@ def main() -> int:
                         progress.advance(task)
             if arguments.plot:
                 progress.update(task, description=f"{name}: for the plot")
-                points = answer([replay, "--json", *map(str, PLOTTED)], trace)
-                plot(arguments.plot, name, points, results.beside.get(name, []), known)
+                results.plotted[name] = answer([replay, "--json", *map(str, PLOTTED)], trace)
+                results.write()
+                plot(arguments.plot, name, results.plotted[name], results.beside.get(name, []), known)
                 progress.advance(task)
 
         if arguments.peers:
@@ -272,6 +288,7 @@ def main() -> int:
     with (arguments.out / "tables.txt").open("w") as file:
         for out in (console, Console(file=file, width=WIDTH)):
             out.print(segment_table(results.alone, known))
+            out.print(left_table(results.alone))
             if arguments.peers:
                 out.print(peer_table(results.beside))
                 out.print(entries_table(results.entries))
