@@ -1,5 +1,6 @@
 // Many processes hand one lock, one semaphore and one computation from each to the next, while one of them is killed
-// again and again, whoever it is: never two holders, never a hang, and who follows a dead one does so soon.
+// again and again, whoever it is: never two holders, never a hang, and who follows a dead one does so soon. Beside that
+// they change what a value is computed of and erase the value: what was computed of an older state never comes after.
 #include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -36,7 +37,8 @@ constexpr char kHelp[] =
     "one\n"
     "of them, often the holder, is killed and replaced. Fails if two hold at once, if a fencing token does not grow, "
     "if\n"
-    "nothing happens for 10 s, or if the segment is not sound at the end.\n"
+    "a value comes back that was erased after it was computed, if nothing happens for 10 s, or if the segment is not\n"
+    "sound at the end.\n"
     "\n"
     "  --handovers N   of the lock and the computation together, until it ends (default 20000)\n"
     "  --seed N        of whom to kill, and when (default 1)\n"
@@ -60,6 +62,9 @@ struct Board {
   Room lock, computation;
   std::array<std::atomic<std::uint32_t>, kLimit + 1> seats{};  // of the semaphore; one more than may be taken
   std::atomic<std::uint64_t> seated{0};
+  std::atomic<std::uint64_t> source{0};       // what a price is computed of
+  std::atomic<std::uint64_t> invalidated{0};  // up to this source: prices of older ones have been erased
+  std::atomic<std::uint64_t> priced{0};       // prices that were asked for and hold
   std::atomic<std::uint64_t> faults{0};
   std::array<std::atomic<std::int64_t>, kMost> killed{};  // of a life: when, ns; stored before the kill
 };
@@ -144,16 +149,42 @@ void use_computation(Board& board, Cache& cache, std::uint32_t life, Random& ran
   if (value != "computed") fault(board, "a value that nobody computed", life, value.size());
 }
 
+void use_price(Board& board, Cache& cache, std::uint32_t life, Random& random) {
+  if (random.one_in(4)) {
+    const std::uint64_t source = ++board.source;
+    const Code code = cache.erase("price");
+    if (code != Code::ok && code != Code::not_found)
+      return fault(board, "no erasing", static_cast<unsigned>(code), life);
+    for (std::uint64_t most = board.invalidated;
+         source > most && !board.invalidated.compare_exchange_weak(most, source);) {
+    }
+    return;
+  }
+  const std::uint64_t least = board.invalidated;
+  const auto compute = [&] {
+    const std::uint64_t source = board.source;
+    dawdle(random);
+    return std::to_string(source);
+  };
+  const ComputeOptions options{.stale_for = random.one_in(2) ? 1ms : 0ms, .wait = 30s};
+  const std::string price = get_or_compute(cache, "price", random.one_in(4) ? 1ms : kForever, compute, options);
+  if (std::stoull(price) < least) fault(board, "an invalidated value came back", std::stoull(price), least);
+  ++board.priced;
+}
+
 int work(Board& board, const std::string& name, std::uint32_t life, std::uint64_t seed) {
   Cache cache = Cache::attach(name);
   Random random(seed + life);
   while (!board.stop) {
-    switch (random.below(3)) {
+    switch (random.below(4)) {
       case 0:
         use_lock(board, cache, life, random);
         break;
       case 1:
         use_semaphore(board, cache, life, random);
+        break;
+      case 2:
+        use_price(board, cache, life, random);
         break;
       default:
         use_computation(board, cache, life, random);
@@ -233,6 +264,8 @@ class Storm {
     line("lock", board_.lock);
     line("computation", board_.computation);
     std::printf("%-12s %8llu handovers\n", "semaphore", static_cast<unsigned long long>(board_.seated));
+    std::printf("%-12s %8llu asked for amid %llu invalidations\n", "price",
+                static_cast<unsigned long long>(board_.priced), static_cast<unsigned long long>(board_.source));
     std::printf("%llu kills in %.1f s, %llu leases taken over, %llu faults\n", static_cast<unsigned long long>(kills_),
                 seconds, static_cast<unsigned long long>(stats.leases_taken_over),
                 static_cast<unsigned long long>(board_.faults.load()));
