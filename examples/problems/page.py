@@ -25,7 +25,7 @@ p { margin: 0.2rem 0 0.6rem; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 1rem; }
 .card { background: var(--card); border-radius: 8px; padding: 0.7rem 0.9rem; overflow-x: auto; }
 .card b { display: block; } .good { color: var(--good); } .bad { color: var(--bad); } .soft { color: var(--soft); }
-svg { width: 100%; height: auto; display: block; } pre { font-size: 13px; margin: 0.3rem 0; }
+svg { width: 100%; height: auto; display: block; } pre { font-size: 13px; margin: 0.3rem 0; white-space: pre-wrap; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 .query { fill: var(--query); } .request { fill: var(--request); fill-opacity: 0.55; }
 .axis { stroke: var(--line); } .mark { stroke: var(--text); stroke-dasharray: 3 3; }
@@ -54,10 +54,11 @@ def picture(take: Take, longest: float, slowest: float) -> str:
         above[column] = above.get(column, 0) + 1
         top = max(LOADS - 5 * above[column] - 1, 2)
         parts.append(f'<rect class="query" x="{column * 5}" y="{top}" width="4" height="4"/>')
-    for when, words in take.marks:
+    for place, (when, words) in enumerate(take.marks):
         end = ' text-anchor="end"' if when > longest / 2 else ""
         parts.append(f'<line class="mark" x1="{x(when):.1f}" x2="{x(when):.1f}" y1="4" y2="{floor}"/>')
-        parts.append(f'<text x="{x(when) + (-4 if end else 4):.1f}" y="{LOADS + 12}"{end}>{html.escape(words)}</text>')
+        beside, below = x(when) + (-4 if end else 4), LOADS + 12 * (place + 1)
+        parts.append(f'<text x="{beside:.1f}" y="{below}"{end}>{html.escape(words)}</text>')
     step = next(step for step in (0.1, 0.25, 0.5, 1, 2, 5, 10, 60) if longest / step <= 8)
     for tick in range(int(longest / step) + 1):
         parts.append(f'<text x="{x(tick * step):.1f}" y="{floor + 14}" text-anchor="middle">{tick * step:g}</text>')

@@ -23,7 +23,7 @@ WAYS = ("without", "with")
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer expiries and shorter loads: about 20 seconds")
+    parser.add_argument("--quick", action="store_true", help="fewer expiries and shorter loads")
     parser.add_argument("--only", action="append", choices=list(SCENES), metavar="PROBLEM",
                         help=f"of {', '.join(SCENES)}; may be given again")  # fmt: skip
     parser.add_argument("--page", type=Path, default=Path("problems.html"), help="the page (default problems.html)")

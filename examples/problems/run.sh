@@ -3,9 +3,9 @@
 #
 # The five problems of a cache that many workers share, each at a small shop under gunicorn, without Forklore and with
 # it. Sets everything up, prints a table and writes a page to look at (build/problems.html unless --page says otherwise).
-# About a minute; exit 0 only if everything holds with Forklore.
+# About half a minute; exit 0 only if everything holds with Forklore.
 #
-#   --quick          fewer expiries and shorter loads: about 20 seconds
+#   --quick          fewer expiries and shorter loads
 #   --only PROBLEM   stampede, penetration, avalanche, stale write or dead lock holder; may be given again
 #   --page FILE      where the page goes
 set -euo pipefail

@@ -100,7 +100,8 @@ def stampede(stage: Stage, quick: bool) -> Take:
     stage.ask_all((ttl + 0.15) * expiries + 0.3, lambda: f"price/{stage.number}?ttl={ttl}")
     bursts = in_bursts([when for when, _ in stage.notes("load")], 0.25)
     most = max(map(len, bursts))
-    return stage.take(f"{most} times at most", most == 1 and len(bursts) > expiries - 1)
+    said = "once for each" if most == 1 else f"up to {most} times for one"
+    return stage.take(said, most == 1 and len(bursts) > expiries - 1)
 
 
 def penetration(stage: Stage, quick: bool) -> Take:
@@ -173,7 +174,7 @@ def in_bursts(times: list[float], gap: float) -> list[list[float]]:
 
 
 SCENES: dict[str, tuple[Callable[[Stage, bool], Take], str]] = {
-    "stampede": (stampede, "computed for one expiry"),
+    "stampede": (stampede, "computed when the page expires"),
     "penetration": (penetration, "for products that do not exist"),
     "avalanche": (avalanche, "when what was cached together expires"),
     "stale write": (put_back, "after the price has changed"),
