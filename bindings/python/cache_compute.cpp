@@ -191,10 +191,6 @@ PyObject* compute(Computation& computation, Turn turn, const Call& call, NamedKe
   return value ? keep(computation, call, key, std::move(value), wanted.ttl) : nullptr;
 }
 
-char* room_for_one(void* context, std::size_t, const Found& found) {
-  return static_cast<Decoded*>(context)->room(found.size, found.format);
-}
-
 // Whether a gevent hub may run in this process, whose greenlets a wait of this thread would all stop.
 bool may_be_greenlet() {
   PyObject* modules = PyImport_GetModuleDict();
@@ -219,7 +215,7 @@ PyObject* compute_as_greenlet(PyObject* cache, NamedKey key, const Wanted& wante
 
 Turn begin(Computation& computation, Decoded& decoded) {
   Found found;
-  const Turn turn = guarded([&] { return computation.begin({&decoded, room_for_one}, found); }, Turn::no_room);
+  const Turn turn = guarded([&] { return computation.begin({&decoded, Decoded::room_for_one}, found); }, Turn::no_room);
   if (turn != Turn::no_room) PyErr_Clear();  // of a room that a later attempt no longer needed
   return turn;
 }

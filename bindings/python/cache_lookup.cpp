@@ -3,18 +3,11 @@
 #include "errors.hpp"
 
 namespace forklore::python {
-namespace {
-
-char* room_for_one(void* context, std::size_t, const Found& found) {
-  return static_cast<Decoded*>(context)->room(found.size, found.format);
-}
-
-}  // namespace
 
 int look_up(const Call& call, NamedKey key, Decoded& decoded, Found& found) {
   const Code code = guarded(
       [&] {
-        return call.cache().get_to(key.bytes, {&decoded, room_for_one}, found);
+        return call.cache().get_to(key.bytes, {&decoded, Decoded::room_for_one}, found);
       },
       Code::buffer_too_small);
   if (code == Code::ok) return 1;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <forklore/found.hpp>
 #include <string_view>
 
 #include "formats.hpp"
@@ -49,6 +50,10 @@ class Decoded {
   /// Memory for size bytes; nullptr with MemoryError set. May be called again: the last one counts.
   /// What it is told may be of an entry that is just being replaced, so it judges nothing.
   char* room(std::size_t size, std::uint16_t format);
+  /// room() of the Decoded at context, for a call that reads one value.
+  static char* room_for_one(void* context, std::size_t, const Found& found) {
+    return static_cast<Decoded*>(context)->room(found.size, found.format);
+  }
   /// The value as a new reference, or nullptr with an exception set (SerializerError, MemoryError). Once.
   PyObject* decode(Serializer serializer);
 

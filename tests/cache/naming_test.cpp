@@ -7,13 +7,13 @@ using namespace forklore;
 
 TEST_CASE("a name and its owner are a file, and back") {
   const std::string path = path_of({.name = "site-v1-x", .owner = 1234});
-  CHECK(path == "/dev/shm/forklore-1234-site-v1-x-v3");
+  CHECK(path == "/dev/shm/forklore-1234-site-v1-x-v4");
   ::uid_t owner = 0;
   std::string name;
-  CHECK(parse_file_name("forklore-1234-site-v1-x-v3", owner, name));
+  CHECK(parse_file_name("forklore-1234-site-v1-x-v4", owner, name));
   CHECK(owner == 1234);
   CHECK(name == "site-v1-x");
-  CHECK(path_of({.name = "a"}) == "/dev/shm/forklore-" + std::to_string(::geteuid()) + "-a-v3");
+  CHECK(path_of({.name = "a"}) == "/dev/shm/forklore-" + std::to_string(::geteuid()) + "-a-v4");
 }
 
 TEST_CASE("a file segment is where its path says, anonymous memory nowhere") {
@@ -25,9 +25,9 @@ TEST_CASE("other files are not taken for segments") {
   ::uid_t owner = 0;
   std::string name;
   for (const char* file :
-       {"", "forklore-", "forklore-1234", "forklore-1234-", "forklore-1234--v3", "forklore-x-a-v3", "forklore--a-v3",
-        "forklore-1234-a-v1", "forklore-1234-a-v3.next", "forklore-1234-a b-v3", "forklore-1234-.a-v3",
-        "sem.forklore-1234-a-v3", "forklore-99999999999999-a-v3", "forklore-1234-v3"}) {
+       {"", "forklore-", "forklore-1234", "forklore-1234-", "forklore-1234--v4", "forklore-x-a-v4", "forklore--a-v4",
+        "forklore-1234-a-v1", "forklore-1234-a-v4.next", "forklore-1234-a b-v4", "forklore-1234-.a-v4",
+        "sem.forklore-1234-a-v4", "forklore-99999999999999-a-v4", "forklore-1234-v4"}) {
     CAPTURE(file);
     CHECK_FALSE(parse_file_name(file, owner, name));
   }
