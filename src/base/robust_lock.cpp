@@ -10,7 +10,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kSlice{50};
-constexpr int kSpins = 100;
+constexpr std::uint64_t kSpinTicks = 8000;
 
 std::uint32_t owner_of(std::uint32_t value) noexcept { return value & FUTEX_TID_MASK; }
 bool is_free(std::uint32_t value) noexcept { return owner_of(value) == 0 || (value & FUTEX_OWNER_DIED) != 0; }
@@ -23,9 +23,16 @@ void pause() noexcept {
 #endif
 }
 
+// A lock is held for less than a microsecond, if its owner runs; sleeping and being woken takes several. How long a
+// pause is differs by a factor of forty between processors, so it is ticks that are counted where that is cheap.
 std::uint32_t spin(const std::atomic<std::uint32_t>& word) noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  const auto ticks = [begin = __builtin_ia32_rdtsc()] { return __builtin_ia32_rdtsc() - begin; };
+#else
+  const auto ticks = [spins = std::uint64_t{0}]() mutable { return spins += 8; };
+#endif
   std::uint32_t value = word.load(std::memory_order_relaxed);
-  for (int i = 0; i < kSpins && !is_free(value); ++i) {
+  while (!is_free(value) && ticks() < kSpinTicks) {
     pause();
     value = word.load(std::memory_order_relaxed);
   }

@@ -184,10 +184,12 @@ class Log {
   /// Gives the chunks of a new stripe, zeroed memory, their first generations: a chunk's generation only ever grows.
   void create(std::uint64_t random) noexcept;
 
-  /// How many chunks must be free for an entry of this head to be appended.
+  /// How many chunks must be free for an entry of this head to be appended to a log, or to one that ends there.
   [[nodiscard]] std::uint32_t chunks_needed(Kind kind, const EntryHead& head) const noexcept {
-    const std::uint32_t open = open_chunk(kind);
-    const std::size_t left = open < count_ ? chunk_bytes_ - used(open) : 0;
+    return chunks_needed(end(kind), head);
+  }
+  [[nodiscard]] std::uint32_t chunks_needed(Place end, const EntryHead& head) const noexcept {
+    const std::size_t left = end.chunk < count_ ? chunk_bytes_ - end.offset : 0;
     const std::size_t here = left >= head.unspilled() ? left : 0;
     const std::size_t total = head.total();
     return total <= here ? 0 : static_cast<std::uint32_t>((total - here + chunk_bytes_ - 1) >> chunk_shift_);
@@ -195,8 +197,13 @@ class Log {
 
   /// Writes an entry of this head at the end of the log; fill(writer) writes its bytes from the first on.
   /// chunks_needed() chunks must be free. Returns the slot word for the caller to publish, frequency 0.
+  /// place: end(kind).
   template <class Fill>
-  std::uint64_t append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept;
+  std::uint64_t append(Kind kind, Place place, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept;
+  template <class Fill>
+  std::uint64_t append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept {
+    return append(kind, end(kind), tag, head, fill);
+  }
 
   /// Takes the entry at place out of the live counts of the chunks it covers and marks it dead, which spares whoever
   /// walks the chunk a search for its slot. After its slot was changed.
@@ -360,7 +367,7 @@ void Log::for_each_chunk(Place place, std::size_t total, Visit visit) const {
 }
 
 template <class Fill>
-std::uint64_t Log::append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept {
+std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept {
   const std::size_t total = head.total();
   // Formal partner of readers' acquire fences for bytes of recycled chunks; a full fence where memcpy may use stores
   // that x86 does not order with earlier ones.
@@ -370,7 +377,6 @@ std::uint64_t Log::append(Kind kind, std::uint64_t tag, const EntryHead& head, F
     std::atomic_thread_fence(std::memory_order_release);
   }
 
-  Place place = end(kind);
   if (place.chunk >= count_ || chunk_bytes_ - place.offset < head.unspilled()) [[unlikely]]
     place = {take(kind, 0, 0), 0};
   const std::uint64_t word = slot_word(tag, place);

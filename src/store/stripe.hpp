@@ -262,8 +262,11 @@ class Stripe {
               Kind kind) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
-  Code carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
-  Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, std::uint64_t now) noexcept;
+  /// kind, end: of an entry that is stored, its log and where that ends.
+  Code carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
+                 std::uint64_t now) noexcept;
+  Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
+             std::uint64_t now) noexcept;
   /// Counts a live or expired entry out whose slot another one took.
   void drop(std::uint64_t word, std::uint64_t now) noexcept;
   void publish(Word& slot, std::uint64_t word) noexcept {

@@ -82,14 +82,14 @@ void Stripe::remove(const Located& entry) noexcept {
   log_.forget(entry.place, entry.head);
 }
 
-inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, Kind kind,
+inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
                           std::uint64_t now) noexcept {
   const EntryHead head = head_of(key, decision);
   Word* const slot = old.slot != nullptr ? old.slot : choose_slot(key, now);
   if (slot == nullptr) return Code::full;
   const std::uint64_t before = slot->load(std::memory_order_relaxed);
-  if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), log_.end(kind)));
-  const std::uint64_t word = log_.append(kind, Index::tag(key.hash), head, [&](Writer& out) {
+  if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), end));
+  const std::uint64_t word = log_.append(kind, end, Index::tag(key.hash), head, [&](Writer& out) {
     out.write_word(head.first_word());
     out.write_word(head.second_word());
     if (head.is_integer()) out.write_unspilled(decision.value.data(), decision.value.size());
@@ -180,13 +180,18 @@ Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, con
                     Kind kind) noexcept {
   Located old;
   const Decision decision = ask(decide, key, now, old);
-  if (decision.action == Decision::Action::store && kind == Kind::free) {
+  Place end;
+  if (decision.action == Decision::Action::store) [[likely]] {
     const EntryHead head = head_of(key, decision);
-    if (old.slot == nullptr) tend_index(head.total(), now);
-    kind = choose_log(key, old, head.total());
+    const bool chosen = kind != Kind::free;
+    if (!chosen) {
+      if (old.slot == nullptr) tend_index(head.total(), now);
+      kind = choose_log(key, old, head.total());
+    }
+    end = log_.end(kind);
     // Making room may move or evict this very key. So the entry is looked up, and the decision asked for, again after
     // it; the log stays the one that was chosen, so the room that was made is there the second time.
-    if (log_.chunks_needed(kind, head) != 0) [[unlikely]]
+    if (!chosen && log_.chunks_needed(end, head) != 0) [[unlikely]]
       return make_room(kind, head, now) ? change(key, now, decide, lease, voided, kind) : Code::full;
   }
 
@@ -198,12 +203,12 @@ Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, con
       voided = leases_.void_flights(key.hash);
   };
   if (!base::broken("void-behind-value")) void_flights();
-  const Code code = carry_out(key, old, decision, kind, now);
+  const Code code = carry_out(key, old, decision, kind, end, now);
   if (base::broken("void-behind-value")) void_flights();
   return code;
 }
 
-inline Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind,
+inline Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
                               std::uint64_t now) noexcept {
   // Release, of both; partner: the acquire fence behind a reader's look. Who sees one sees what this thread changed
   // before.
@@ -223,7 +228,7 @@ inline Code Stripe::carry_out(const Key& key, const Located& old, const Decision
     case Decision::Action::nothing:
       break;
     case Decision::Action::store:
-      return store(key, old, decision, kind, now);
+      return store(key, old, decision, kind, end, now);
     case Decision::Action::change_integer:
       change_integer();
       break;
