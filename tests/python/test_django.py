@@ -541,13 +541,14 @@ def test_too_large_leaves_no_old_value(cache: Any, backend: ForkloreCache, caplo
     [record] = caplog.records
     assert (record.name, record.levelno) == ("forklore.django", logging.WARNING)
     assert ":1:k" in record.getMessage()
+    assert record.getMessage().endswith("; MAX_VALUE raises it")  # as it is called in OPTIONS
     cache.set("k", "old")
     caplog.clear()
     assert cache.set_many({"k": "x" * (most + 1), "good": 1}) == ["k"]
     assert f"this segment takes values of up to {most}" in caplog.text
     assert cache.get_many(["k", "good"]) == {"good": 1}
-    with pytest.raises(forklore.TooLarge):
-        cache.add("new", "x" * (most + 1))
+    with pytest.raises(forklore.TooLarge, match=r"under 'max_value': .*; MAX_VALUE raises it"):
+        cache.add("max_value", "x" * (most + 1))
     assert cache.get_or_set("new", "x" * (most + 1)) == "x" * (most + 1)
 
 
@@ -579,7 +580,7 @@ def test_full(name: str) -> None:
             cache.set(f"k{i}", b"x" * 1000)
         assert cache.failed_sets > 100
         assert cache.get("k1") is not None
-        with pytest.raises(forklore.Full):
+        with pytest.raises(forklore.Full, match=r'WHEN_FULL="reject".*CAPACITY'):
             for i in range(500):
                 cache.add(f"new{i}", b"x" * 1000)
 

@@ -16,7 +16,7 @@ import forklore
 from forklore import _core
 from forklore.compute import is_coroutine_function
 
-from .handles import Shared, arguments_of, shared_handle
+from .handles import Shared, arguments_of, in_settings_words, shared_handle
 from .policy import Policy, policy_of
 
 logger = logging.getLogger("forklore.django")
@@ -129,11 +129,11 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             self._report(key, version, error)
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
-            raise
+            raise type(error)(_in_words(error)) from None
 
     def _report(self, key: Any, version: int | None, error: Exception) -> None:
         self._shared.count_failed_set()
-        logger.warning("Not stored: %r: %s", self.make_key(key, version), error)
+        logger.warning("Not stored: %r: %s", self.make_key(key, version), _in_words(error))
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         return self._touch(key, timeout, version)
@@ -348,6 +348,12 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
 
     async def aclose(self, **kwargs: Any) -> None:
         self.close(**kwargs)
+
+
+def _in_words(error: Exception) -> str:
+    """Of what was refused. A value or a key may have any words, so that only what is said of the segment is changed."""
+    before, colon, says = str(error).rpartition(": ")
+    return str(error) if isinstance(error, forklore.SerializerError) else before + colon + in_settings_words(says)
 
 
 def _raise_cause(error: forklore.SerializerError) -> NoReturn:

@@ -84,6 +84,15 @@ def _unknown(name: str, location: str) -> str:
     return f"Unknown name {name!r} in OPTIONS of the cache at LOCATION {location!r}. {hint}"
 
 
+# The option that an error is about comes first. These are named further on too, as no part of a path or of a key.
+_NAMED = re.compile(r"^[a-z_]+\b|(?<![\w/.'-])(?:capacity|max_value|stripes|when_full)(?![\w/.'-])")
+
+
+def in_settings_words(says: str) -> str:
+    """What forklore.Cache says, with its options as they are called in OPTIONS."""
+    return _NAMED.sub(lambda name: name[0].upper() if name[0].upper() in OPTIONS else name[0], says)
+
+
 @contextlib.contextmanager
 def _settings_to_blame(arguments: dict[str, Any]) -> Iterator[None]:
     """What forklore.Cache says of its arguments, as InvalidCacheBackendError in the words of the settings."""
@@ -93,8 +102,7 @@ def _settings_to_blame(arguments: dict[str, Any]) -> Iterator[None]:
         if isinstance(error, forklore.OpenError) and error.errno != errno.EINVAL:
             raise
         says = (error.strerror or "") if isinstance(error, forklore.OpenError) else str(error)
-        # An error about an option begins with its name; here that is in capitals.
-        says = re.sub(r"^[a-z_]+\b", lambda name: name[0].upper() if name[0].upper() in OPTIONS else name[0], says)
+        says = in_settings_words(says)
         raise InvalidCacheBackendError(f"CACHES, LOCATION {arguments['name']!r}: {says}") from error
 
 
