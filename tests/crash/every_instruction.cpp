@@ -94,8 +94,10 @@ int main(int count, char** arguments) {
   }
   simplify(arguments);
   Row sum{.name = "all"};
-  std::printf("%-30s %12s %8s %9s %11s %7s %7s %11s %7s\n", "call", "instructions", "images", "examined", "owner died",
-              "kills", "astray", "slowest", "faults");
+  if (!parsed.list) {
+    std::printf("%-30s %12s %8s %9s %11s %7s %7s %11s %7s\n", "call", "instructions", "images", "examined",
+                "owner died", "kills", "astray", "slowest", "faults");
+  }
   const auto one = [&](const std::string& name, const auto& run) {
     if (name.find(parsed.only) == std::string::npos) return;
     if (parsed.list) {
