@@ -29,7 +29,7 @@ std::uint32_t spin(const std::atomic<std::uint32_t>& word) noexcept {
 #if defined(__x86_64__) || defined(__i386__)
   const auto ticks = [begin = __builtin_ia32_rdtsc()] { return __builtin_ia32_rdtsc() - begin; };
 #else
-  const auto ticks = [spins = std::uint64_t{0}]() mutable { return spins += 8; };
+  auto ticks = [spins = std::uint64_t{0}]() mutable { return spins += 8; };
 #endif
   std::uint32_t value = word.load(std::memory_order_relaxed);
   while (!is_free(value) && ticks() < kSpinTicks) {
