@@ -100,6 +100,7 @@ Turn Computation::begin(Sink sink, Found& found) {
 
     store::Lease lease;
     store::Holders holders;
+    if (present && stripe.leases().find_flight(hash, holders) && !owner_died(stripe, holders)) return otherwise;
     const std::uint64_t version = present ? reading.found.version.word : 0;
     switch (stripe.acquire(key, wish, version, now, timeout, lease, holders)) {
       case Answer::granted:

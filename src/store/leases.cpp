@@ -33,6 +33,22 @@ void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::c
   base::futex_wait(turn_of(named), turn, at_most, bit_of(named));
 }
 
+bool Leases::find_flight(std::uint64_t hash, Holders& holders) const noexcept {
+  holders.count = 0;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    // Acquire, of all three; partner: the releases in acquire(). Name and owner are this lease's or a later one's of
+    // the line, and this one's if it is still held afterwards.
+    const Lease lease{i, words_[i].load(std::memory_order_acquire)};
+    if (!is_lease(lease.word, LeaseKind::flight)) continue;
+    if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
+    const std::uint64_t owner = owners_[i].load(std::memory_order_acquire);
+    if (!holds(lease)) continue;
+    holders.held[holders.count++] = {lease, hash, owner};
+    return true;
+  }
+  return false;
+}
+
 Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept {
   // Acquire; partner: the release in move_on(). Before the words are looked at.
   holders.turn = turn_of(name(wish.hash, wish.kind)).load(std::memory_order_acquire);

@@ -84,6 +84,9 @@ class Leases {
     const std::uint64_t deadline = deadlines_[lease.line].load(std::memory_order_acquire);
     return now < deadline && holds(lease);  // still its own: so was the deadline
   }
+  /// Whether somebody computes the value of a name, and who. Asked by those that have an older value, so that they need
+  /// not wait for the lock.
+  [[nodiscard]] bool find_flight(std::uint64_t hash, Holders& holders) const noexcept;
   /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead, of a flight also
   /// killed. wake() is due then.
   /// Release; partner: the acquire in acquire().

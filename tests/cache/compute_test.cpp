@@ -9,7 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/robust_lock.hpp"
 #include "cache/box.hpp"
+#include "cache/call.hpp"
 #include "child.hpp"
 #include "test_clock.hpp"
 
@@ -142,6 +144,28 @@ TEST_CASE("an old value is served to all but who computes the next, and is absen
   CHECK(refreshing.store("newer", 1s) == Code::ok);
   pass(11s);
   CHECK(begin(other, value) == Turn::compute);  // past stale_for
+}
+
+TEST_CASE("an old value is served without the lock while somebody computes the next") {
+  Box box;
+  const ComputeOptions options{.stale_for = 10s};
+  REQUIRE(get_or_compute(
+              box.cache, "key", 1s, [] { return "old"; }, options) == "old");
+  pass(1s);
+  Computation refreshing(box.cache, "key", options), other(box.cache, "key", options);
+  REQUIRE(begin(refreshing) == Turn::refresh);
+  const store::StripeHeader& header = Access::attachment(box.cache).view().segment.stripe(0).header();
+  std::atomic<std::uint32_t>& lock = const_cast<store::StripeHeader&>(header).lock;
+  REQUIRE(base::acquire_lock(lock, 1s) == base::Acquired::ok);
+  std::string value;
+  CHECK(begin(other, value) == Turn::stale);
+  CHECK(value == "old");
+  CHECK(box.cache.stats().busy == 0);
+  refreshing.abandon();
+  CHECK(begin(other, value) == Turn::stale);  // nobody computes: it would be this one's, but for the lock
+  CHECK(box.cache.stats().busy == 1);
+  base::release_lock(lock);
+  CHECK(begin(other, value) == Turn::refresh);
 }
 
 TEST_CASE("a value that may be stale for ever is so for 49 days") {

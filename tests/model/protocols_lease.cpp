@@ -28,42 +28,52 @@ std::vector<Scene> handed_on(Orders& orders) {
   return {{"what the holder before did is missed", p}};
 }
 
-/// A holder looks whether its deadline has passed, while others find that it has and take the line of the table.
-std::vector<Scene> deadline_read(Orders& orders) {
-  const Order word_seen = orders.at("holds(): word, acquire", acquire);
-  const Order seen = orders.at("holds(): deadline, acquire", acquire);
-  const bool again = orders.keeps("holds(): a second look at the word");
-  const Order set = orders.at("Leases::acquire(): deadline, release", release);
+/// Somebody reads a field of a lease with no lock held, while others have it given back and take the line of the table.
+std::vector<Scene> field_read(Orders& orders, const std::string& reader, const std::string& field) {
+  const Order word_seen = orders.at(reader + ": word, acquire", acquire);
+  const Order seen = orders.at(reader + ": " + field + ", acquire", acquire);
+  const bool again = orders.keeps(reader + ": a second look at the word");
+  const Order set = orders.at("Leases::acquire(): " + field + ", release", release);
   std::vector<Scene> scenes;
   for (const bool by_another : {false, true}) {
     Program p;
-    const Location word = p.word("lease"), deadline = p.word("deadline", 9);  // 9: of an earlier lease of that line
-    const Answer read = p.answer("deadline");
+    const Location word = p.word("lease"), value = p.word(field, 9);  // 9: of an earlier lease of that line
+    const Answer read = p.answer(field);
     p.thread("taker", [=](Thread& t) {
-      t.store(deadline, 1, set);
+      t.store(value, 1, set);
       t.store(word, kHeld, release);
       if (by_another) return;
       t.store(word, kFreed, release);
-      t.store(deadline, 9, set);
+      t.store(value, 9, set);
       t.store(word, kTakenAnew, release);
     });
     if (by_another) {
       p.thread("gives back", [=](Thread& t) { t.require(t.compare_exchange(word, kHeld, kFreed, release)); });
       p.thread("next", [=](Thread& t) {
         t.require(t.load(word, acquire) == kFreed);
-        t.store(deadline, 9, set);
+        t.store(value, 9, set);
         t.store(word, kTakenAnew, release);
       });
     }
-    p.thread("holder", [=](Thread& t) {
+    p.thread("reader", [=](Thread& t) {
       t.require(t.load(word, word_seen) == kHeld);
-      const Value found = t.load(deadline, seen);
+      const Value found = t.load(value, seen);
       if (again) t.require(t.load(word, acquire) == kHeld);
       t.tell(read, found);
     });
     p.never([=](const Outcome& o) { return o.told(read) && o[read] != 1; });
-    scenes.push_back({by_another ? "given back, taken: another lease's deadline" : "another lease's deadline", p});
+    scenes.push_back({(by_another ? "given back, taken: another lease's " : "another lease's ") + field, p});
   }
+  return scenes;
+}
+
+/// A holder looks whether its deadline has passed.
+std::vector<Scene> deadline_read(Orders& orders) { return field_read(orders, "holds()", "deadline"); }
+
+/// Somebody with an older value looks who computes it.
+std::vector<Scene> flight_found(Orders& orders) {
+  std::vector<Scene> scenes = field_read(orders, "find_flight()", "name");
+  for (Scene& scene : field_read(orders, "find_flight()", "owner")) scenes.push_back(std::move(scene));
   return scenes;
 }
 
@@ -96,6 +106,8 @@ std::vector<Protocol> lease_protocols() {
   return {
       {"lease handed on", "who is granted a lease sees what its holder before did", everywhere, handed_on},
       {"deadline of a lease", "a holder never takes another lease's deadline for its own", everywhere, deadline_read},
+      {"flight found", "who looks for a flight never takes another lease's name or owner for its own", everywhere,
+       flight_found},
       {"wait for a lease", "who goes to sleep has missed no give-back", everywhere, waited_for},
   };
 }

@@ -89,6 +89,24 @@ TEST_CASE("a flight and a lock of one name are two") {
   CHECK(table.holds(lock));
 }
 
+TEST_CASE("a flight is found with no lock held, and nothing else is") {
+  Table table;
+  const Leases& leases = table.stripe.leases();
+  Holders found;
+  CHECK_FALSE(leases.find_flight(base::hash("key"), found));
+  REQUIRE(table.lock("key") == Answer::granted);
+  CHECK_FALSE(leases.find_flight(base::hash("key"), found));
+  REQUIRE(table.flight("key") == Answer::granted);
+  const Lease flight = table.lease;
+  REQUIRE(leases.find_flight(base::hash("key"), found));
+  CHECK(found.count == 1);
+  CHECK(found.held[0].lease.word == flight.word);
+  CHECK(found.held[0].owner == base::own_process());
+  CHECK_FALSE(leases.find_flight(base::hash("other"), found));
+  CHECK(table.give_back("key", flight));
+  CHECK_FALSE(leases.find_flight(base::hash("key"), found));
+}
+
 TEST_CASE("as many hold a name as its limit says") {
   Table table;
   std::vector<Lease> held;
