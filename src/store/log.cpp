@@ -68,8 +68,17 @@ std::uint32_t Log::newest_free() const noexcept {
 }
 
 std::uint32_t Log::count_free() noexcept {
-  if (!is_known()) known_ = {header_->sequence.load(std::memory_order_relaxed), count(Kind::free), 0};
+  if (!is_known()) know(count(Kind::free), 0);
   return known_.free;
+}
+
+void Log::know(std::uint32_t free, std::uint32_t newest) noexcept {
+  known_.sequence = kUnknown;
+  std::atomic_thread_fence(std::memory_order_release);
+  known_.free = free;
+  known_.newest = newest;
+  std::atomic_thread_fence(std::memory_order_release);
+  known_.sequence = header_->sequence.load(std::memory_order_relaxed);
 }
 
 void Log::create(std::uint64_t random) noexcept {
@@ -89,7 +98,8 @@ std::uint64_t Log::next_sequence() noexcept {
 
 std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept {
   const bool known = is_known();
-  std::uint32_t chunk = known && known_.newest != 0 ? known_.newest - 1 : newest_free();
+  std::uint32_t chunk = known_.newest - 1;
+  if (!known || chunk >= count_ || kind_of(state(chunk)) != Kind::free) chunk = newest_free();
   if (chunk >= count_) chunk = 0;  // only in a damaged stripe: the caller has seen enough free chunks
   std::atomic_thread_fence(std::memory_order_release);
   if (base::broken("state-before-fields")) states_[chunk].store(pack_state(kind, next_sequence()));
@@ -103,7 +113,7 @@ std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noex
   due_[chunk].store(kNever, std::memory_order_release);
   states_[chunk].store(pack_state(kind, next_sequence()), std::memory_order_release);
   header_->open[static_cast<unsigned>(kind)].store(chunk + 1, std::memory_order_relaxed);
-  if (known) known_ = {header_->sequence.load(std::memory_order_relaxed), known_.free - std::min(known_.free, 1u), 0};
+  if (known) know(known_.free - std::min(known_.free, 1u), 0);
   return chunk;
 }
 
@@ -127,7 +137,7 @@ void Log::free_chunk(std::uint32_t chunk) noexcept {
   const bool known = is_known();
   std::atomic_thread_fence(std::memory_order_release);
   states_[chunk].store(pack_state(Kind::free, next_sequence()), std::memory_order_release);
-  if (known) known_ = {header_->sequence.load(std::memory_order_relaxed), known_.free + 1, chunk + 1};
+  if (known) know(known_.free + 1, chunk + 1);
 }
 
 void Log::give_to_main(std::uint32_t chunk) noexcept {
@@ -152,7 +162,7 @@ void Log::free_all() noexcept {
   // As in a new stripe, the last chunk is taken first.
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) free_chunk(chunk);
   derive();
-  known_ = {};
+  known_.sequence = kUnknown;
 }
 
 bool Log::derive() noexcept {

@@ -288,15 +288,18 @@ class Log {
   std::uint32_t max_entry_;
 
   // Not shared, and guarded by the lock: what this process knows without a look at all chunks. Which of them are free
-  // changes with a sequence given, so it is known for as long as the next to give is the same.
+  // changes with a sequence given, and none is given twice; so it is known for as long as the next to give is the same.
   struct Known {
-    std::uint64_t sequence = ~std::uint64_t{0};
+    std::uint64_t sequence = kUnknown;
     std::uint32_t free = 0;    ///< how many
     std::uint32_t newest = 0;  ///< newest_free(), plus 1; 0: not known
   };
+  static constexpr std::uint64_t kUnknown = ~std::uint64_t{0};
   [[nodiscard]] bool is_known() const noexcept {
     return header_->sequence.load(std::memory_order_relaxed) == known_.sequence;
   }
+  /// In such an order that the child of a fork by another thread amid it has all of it or knows nothing.
+  void know(std::uint32_t free, std::uint32_t newest) noexcept;
   Known known_;
   std::uint32_t lately_dead_ = ~std::uint32_t{0};  // checked before it is believed
 };

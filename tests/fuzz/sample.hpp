@@ -66,6 +66,7 @@ class Sample {
   store::Geometry geometry_;
   std::vector<Part> parts_;
   std::vector<std::byte> image_;
+  std::uint64_t restored_ = 0;
   std::uint64_t clock_ = 0;
   std::optional<PoisonedGaps> gaps_;
 };

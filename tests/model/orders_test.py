@@ -13,6 +13,7 @@ NOT_MODELLED = {
     "set_due give_to_index give_to_main begin_move end_move free": (
         "release for the order in which a death leaves stores, no more"
     ),
+    "know": "for the order in which a fork finds a process's own memory",
     "set_pending clear_pending": "for this thread and the kernel, at its death",
     "acquire_contended release_contended": "acquire_lock() and release_lock(), when others want the lock",
     "set_clean": "the file is written to disk before and after",
