@@ -83,7 +83,7 @@ class Stats:
     locked: int
     """Locks taken."""
     waits: int
-    """Looks that found somebody else computing, or the lock held."""
+    """Looks that found somebody else computing, with no older value to take, or a lock held."""
     leases_lacking: int
     """Times that a stripe had no lease left for one more."""
     leases_overdue: int
