@@ -288,11 +288,10 @@ class Log {
   std::uint32_t max_entry_;
 
   // Not shared, and guarded by the lock: what this process knows without a look at all chunks. Which of them are free
-  // changes with a sequence given, and none is given twice; so it is known for as long as the next to give is the same.
+  // changes with a sequence given, and none that a chunk has is given twice; so it is known while the next is the same.
   struct Known {
     std::uint64_t sequence = kUnknown;
-    std::uint32_t free = 0;    ///< how many
-    std::uint32_t newest = 0;  ///< newest_free(), plus 1; 0: not known
+    std::uint32_t free = 0, newest = 0;  ///< how many; newest_free(), plus 1, or 0: not known
   };
   static constexpr std::uint64_t kUnknown = ~std::uint64_t{0};
   [[nodiscard]] bool is_known() const noexcept {
