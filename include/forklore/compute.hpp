@@ -55,7 +55,8 @@ class Computation {
   Computation& operator=(const Computation&) = delete;
 
   /// Looks for the value, and asks for the right to compute it. The value comes to the sink (index 0) with Turn::fresh,
-  /// stale and refresh. Does not wait but for a stripe's lock. Throws what the sink throws; nothing is held then.
+  /// stale and refresh. Sleeps for a stripe's lock alone, and not for that where there is an older value: then it may
+  /// be a later call that is to refresh. Throws what the sink throws; nothing is held then.
   [[nodiscard]] Turn begin(Sink sink, Found& found);
   /// The same into a string, whose memory is reused. May throw std::bad_alloc.
   [[nodiscard]] Turn begin(std::string& value);

@@ -51,7 +51,7 @@ struct Stats {
   std::uint64_t computed = 0;           ///< of these, whose value was stored
   std::uint64_t voided = 0;             ///< of these, whose key was written to or erased meanwhile: not stored
   std::uint64_t locked = 0;             ///< locks taken
-  std::uint64_t waits = 0;              ///< looks that found another computing and no older value, or a lock held
+  std::uint64_t waits = 0;              ///< calls that had to wait for another's value, or for a lock
   std::uint64_t leases_lacking = 0;     ///< times that a stripe had no line left for one more
   std::uint64_t leases_overdue = 0;     ///< locks whose time was over when somebody else took them
   std::uint64_t leases_taken_over = 0;  ///< computations and locks of dead processes, given to others

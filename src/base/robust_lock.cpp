@@ -70,7 +70,7 @@ namespace inside {
 Acquired acquire_contended(std::atomic<std::uint32_t>& word, std::chrono::milliseconds timeout) noexcept {
   const bool once = timeout <= std::chrono::milliseconds::zero();
   const auto deadline = Clock::now() + std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24 * 365));
-  std::uint32_t value = once ? word.load(std::memory_order_relaxed) : spin(word);
+  std::uint32_t value = spin(word);
   std::uint32_t waited = 0;
   for (;;) {
     const Self& me = self();  // anew each time: a signal handler may have forked

@@ -51,7 +51,7 @@ void release_contended(std::atomic<std::uint32_t>& word, std::uint32_t tid) noex
 }  // namespace inside
 
 /// Acquires word, waiting up to timeout in slices of 50 ms; after each, and at the end, an owner that is gone or a
-/// zombie is treated as dead. A timeout of 0 or less tries once and takes over only from an owner that is gone.
+/// zombie is treated as dead. A timeout of 0 or less never sleeps and takes over only from an owner that is gone.
 /// A living owner is never robbed. Waits call the hooks of waiting.hpp. Acquire; partner: the release in release_lock.
 [[nodiscard]] inline Acquired acquire_lock(std::atomic<std::uint32_t>& word,
                                            std::chrono::milliseconds timeout) noexcept {

@@ -101,8 +101,10 @@ Turn Computation::begin(Sink sink, Found& found) {
     store::Lease lease;
     store::Holders holders;
     if (present && stripe.leases().find_flight(hash, holders) && !owner_died(stripe, holders)) return otherwise;
+    // Nor does who has an older value sleep for the stripe's lock: if it cannot be had, the next call may refresh.
+    const milliseconds patience = present ? milliseconds(0) : timeout;
     const std::uint64_t version = present ? reading.found.version.word : 0;
-    switch (stripe.acquire(key, wish, version, now, timeout, lease, holders)) {
+    switch (stripe.acquire(key, wish, version, now, patience, lease, holders)) {
       case Answer::granted:
         lease_ = lease_of(call.view(), wish, lease);
         begun_ = Clock::now();
@@ -110,7 +112,7 @@ Turn Computation::begin(Sink sink, Found& found) {
       case Answer::present:
         continue;
       case Answer::busy:
-        call.count(&store::CounterLine::busy);
+        if (!present) call.count(&store::CounterLine::busy);
         return otherwise;
       case Answer::full:
         if (stripe.give_back_of_dead(holders) != 0) continue;
@@ -118,8 +120,10 @@ Turn Computation::begin(Sink sink, Found& found) {
       case Answer::held:
         if (present ? owner_died(stripe, holders) : stripe.give_back_of_dead(holders) != 0) continue;
         if (present) return otherwise;
-        if (until_ == Clock::time_point{})
+        if (until_ == Clock::time_point{}) {
           until_ = Clock::now() + std::clamp(options_.wait, milliseconds(0), milliseconds(std::chrono::hours(24)));
+          stripe.leases().count_wait();
+        }
         lease_ = {.segment = call.view().id, .hash = hash};
         turn_ = holders.turn;
         return Turn::wait;

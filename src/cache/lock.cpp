@@ -79,6 +79,7 @@ Code Lock::acquire(milliseconds wait) noexcept {
     return Code::busy;
   }
   depth_ = 0;
+  bool waits = false;
   const Clock::time_point until = after(wait);
   for (;;) {
     const Call call(Access::attachment(*cache_));
@@ -110,6 +111,7 @@ Code Lock::acquire(milliseconds wait) noexcept {
       call.count(&store::CounterLine::busy);
       return Code::busy;
     }
+    if (!std::exchange(waits, true)) stripe.leases().count_wait();
     const base::Waiting waiting;
     if (answer == Answer::busy) {
       std::this_thread::sleep_for(milliseconds(1));  // lock_timeout may be nothing

@@ -231,7 +231,7 @@ inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + sizeof(HalfWord); 
 inline constexpr unsigned kMaxLeases = 64;                                       // of a stripe
 inline constexpr unsigned kMinLeases = 16;                                       // so every column fills its lines
 
-// ---- Stripe header. All but the lock, the index word and taken_over is read and written under the lock alone.
+// ---- Stripe header. All but the lock, the index word, waits and taken_over is read and written under the lock alone.
 
 struct alignas(kLine) StripeHeader {
   alignas(kLine) HalfWord lock;          // base::acquire_lock, release_lock
@@ -261,7 +261,7 @@ struct alignas(kLine) StripeHeader {
   Word computed;                     // of these, whose value was stored
   Word voided;                       // of these, whose key was written to meanwhile
   Word locked;                       // leases given as locks
-  Word waits;                        // that somebody found a lease held and had to wait, or took a stale value
+  Word waits;                        // calls that had to wait for one. Added to with no lock held
   Word no_lease;                     // that the table was full
   Word overdue;                      // locks given to another as their time was over
   Word taken_over;                   // leases of the dead. Added to with no lock held

@@ -79,7 +79,6 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Ho
   };
   if (holders.count >= std::max(wish.limit, 1u)) {
     flights_with(LeaseKind::free);
-    count(header_->waits);
     return Grant::held;
   }
   if (line == count_) {

@@ -93,6 +93,8 @@ class Leases {
   bool give_back(const Lease& lease, std::uint64_t hash) noexcept;
   /// Lets those that wait for a name look again: all that wait for a flight, one that waits for a lock.
   void wake(std::uint64_t hash, LeaseKind kind) noexcept;
+  /// Counts a call that is going to wait, however often it sleeps.
+  void count_wait() noexcept { header_->waits.fetch_add(1, std::memory_order_relaxed); }
   /// Sleeps until a lease of the name may have been given back since turn was read, or for at_most.
   void wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::chrono::nanoseconds at_most) noexcept;
 

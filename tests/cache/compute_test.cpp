@@ -1,9 +1,11 @@
 #include "forklore/compute.hpp"
 
 #include <doctest/doctest.h>
+#include <linux/futex.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <latch>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -22,6 +24,8 @@ using tests::Child;
 using tests::pass;
 
 namespace {
+
+int sleeps = 0;
 
 Turn begin(Computation& computation, std::string& value) { return computation.begin(value); }
 Turn begin(Computation& computation) {
@@ -106,6 +110,7 @@ TEST_CASE("who finds somebody computing waits, and has the value; after its boun
   CHECK_FALSE(box.cache.get("key"));
   CHECK(first.store("value") == Code::ok);
   CHECK(box.cache.get("key") == "value");
+  CHECK(box.cache.stats().waits == 2);  // second and third, however often each slept
 }
 
 TEST_CASE("an old value is served to all but who computes the next, and is absent to every other call") {
@@ -146,26 +151,45 @@ TEST_CASE("an old value is served to all but who computes the next, and is absen
   CHECK(begin(other, value) == Turn::compute);  // past stale_for
 }
 
-TEST_CASE("an old value is served without the lock while somebody computes the next") {
+TEST_CASE("who has an old value sleeps for nothing, and takes no lock while somebody computes the next") {
   Box box;
   const ComputeOptions options{.stale_for = 10s};
   REQUIRE(get_or_compute(
               box.cache, "key", 1s, [] { return "old"; }, options) == "old");
   pass(1s);
-  Computation refreshing(box.cache, "key", options), other(box.cache, "key", options);
-  REQUIRE(begin(refreshing) == Turn::refresh);
   const store::StripeHeader& header = Access::attachment(box.cache).view().segment.stripe(0).header();
   std::atomic<std::uint32_t>& lock = const_cast<store::StripeHeader&>(header).lock;
-  REQUIRE(base::acquire_lock(lock, 1s) == base::Acquired::ok);
+  std::latch inside(1), over(1);
+  std::thread writer([&] {  // of some other key
+    CHECK(base::acquire_lock(lock, 1s) == base::Acquired::ok);
+    inside.count_down();
+    over.wait();
+    base::release_lock(lock);
+  });
+  inside.wait();
+  set_hooks({.before_wait = [] { ++sleeps; }});
   std::string value;
+  Computation computation(box.cache, "key", options), other(box.cache, "key", options);
+  CHECK(begin(other, value) == Turn::stale);  // it would be this one's to compute, but for the lock
+  CHECK(value == "old");
+  CHECK(sleeps == 0);
+  CHECK(box.open({.lock_timeout = 10ms}).set("key", "new") == Code::busy);  // the hook does tell who sleeps
+  CHECK(sleeps == 1);
+  over.count_down();
+  writer.join();
+
+  REQUIRE(begin(computation) == Turn::refresh);
+  lock = FUTEX_OWNER_DIED;  // whoever takes it now recovers the stripe
   CHECK(begin(other, value) == Turn::stale);
   CHECK(value == "old");
-  CHECK(box.cache.stats().busy == 0);
-  refreshing.abandon();
-  CHECK(begin(other, value) == Turn::stale);  // nobody computes: it would be this one's, but for the lock
+  CHECK(box.cache.stats().recoveries == 0);
+  computation.abandon();
+  CHECK(begin(other) == Turn::refresh);
+  CHECK(box.cache.stats().recoveries == 1);
+  CHECK(sleeps == 1);
+  set_hooks({});
+  CHECK(box.cache.stats().waits == 0);
   CHECK(box.cache.stats().busy == 1);
-  base::release_lock(lock);
-  CHECK(begin(other, value) == Turn::refresh);
 }
 
 TEST_CASE("a value that may be stale for ever is so for 49 days") {

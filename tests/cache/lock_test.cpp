@@ -36,6 +36,7 @@ TEST_CASE("a lock is one holder's until it is released") {
   REQUIRE(second.try_acquire() == Code::ok);
   CHECK(second.token() > token);
   CHECK(box.cache.stats().leases_held == 2);
+  CHECK(box.cache.stats().waits == 1);  // who only tried did not
 }
 
 TEST_CASE("a lock that is destroyed is released, names are checked, and readers have none") {

@@ -83,7 +83,7 @@ class Stats:
     locked: int
     """Locks taken."""
     waits: int
-    """Looks that found somebody else computing, with no older value to take, or a lock held."""
+    """Calls that had to wait for the value that somebody else computes, or for a lock."""
     leases_lacking: int
     """Times that a stripe had no lease left for one more."""
     leases_overdue: int
