@@ -76,6 +76,8 @@ FORKLORE = {
     "elects": True,
 }
 
+STALE_FOR = 60  # seconds, unless told otherwise
+
 CONTENDERS = (
     Contender("locmem", "LocMemCache", "django.core.cache.backends.locmem.LocMemCache", "stampede", shared=False),
     Contender(
@@ -87,7 +89,7 @@ CONTENDERS = (
         "unix:{folder}/memcached.sock", server=("memcached", "-s", "{socket}", "-m", "64", "-u", "{user}"),
     ),
     Contender("forklore", "Forklore", **FORKLORE),
-    Contender("forklore-stale", "Forklore, stale_for", more={"stale_for": 60}, **FORKLORE),
+    Contender("forklore-stale", "Forklore, stale_for", more={"stale_for": STALE_FOR}, **FORKLORE),
 )  # fmt: skip
 
 
@@ -95,6 +97,14 @@ def remove_segment(name: str) -> None:
     import forklore
 
     forklore.remove(name)
+
+
+def waits_of(name: str) -> int:
+    """How many calls have had to wait in that segment, for a value that another computes."""
+    import forklore
+
+    with forklore.Cache.attach(name) as cache:
+        return cache.stats().waits
 
 
 def unique_name() -> str:

@@ -12,9 +12,9 @@ matplotlib.use("Agg")
 import numpy as np
 from contenders import Contender
 from matplotlib import pyplot
-from trial import Computation, Plan, Records, waiting
+from trial import Computation, Plan, Records, overtaken
 
-SERVED, WAITED, COMPUTED = "#4477aa", "#ee9944", "#cc3311"  # told apart by the colour-blind too
+SERVED, OVERTAKEN, COMPUTED = "#4477aa", "#ee9944", "#cc3311"  # told apart by the colour-blind too
 MOST_DOTS = 12_000  # of a panel
 
 
@@ -27,7 +27,7 @@ def draw(drawn: list[tuple[Contender, dict[str, Any], Records]], plan: Plan, fil
         panel.set_title(f"{contender.title}: computed {mean:.4g} times for each expiry", loc="left", fontsize=10)
         panel.set_ylabel("answered after, s")
     panels[-1, 0].set_xlabel("asked the cache, seconds from the expiry")
-    for colour, words in ((SERVED, "served from the cache"), (WAITED, "waited for a computation"),
+    for colour, words in ((SERVED, "served from the cache"), (OVERTAKEN, "got what was computed meanwhile"),
                           (COMPUTED, "computed")):  # fmt: skip
         panels[0, 0].scatter([], [], s=14, color=colour, label=words)
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
@@ -43,8 +43,8 @@ def draw_one(panel: Any, result: dict[str, Any], records: Records, plan: Plan) -
     since = asked - begins[np.abs(asked[:, None] - begins).argmin(axis=1)]
     near = (records.answered == 1) & (since > -plan.ttl / 2) & (since < plan.ttl / 2 + plan.cost)
     copies = [[[Computation(**one) for one in part] for part in parts] for parts in result["copies"]]
-    waited, computed = waiting(records, copies, plan), records.computed == 1
-    kinds = ((SERVED, ~computed & ~waited, 2), (WAITED, waited, 4), (COMPUTED, computed, 12))
+    late, computed = overtaken(records, copies, plan), records.computed == 1
+    kinds = ((SERVED, ~computed & ~late, 2), (OVERTAKEN, late, 4), (COMPUTED, computed, 12))
     for colour, chosen, size in kinds:
         places = np.flatnonzero(chosen & near)
         if len(places) > MOST_DOTS:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # usage: bench/stampede/run.sh [--repeats N] [--only NAME] [--work wait|burn] [--clients N] [--ttl S] [--cost S]
-#                              [--add] [--out FOLDER] [--local]
+#                              [--stale-for S] [--add] [--out FOLDER] [--local]
 #
 # The stampede: a key expires under 500 concurrent requests to a Django view of 200 ms, on gunicorn with 8 workers of
 # 8 threads, 20 times over. Counts who computes, outside the caches, and records every request's latency, on
@@ -14,6 +14,7 @@
 #   --clients N      requests in flight at any time (default 500)
 #   --ttl S          seconds until the key expires (default 2)
 #   --cost S         seconds that a computation takes (default 0.2)
+#   --stale-for S    seconds for which an old value is served (default 60); with 0 those who ask wait, and it fails
 #   --add            to what an earlier run has left in the folder, so that a long run may be done in parts
 #   --out FOLDER     where the table is kept
 #   --local          with what is here; contenders without their server are left out by name
@@ -23,7 +24,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-bench_options "--repeats --only --work --clients --ttl --cost --out" "--add" "$@"
+bench_options "--repeats --only --work --clients --ttl --cost --stale-for --out" "--add" "$@"
 
 say "setting up (logs: build/logs)"
 setup

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contenders import Contender
+from contenders import Contender, waits_of
 from load import FIELDS
 
 HERE = Path(__file__).resolve().parent
@@ -174,6 +174,7 @@ def expire(
 ) -> dict[str, Any]:
     """Lets the key expire under load, plan.expiries times after it was first computed; what came of it."""
     site, file = Site(contender, plan, folder, name), folder / f"{name}-records"
+    before = 0
     try:
         site.wait_until_ready()
         with loaded(site, plan.clients, file):
@@ -191,17 +192,18 @@ def expire(
 
                 if not wait_for(site, over, plan.patience, 0.1):
                     raise RuntimeError(f"{contender.title}: expiry {number - 1} did not come")
+                if contender.elects and number == 1:
+                    before = waits_of(name)
                 progress(number - 1)
             time.sleep(min(0.5, plan.ttl / 4))  # the answers of who waited
+        waited = waits_of(name) - before if contender.elects else None
         copies = by_copy(contender, site.log.all(), plan.ttl)
     finally:
         site.stop()
-    return summary(contender, plan, copies, Records(file))
+    return {**summary(plan, copies, Records(file)), "waited": waited}
 
 
-def summary(
-    contender: Contender, plan: Plan, copies: list[list[list[Computation]]], records: Records
-) -> dict[str, Any]:
+def summary(plan: Plan, copies: list[list[list[Computation]]], records: Records) -> dict[str, Any]:
     """The first computation was of an empty cache and is no expiry."""
     each = [sum(len(parts[number]) for parts in copies) for number in range(1, plan.expiries + 1)]
     begins = [min(one.begun for parts in copies for one in parts[number]) for number in range(1, plan.expiries + 1)]
@@ -210,7 +212,6 @@ def summary(
     took, computed = records.took[answered], records.computed[answered] == 1
     latency = records.latency[answered]
     span = float(records.sent[seen].max() - records.sent[seen].min())
-    waited = waiting(records, copies, plan)[answered]
     near = np.zeros(int(answered.sum()), dtype=bool)  # sent while a value was computed, or just before
     for begin in begins:
         near |= np.abs(records.sent[answered] - begin) < plan.cost
@@ -219,7 +220,6 @@ def summary(
         "requests": int(answered.sum()),
         "failed": int((seen & (records.answered == 0)).sum()),
         "rate": float(answered.sum() / span),
-        "waited": int(waited.sum()),
         "cache_ms": quantiles(took[~computed] * 1000),
         "latency_ms": quantiles(latency * 1000),
         "latency_near_ms": quantiles(latency[near] * 1000),
@@ -228,9 +228,9 @@ def summary(
     }
 
 
-def waiting(records: Records, copies: list[list[list[Computation]]], plan: Plan) -> Any:
-    """Which requests waited for a computation that was not theirs: their value was not there yet when they asked, and
-    they were about it for more than half of a computation. (What was only kept from a processor got an older one.)"""
+def overtaken(records: Records, copies: list[list[list[Computation]]], plan: Plan) -> Any:
+    """Which requests got what another computed after they had asked, and were more than half of a computation about it:
+    they waited for it, or got no processor until it was there."""
     ended = {one.begun: one.ended for parts in copies for part in parts for one in part if one.ended is not None}
     there = np.array([ended.get(made, 0.0) for made in records.made])
     return (records.computed == 0) & (records.asked < there) & (records.took > plan.cost / 2)
@@ -255,8 +255,8 @@ def kill(contender: Contender, plan: Plan, folder: Path, name: str, progress: Ca
                 victim = wait_for_flying(site, dead, plan)
                 while time.monotonic() < victim.begun + plan.cost / 2:
                     time.sleep(0.001)
+                killed = time.monotonic()  # before it is: the next may begin before this process runs again
                 os.kill(victim.pid, signal.SIGKILL)
-                killed = time.monotonic()
                 dead.add(victim.pid)
                 gaps.append(wait_for_next(site, killed, dead, plan) - killed)
                 progress(len(gaps))
