@@ -1,5 +1,7 @@
 // compute.hpp - A value that is expensive to compute is computed once, by one caller of all processes.
 //
+//   std::string page = forklore::get_or_compute(cache, "front page", 1min, render, {.stale_for = 10min});
+//
 //  * While one computes, the others wait for its value, or are served the old one (stale_for).
 //  * A computing process that is killed or dies is found out within 25 ms, a stopped one is not: waiting has a bound,
 //    after which a caller computes for itself and stores nothing.

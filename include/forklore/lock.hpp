@@ -1,7 +1,10 @@
 // lock.hpp - Locks by name, over all threads of all processes of a segment.
 //
-//  * A lock is given back by its holder or by its holder's death, which others find out within 25 ms of waiting.
-//    Nothing takes it from a process that lives, stopped or not, unless the lock was given a ttl.
+//   forklore::Lock lock(cache, "nightly report");
+//   if (lock.acquire(5s) == forklore::Code::ok) send_report(lock.token());  // given back at the end of the scope
+//
+//  * A lock is given back by its holder or by the death of its holder's process, which others find out within 25 ms of
+//    waiting. Nothing takes it from a process that lives, stopped or not, unless the lock was given a ttl.
 //  * With a ttl there may be two holders: the first, whose time is over and who does not know it, and the next. Give
 //    token() to what the lock protects, and let that refuse a smaller one than it has seen: of one name, a later
 //    holder's is larger.

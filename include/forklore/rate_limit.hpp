@@ -1,6 +1,12 @@
 // rate_limit.hpp - How much of something all processes together may do, and have done: exact, as each call is one step
 // under one stripe's lock.
 //
+//   forklore::RateDecision decision;  // at most 5 a minute, of all processes
+//   if (forklore::take(cache, "login:" + user, {.count = 5, .period = 1min}, decision) == forklore::Code::ok &&
+//       !decision.allowed) {
+//     refuse(decision.retry_after);
+//   }
+//
 //  * The state is one entry of a few bytes under the key, in format kInteger; it is this call's alone, and of one rate.
 //    It expires by itself when it says nothing any more, and erase() begins anew.
 //  * Like any entry it may be evicted where a cache is full, and then begins anew; it stays where it is used often. Who

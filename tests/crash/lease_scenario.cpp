@@ -1,5 +1,7 @@
 // Leases, killed at every instruction: whoever comes next has the lock or computes within a moment, what a living
 // holder has stays its own, and a value that was written is not followed by one whose computation began before.
+#include <linux/futex.h>
+
 #include <chrono>
 #include <stdexcept>
 
@@ -105,6 +107,17 @@ void store_timed(Cache& cache, std::chrono::hours ttl, std::chrono::hours old) {
   tests::pass(old);
 }
 
+/// Who has an old value does not sleep for the stripe's lock; a dead owner's is to be had without.
+Prepared prepare_refresh_behind_death(std::uint64_t seed) {
+  Workshop shop(seed);
+  shop.work(60, 600);
+  store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(3));
+  Prepared prepared = shop.with(compute_call("new", checked(2, 200), {.stale_for = std::chrono::hours(5)}));
+  set_lock_word(prepared.image, prepared.geometry, FUTEX_OWNER_DIED);
+  prepared.also = to_be_had;
+  return prepared;
+}
+
 Prepared prepare_take_over(std::uint64_t seed) {
   Workshop shop(seed);
   shop.work(60, 600);
@@ -147,6 +160,7 @@ std::vector<Scenario> lease_scenarios() {
     store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(3));
     return compute_call("new", checked(2, 200), {.stale_for = std::chrono::hours(5)});
   }));
+  all.push_back({"lease: refreshed behind a death", prepare_refresh_behind_death});
   all.push_back(scenario("lease: computation given up", to_be_had, [](Workshop&) -> Call {
     return [](Cache& cache) {
       std::string value;
