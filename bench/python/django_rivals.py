@@ -22,6 +22,7 @@ class DjangoRival(Rival):
 
     backend: ClassVar[str]
     proxy = "proxy.get(key)"
+    hit = "get_or_set, a hit", "c.get_or_set(key, dict)"
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

@@ -29,6 +29,8 @@ class Rival:
     incr: str | None = "c.incr('n')"
     many: str | None = "c.get_many(ten)"
     proxy: str | None = None
+    hit: tuple[str, str] | None = None
+    """Of a call that would compute the value if it were not there: its name, and the statement."""
     bytes_keys = False
 
     def __init__(self, place: Place) -> None:
@@ -58,6 +60,7 @@ class Dict(Rival):
 
 class Forklore(Rival):
     name, title = "forklore", "Forklore"
+    hit = "get_or_compute, a hit", "c.get_or_compute(key, dict)"
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

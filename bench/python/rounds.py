@@ -69,6 +69,8 @@ def calls_of(rival: Rival, kind: Kind) -> Iterator[tuple[str, str]]:
         for call, statement in (("miss", rival.miss), (f"get_many of {MANY}", rival.many), ("proxy get", rival.proxy)):
             if statement is not None:
                 yield call, statement
+        if rival.hit is not None:
+            yield rival.hit
     if kind.name == "int" and rival.incr is not None:
         yield "incr", rival.incr
 
