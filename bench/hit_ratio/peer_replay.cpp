@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -216,7 +217,7 @@ int main(int argc, char** argv) {
     if (given == 'h') return usage(argv[0], 0);
     if (given == '?') return usage(argv[0], 2);
     const double number = bench::positive_number(optarg);
-    if (number < 1 || number > 1e6) return usage(argv[0], 2);
+    if (number < 1 || number > 1e6 || number != std::floor(number)) return usage(argv[0], 2);
     if (given == 's') plan.scale = static_cast<std::uint32_t>(number);
     if (given == 'w') plan.window = static_cast<std::size_t>(number);
   }

@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <exception>
 #include <forklore/forklore.hpp>
@@ -20,8 +21,9 @@ using bench::Trace;
 constexpr char kUsage[] =
     "usage: xz -dc TRACE.csv.xz | %s [--at-least MIB] [--json] [PERCENT...]\n"
     "Plays the trace through a segment of PERCENT of its footprint, up to 1000; 10 and 25 unless given.\n"
-    "  --at-least MIB  scales the values up until the segment has as much, and rounds it up to whole MiB\n"
-    "  --json          a line of JSON for each size\n";
+    "  --at-least MIB  scales the values up until the segment has as much, up to 16384, and rounds it up to whole MiB\n"
+    "  --json          a line of JSON for each size; one that no segment can have says why it was left_out\n"
+    "Exit status: 1 if a size was left out, 2 if the trace cannot be played.\n";
 
 forklore::Cache open(std::uint64_t capacity, std::size_t largest) {
   forklore::Options options{.name = "replay",
@@ -34,6 +36,22 @@ forklore::Cache open(std::uint64_t capacity, std::size_t largest) {
     options.max_value_bytes = 0;  // the largest does not fit: what is too large is a miss
     return forklore::Cache::open(options);
   }
+}
+
+/// Why no segment can be of this size; empty if one can.
+std::string why_not(const Point& point, const Trace& trace, std::uint64_t least) {
+  std::array<char, 256> text{};
+  const auto number = [](auto n) { return static_cast<unsigned long long>(n); };
+  if (point.capacity < least) {
+    std::snprintf(text.data(), text.size(), "even with values x %u, %g %% of the footprint is %llu bytes, not %llu",
+                  point.scale, point.percent, number(point.capacity), number(least));
+  } else if (point.capacity < forklore::kMinCapacityBytes || point.capacity > forklore::kMaxCapacityBytes) {
+    std::snprintf(text.data(), text.size(),
+                  "%g %% of the footprint, which is %llu bytes, is %llu bytes, and a segment has %llu to %llu",
+                  point.percent, number(trace.footprint(point.scale)), number(point.capacity),
+                  number(forklore::kMinCapacityBytes), number(forklore::kMaxCapacityBytes));
+  }
+  return text.data();
 }
 
 bench::Misses play(const Trace& trace, std::uint32_t scale, forklore::Cache& cache) {
@@ -69,6 +87,22 @@ void print(const Point& point, const Trace& trace, const bench::Misses& m, const
   std::fflush(stdout);
 }
 
+void print_left_out(const Point& point, const std::string& why, bool scaled, bool json, const char* program) {
+  if (json) {
+    std::printf("{\"percent\": %g, \"left_out\": \"%s\"}\n", point.percent, why.c_str());
+    return;
+  }
+  const bool larger_helps = !scaled && point.capacity < forklore::kMinCapacityBytes;
+  std::fprintf(stderr, "%s: left out: %s%s\n", program, why.c_str(),
+               larger_helps ? "; --at-least MIB scales the values up" : "");
+}
+
+/// Bytes; 0 if the text is no number of MiB that a segment can have at most.
+std::uint64_t mib(const char* text) {
+  const double bytes = bench::positive_number(text) * (1 << 20);
+  return bytes <= static_cast<double>(forklore::kMaxCapacityBytes) ? static_cast<std::uint64_t>(bytes) : 0;
+}
+
 int usage(const char* program, int status) {
   std::fprintf(status == 0 ? stdout : stderr, kUsage, program);
   return status;
@@ -86,7 +120,7 @@ int main(int argc, char** argv) {
   for (int given; (given = getopt_long(argc, argv, "h", options, nullptr)) != -1;) {
     if (given == 'h') return usage(argv[0], 0);
     if (given == 'j') json = true;
-    if (given == 'l') least = static_cast<std::uint64_t>(bench::positive_number(optarg) * (1 << 20));
+    if (given == 'l') least = mib(optarg);
     if (given == '?' || (given == 'l' && least == 0)) return usage(argv[0], 2);
   }
   std::vector<double> percents;
@@ -98,12 +132,19 @@ int main(int argc, char** argv) {
   try {
     std::ios::sync_with_stdio(false);
     const Trace trace(std::cin);
+    bool all = true;
     for (const double percent : percents) {
       const Point point = bench::point_of(trace, percent, least);
+      if (const std::string why = why_not(point, trace, least); !why.empty()) {
+        print_left_out(point, why, least != 0, json, argv[0]);
+        all = false;
+        continue;
+      }
       forklore::Cache cache = open(point.capacity, std::size_t{trace.largest_value()} * point.scale);
       const bench::Misses misses = play(trace, point.scale, cache);
       print(point, trace, misses, cache.stats(), json);
     }
+    return all ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
     return 2;

@@ -10,15 +10,31 @@
 namespace bench {
 namespace {
 
-Request parse(const std::string& line, std::size_t number) {
+constexpr std::string_view kHeader = "op,key,key_size,value_size,ttl_s";
+constexpr std::string_view kOps = "gsd";
+constexpr std::uint32_t kMaxScale = 1'000'000;
+
+[[noreturn]] void refuse(std::size_t number, std::string_view what, std::string_view line) {
+  std::string shown(line.substr(0, 80));  // it may be of a file that is no text
+  std::replace_if(
+      shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  throw std::runtime_error("line " + std::to_string(number) + " is " + std::string(what) + ": " + shown +
+                           (line.size() > shown.size() ? "..." : ""));
+}
+
+Request parse(std::string_view line, std::size_t number) {
+  const auto no_request = [&] { refuse(number, "no request", line); };
+  if (line.empty() || kOps.find(line[0]) == std::string_view::npos) no_request();
   Request r{};
-  const char* at = line.data() + std::min<std::size_t>(line.find(','), line.size());
+  const char* at = line.data() + 1;
   const char* const end = line.data() + line.size();
   for (std::uint32_t* field : {&r.key, &r.key_size, &r.value_size, &r.ttl}) {
-    const auto [next, error] = std::from_chars(at + (at != end), end, *field);
-    if (error != std::errc{}) throw std::runtime_error("line " + std::to_string(number) + " is no request: " + line);
+    if (at == end || *at != ',') no_request();
+    const auto [next, error] = std::from_chars(at + 1, end, *field);
+    if (error != std::errc{}) no_request();
     at = next;
   }
+  if (at != end) no_request();
   return r;
 }
 
@@ -27,13 +43,13 @@ Request parse(const std::string& line, std::size_t number) {
 Trace::Trace(std::istream& in) {
   std::unordered_map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> largest;
   std::string line;
-  std::getline(in, line);
+  if (std::getline(in, line) && line != kHeader) refuse(1, "not " + std::string(kHeader), line);
   for (std::size_t number = 2; std::getline(in, line); ++number) {
     const Request r = parse(line, number);
     auto& [key, value] = largest[r.key];
-    if (r.key_size + r.value_size > key + value) {
-      keys_ += r.key_size - key;
-      values_ += r.value_size - value;
+    if (std::uint64_t{r.key_size} + r.value_size > std::uint64_t{key} + value) {
+      keys_ += std::uint64_t{r.key_size} - key;  // of which one may shrink: then it wraps, and back
+      values_ += std::uint64_t{r.value_size} - value;
       key = r.key_size;
       value = r.value_size;
     }
@@ -48,9 +64,10 @@ Point point_of(const Trace& trace, double percent, std::uint64_t least) {
     return static_cast<std::uint64_t>(static_cast<double>(trace.footprint(scale)) * percent / 100);
   };
   std::uint32_t scale = 1;
-  while (least != 0 && trace.largest_value() != 0 && capacity(scale) < least) ++scale;
+  while (capacity(scale) < least && trace.largest_value() != 0 && scale < kMaxScale) ++scale;
+  const std::uint64_t reached = capacity(scale);
   constexpr std::uint64_t kMiB = 1 << 20;
-  return {percent, least == 0 ? capacity(1) : (capacity(scale) + kMiB - 1) / kMiB * kMiB, scale};
+  return {percent, least == 0 || reached < least ? reached : (reached + kMiB - 1) / kMiB * kMiB, scale};
 }
 
 void write_key(const Request& request, std::string& key) {

@@ -1,7 +1,7 @@
 // trace.hpp - A request trace, and the sizes at which it is played.
 //
-// A trace is lines of op,key,key_size,value_size,ttl_s with a header line. Every request is played as a read-through
-// get, whatever its op: what is missed is stored.
+// A trace is lines of op,key,key_size,value_size,ttl_s behind a header line that is just this; op is g, s or d. Every
+// request is played as a read-through get, whatever its op: what is missed is stored.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct Request {
 
 class Trace {
  public:
-  /// Throws std::runtime_error at a line that is no request.
+  /// Throws std::runtime_error, with its number, at a line that is no request.
   explicit Trace(std::istream& in);
   [[nodiscard]] const std::vector<Request>& requests() const noexcept { return requests_; }
   /// Sum over the keys of the largest key and value each had, if every value were scale times as large.
@@ -41,7 +41,8 @@ struct Point {
   std::uint32_t scale;     ///< values are so many times as large as the trace says
 };
 
-/// least: bytes; if not 0, values are scaled up until the capacity is as much, and it is rounded up to whole MiB.
+/// least: bytes; if not 0, values are scaled up until the capacity is as much, and it is rounded up to whole MiB. It is
+/// less where values a million times as large are too small.
 Point point_of(const Trace& trace, double percent, std::uint64_t least);
 
 /// What a store answered to a whole trace.
