@@ -21,7 +21,7 @@ std::int64_t nanoseconds(clockid_t clock) noexcept {
 
 // The distance lies between the two bounds measured here, which are far apart if the thread lost its core between
 // the reads. The known value stays while it lies there as well, so that time never steps back.
-void look_again(std::int64_t coarse) noexcept {
+[[gnu::noinline, gnu::cold]] void look_again(std::int64_t coarse) noexcept {
   std::int64_t known = boottime_ahead.load(std::memory_order_relaxed);
   const std::int64_t before = nanoseconds(CLOCK_MONOTONIC);
   const std::int64_t boot = nanoseconds(CLOCK_BOOTTIME);

@@ -27,11 +27,16 @@ extern constinit std::atomic<std::atomic<std::uint32_t>*> process_epoch;
 const Self& renew() noexcept;
 }  // namespace inside
 
+/// This process's epoch, or 0 if no thread of it has asked for its Self yet.
+inline std::uint32_t epoch() noexcept {
+  return inside::process_epoch.load(std::memory_order_acquire)->load(std::memory_order_relaxed);
+}
+
 /// This thread's Self, valid for this process. Two loads and a branch when it is. The returned epoch differs between
 /// any process and all its ancestors, so whoever keys a per-thread cache by it is safe across fork. It means nothing
 /// to other processes.
 inline const Self& self() noexcept {
-  const std::uint32_t now = inside::process_epoch.load(std::memory_order_acquire)->load(std::memory_order_relaxed);
+  const std::uint32_t now = epoch();
   if (now != 0 && inside::mine.epoch == now) [[likely]]
     return inside::mine;
   return inside::renew();

@@ -64,7 +64,7 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
 inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept { std::memcpy(to, shared, n); }
 
 /// Whether n bytes of shared memory equal own ones. The verdict counts only after the caller's second look.
-inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexcept {
+[[gnu::always_inline]] inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexcept {
   auto* a = static_cast<const char*>(own);
   auto* b = static_cast<const char*>(shared);
   const auto differ = [&](std::size_t at) {

@@ -164,9 +164,8 @@ std::string Attachment::move_on() {
 
 constinit thread_local std::array<Attachment::Claimed, Attachment::kKept> Attachment::claimed;
 
-const store::Counter& Attachment::claim(View& view) noexcept {
+void Attachment::claim(View& view, Claimed& mine) noexcept {
   // First use by this thread, or first use after fork, when the child may have been born in another pid namespace.
-  Claimed& mine = claimed[view.id % kKept];
   const std::uint32_t epoch = base::self().epoch;
   if (mine.epoch != epoch) {
     const base::DomainLookup lookup = base::lock_domain();
@@ -174,7 +173,6 @@ const store::Counter& Attachment::claim(View& view) noexcept {
     if (born_elsewhere && view.domain != base::LockDomain{}) view.segment.forbid_writing();
   }
   mine = {view.id, epoch, view.segment.writable() ? view.segment.counters().claim() : store::Counter{}};
-  return mine.counter;
 }
 
 std::string Attachment::path() const {

@@ -56,10 +56,10 @@ class Attachment {
   [[nodiscard]] View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
   /// What this thread counts on in a view.
   static const store::Counter& counter(View& view) noexcept {
-    const Claimed& mine = claimed[view.id % kKept];
-    if (mine.view == view.id && mine.epoch == base::self().epoch) [[likely]]
-      return mine.counter;
-    return claim(view);
+    Claimed& mine = claimed[view.id % kKept];
+    if (mine.view != view.id || mine.epoch != base::epoch()) [[unlikely]]
+      claim(view, mine);
+    return mine.counter;
   }
 
   [[nodiscard]] std::string path() const;
@@ -78,7 +78,7 @@ class Attachment {
   static constinit thread_local std::array<Claimed, kKept> claimed [[gnu::tls_model("initial-exec")]];
 
   explicit Attachment(const Options& options, bool must_exist);
-  static const store::Counter& claim(View& view) noexcept;
+  static void claim(View& view, Claimed& mine) noexcept;
   void look(std::uint64_t boottime) noexcept;
   // The following with the registry's mutex held.
   void become(std::unique_ptr<View> next);

@@ -83,7 +83,7 @@ static Code read_one(Attachment& attachment, std::string_view key, std::chrono::
 Code Cache::get(std::string_view key, std::string& out, Found* found) {
   store::Reading reading;
   const auto room = [&](const Found& is) {
-    out.resize(is.size);
+    if (out.size() != is.size) out.resize(is.size);
     return out.data();
   };
   const Code code = read_one(*attachment_, key, lock_timeout_, room, reading);
@@ -186,8 +186,7 @@ std::size_t Cache::get_many(std::span<const std::string_view> keys, std::span<Re
 Code Cache::set(std::string_view key, std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
   const Call call(*attachment_);
   if (const Code code = check(call, key, value, format); code != Code::ok) return code;
-  const std::uint64_t expiry = call.expiry(ttl, default_ttl_);
-  return call.write(key, lock_timeout_, [&] { return put(value, format, expiry); });
+  return call.write(key, lock_timeout_, put(value, format, call.expiry(ttl, default_ttl_)));
 }
 
 Code Cache::add(std::string_view key, std::string_view value, Ttl ttl, std::uint16_t format) noexcept {

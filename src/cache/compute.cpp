@@ -156,10 +156,10 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
       decision.timing = {bounded(options_.stale_for), std::max(bounded(cost), 1u)};
       decision.expiry = decision.timing.expiry_of(decision.expiry);
     }
-    code = call.counted(call.segment()
-                            .stripe_of(lease_.hash)
-                            .update_with(*known, {key_, lease_.hash}, call.now(), Access::lock_timeout(*cache_),
-                                         [&] { return decision; }));
+    code = call.counted(
+        call.segment()
+            .stripe_of(lease_.hash)
+            .update_with(*known, {key_, lease_.hash}, call.now(), Access::lock_timeout(*cache_), decision));
   }
   abandon();
   until_ = {};

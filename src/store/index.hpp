@@ -119,6 +119,18 @@ class Index {
         if (last) return nullptr;
       }
     }
+    /// The first slot of a key's buckets that seems to carry the tag, or nullptr: mostly the key's, if it is there. To
+    /// be loaded again before it is believed.
+    [[nodiscard, gnu::always_inline]] Word* first_match(std::uint64_t hash, std::uint64_t tag) const noexcept {
+      Bucket* bucket = &first(hash);
+      Matches match(*bucket, tag);
+      if (!match.any()) {
+        bucket = &second(hash);
+        match = Matches(*bucket, tag);
+        if (!match.any()) return nullptr;
+      }
+      return &bucket->slot[match.slot()];
+    }
     /// The slot that holds exactly this word but for the frequency, or nullptr. Under the lock.
     [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {
       return find(hash, tag_of(word),

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -81,6 +82,9 @@ class Log {
       return is_bounded(place, head) && base::racy_equal(key.data(), at(place) + head.key_at(), key.size());
     return base::racy_equal(key.data(), at(place) + kEntryHeader, key.size());
   }
+  /// Where a slot leads to a plain entry with this key: whole in its chunk, and not timed. nullptr if it does not, or
+  /// may not. In log_plain.hpp, as append_plain().
+  [[nodiscard]] const std::byte* find_plain(std::uint64_t slot, std::string_view key, EntryHead& head) const noexcept;
   /// Of a timed entry. The word counts only after a second look at the slot. Reader.
   [[nodiscard]] Timing read_timing(Place place, const EntryHead& head) const noexcept {
     return Timing::unpack(reinterpret_cast<const Word*>(at(place) + head.timing_at())->load(std::memory_order_relaxed));
@@ -141,6 +145,9 @@ class Log {
   [[nodiscard]] std::uint32_t chunk_bytes() const noexcept { return chunk_bytes_; }
   [[nodiscard]] std::uint32_t buckets_per_chunk() const noexcept {
     return chunk_bytes_ / static_cast<std::uint32_t>(sizeof(Bucket));
+  }
+  [[nodiscard]] unsigned buckets_shift() const noexcept {  // their binary logarithm
+    return chunk_shift_ - static_cast<unsigned>(std::countr_zero(sizeof(Bucket)));
   }
   [[nodiscard]] std::uint32_t count(Kind kind) const noexcept;
   /// How many are free; mostly without a look at all chunks.
@@ -205,6 +212,16 @@ class Log {
     return append(kind, end(kind), tag, head, fill);
   }
 
+  /// Whether an entry of this head would be plain where its log ends, and for append_plain().
+  [[nodiscard]] bool is_plain_end(Place end, const EntryHead& head) const noexcept {
+    const std::size_t total = head.total();
+    return end.chunk < count_ && end.offset + total <= chunk_bytes_ && total < kFullFence && !head.is_integer() &&
+           !head.timed;
+  }
+  /// What append() does, of such an entry.
+  std::uint64_t append_plain(Place place, std::uint64_t tag, const EntryHead& head, std::string_view key,
+                             std::string_view value) noexcept;
+
   /// Takes the entry at place out of the live counts of the chunks it covers and marks it dead, which spares whoever
   /// walks the chunk a search for its slot. After its slot was changed.
   void forget(Place place, const EntryHead& head) noexcept {
@@ -241,7 +258,8 @@ class Log {
 
  private:
   friend class Writer;
-  static constexpr std::uint32_t kFilled = 1;  // in first_, whose offsets are multiples of 8
+  static constexpr std::uint32_t kFilled = 1;                      // in first_, whose offsets are multiples of 8
+  static constexpr std::size_t kFullFence = std::size_t{1} << 16;  // bytes of an entry, see append()
 
   void load_head(Place place, EntryHead& head) const noexcept {
     const auto* words = reinterpret_cast<const Word*>(at(place));
@@ -260,6 +278,11 @@ class Log {
   [[nodiscard]] std::uint32_t following(std::uint32_t chunk) const noexcept {
     const std::uint32_t next = next_[chunk].load(std::memory_order_relaxed) - 1;
     return next < count_ ? next : chunk;
+  }
+  /// Counts bytes of an entry that was appended.
+  void count_in(std::uint32_t chunk, std::uint32_t bytes, std::uint64_t expiry) noexcept {
+    live_[chunk].store(live(chunk) + bytes, std::memory_order_release);
+    if (expiry < due(chunk)) set_due(chunk, expiry);
   }
   std::uint64_t next_sequence() noexcept;
   /// Puts a free chunk at the end of the log, the one that was freed last: it may still be in the processor's caches.
@@ -373,7 +396,7 @@ std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const Entry
   const std::size_t total = head.total();
   // Formal partner of readers' acquire fences for bytes of recycled chunks; a full fence where memcpy may use stores
   // that x86 does not order with earlier ones.
-  if (total >= std::size_t{1} << 16) {
+  if (total >= kFullFence) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
   } else {
     std::atomic_thread_fence(std::memory_order_release);
@@ -390,10 +413,7 @@ std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const Entry
   fill(writer);
 
   used_[place.chunk].store(place.offset + static_cast<std::uint32_t>(here), std::memory_order_release);
-  for_each_chunk(place, total, [&](std::uint32_t chunk, std::uint32_t bytes) {
-    live_[chunk].store(live(chunk) + bytes, std::memory_order_release);
-    if (head.expiry < due(chunk)) set_due(chunk, head.expiry);
-  });
+  for_each_chunk(place, total, [&](std::uint32_t chunk, std::uint32_t bytes) { count_in(chunk, bytes, head.expiry); });
   return word;
 }
 

@@ -65,8 +65,10 @@ class Segment {
   void forbid_writing() noexcept;
   /// Milliseconds since the segment's birth, by the boottime given; less than kNever, whatever the header said.
   [[nodiscard]] std::uint64_t age(std::uint64_t boottime) const noexcept {
-    const auto age = static_cast<std::int64_t>(boottime - birth_);  // of a file, birth may lie before this boot
-    return static_cast<std::uint64_t>(std::clamp<std::int64_t>(age, 0, kNever - 1));
+    const std::uint64_t age = boottime - birth_;  // of a file, birth may lie before this boot
+    if (age < kNever) [[likely]]
+      return age;
+    return static_cast<std::int64_t>(age) < 0 ? 0 : kNever - 1;
   }
   /// The same in nanoseconds.
   [[nodiscard]] std::int64_t age_ns(std::uint64_t boottime_ns) const noexcept {

@@ -82,29 +82,26 @@ struct Decision {
   Timing timing = {};
 };
 
-/// A reference to a callable that outlives the call. It may be asked more than once: it must not change anything.
-/// A callable that takes no argument decides whatever is there.
+/// A reference to a callable, or to a decision whatever is there, that outlives the call. It may be asked more than
+/// once: it must not change anything.
 class Decide {
  public:
   template <class F>
   Decide(const F& f) noexcept  // NOLINT(google-explicit-constructor): a view of a callable
-      : context_(&f),
-        call_([](const void* context, const Present& present) noexcept {
-          if constexpr (std::is_invocable_v<const F&>) {
-            static_cast<void>(present);
-            return (*static_cast<const F*>(context))();
-          } else {
-            return (*static_cast<const F*>(context))(present);
-          }
-        }),
-        looks_(!std::is_invocable_v<const F&>) {}
-  [[nodiscard]] bool looks() const noexcept { return looks_; }
+      : context_(&f), call_([](const void* context, const Present& present) noexcept {
+          return (*static_cast<const F*>(context))(present);
+        }) {}
+  Decide(const Decision& decision) noexcept  // NOLINT(google-explicit-constructor): likewise
+      : context_(&decision), call_(nullptr) {}
+  /// The decision that stands already, or nullptr.
+  [[nodiscard]] const Decision* ready() const noexcept {
+    return call_ == nullptr ? static_cast<const Decision*>(context_) : nullptr;
+  }
   Decision operator()(const Present& present) const noexcept { return call_(context_, present); }
 
  private:
   const void* context_;
   Decision (*call_)(const void*, const Present&) noexcept;
-  bool looks_;
 };
 
 /// Sums over the stripe's chunks and slots.
@@ -232,14 +229,22 @@ class Stripe {
     EntryHead head;
     std::uint64_t hash = 0;
   };
-  enum class Attempt : std::uint8_t { hit, miss, no_room, changed };
+  enum class Attempt : std::uint8_t {
+    hit,
+    miss,
+    no_room,
+    changed,  ///< meanwhile: to be begun again
+    unusual,  ///< attempt_plain() alone: for attempt()
+  };
 
   // stripe_read.hpp, stripe_read.cpp
   template <Age age, class Room>
   Attempt attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const;
+  template <class Room>
+  Attempt attempt_plain(const Key& key, std::uint64_t now, Room& room, Reading& reading) const;
   template <Age age, class Room>
-  Code read_again(const Key& key, std::uint64_t now, Room& room, Reading& reading, std::chrono::milliseconds timeout,
-                  std::uint64_t& rereads);
+  Code read_on(const Key& key, std::uint64_t now, Room& room, Reading& reading, std::chrono::milliseconds timeout,
+               std::uint64_t& rereads);
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
   [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
@@ -253,19 +258,21 @@ class Stripe {
 
   // stripe_update.cpp. Under the lock.
   [[nodiscard]] bool find(const Key& key, Located& found) const noexcept;
+  [[nodiscard]] bool find_any(const Key& key, Located& found) const noexcept;
   /// What a decision is shown of a key; found: the entry and its slot, if there is one, expired or not.
   [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept;
-  /// What a decision is, and the entry that it is of.
-  Decision ask(const Decide& decide, const Key& key, std::uint64_t now, Located& found) const noexcept;
   /// kind: the log in which room has been made for the entry; free if none has.
   Code change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
               Kind kind) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
-  /// kind, end: of an entry that is stored, its log and where that ends.
-  Code carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
-                 std::uint64_t now) noexcept;
-  Code store(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
+  /// All decisions but to store.
+  void carry_out(const Located& old, const Decision& decision) noexcept;
+  template <class Append, class Forget>
+  void supersede(Word& slot, const Key& key, Place end, Append append, Forget forget) noexcept;
+  bool overwrite_plain(const Key& key, const Decision& decision) noexcept;
+  /// head: of the new entry; kind, end: its log and where that ends.
+  Code store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head, Kind kind, Place end,
              std::uint64_t now) noexcept;
   /// Counts a live or expired entry out whose slot another one took.
   void drop(std::uint64_t word, std::uint64_t now) noexcept;
@@ -310,6 +317,8 @@ class Stripe {
   /// 0 for what is not large beside the entries that the stripe holds and those that come, up to 3 for the largest.
   [[nodiscard]] unsigned dearness(std::size_t bytes) const noexcept;
   void note_size(std::size_t bytes) noexcept;
+  /// Whether an entry of so many bytes goes to the log of the one that it replaces.
+  [[nodiscard]] bool keeps_log(Kind was, std::size_t bytes) const noexcept;
   /// The log for an entry of a key; old: the one that it replaces.
   [[nodiscard]] Kind choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept;
   /// While memory is free, nothing leaves: what would have to, by the shares, becomes main's as it is. For an entry

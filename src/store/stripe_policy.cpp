@@ -53,8 +53,8 @@ constexpr std::uint64_t kTwice = 16;      // likewise
 
 }  // namespace
 
-std::uint32_t Stripe::log_chunks() const noexcept {
-  const std::uint32_t index = (index_.view().size() - index_.least()) / log_.buckets_per_chunk();
+inline std::uint32_t Stripe::log_chunks() const noexcept {
+  const std::uint32_t index = (index_.view().size() - index_.least()) >> log_.buckets_shift();
   return log_.size() - std::min(index, log_.size() - 1);
 }
 
@@ -66,11 +66,12 @@ std::uint32_t Stripe::small_share() const noexcept {
 
 std::uint32_t Stripe::large_share() const noexcept { return std::max(log_chunks() / kLargeShare, 1u); }
 
-unsigned Stripe::dearness(std::size_t bytes) const noexcept {
-  const std::uint64_t usual = header_->usual_size.load(std::memory_order_relaxed);
-  if (usual == 0 || logarithm(bytes) <= usual / kUsual + kHalfAsMuch) return 0;
+inline unsigned Stripe::dearness(std::size_t bytes) const noexcept {
   const std::uint64_t all = std::uint64_t{log_chunks()} * log_.chunk_bytes();
   std::uint64_t weight = bytes * header_->slots_used.load(std::memory_order_relaxed) / kLarge;
+  if (weight <= all) return 0;
+  const std::uint64_t usual = header_->usual_size.load(std::memory_order_relaxed);
+  if (usual == 0 || logarithm(bytes) <= usual / kUsual + kHalfAsMuch) return 0;
   unsigned dearness = 0;
   for (; weight > all && dearness < kMaxFrequency; weight /= kDearer) ++dearness;
   return dearness;
@@ -85,11 +86,15 @@ void Stripe::note_size(std::size_t bytes) noexcept {
   header_->usual_spread.store(spread - spread / kUsual + apart(now, usual / kUsual), std::memory_order_relaxed);
 }
 
+bool Stripe::keeps_log(Kind was, std::size_t bytes) const noexcept {
+  return reject_ || was != Kind::small || dearness(bytes) == 0;
+}
+
 Kind Stripe::choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept {
   const Kind was = old.slot == nullptr ? Kind::free : log_of(log_.state(old.place.chunk));
-  if (reject_ || was == Kind::main) return was == Kind::free ? Kind::small : was;
+  if (was != Kind::free) return keeps_log(was, bytes) ? was : Kind::large;  // never back to small: see kScanned
+  if (reject_) return Kind::small;
   const bool large = dearness(bytes) > 0;
-  if (was != Kind::free) return large ? Kind::large : was;  // never back to small: see kScanned
   note_size(bytes);
   if (large) return Kind::large;
 

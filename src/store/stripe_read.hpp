@@ -6,11 +6,12 @@
 
 #include "base/racy_copy.hpp"
 #include "base/test_fault.hpp"
+#include "store/log_plain.hpp"
 #include "store/stripe.hpp"
 
 namespace forklore::store {
 
-inline bool Stripe::unmoved(const Index::View& view) const noexcept {
+[[gnu::always_inline]] inline bool Stripe::unmoved(const Index::View& view) const noexcept {
   // Partner: the release fence in Index::set_size. If any slot was read as a move left it behind, the load below sees
   // that slots have moved.
   std::atomic_thread_fence(std::memory_order_acquire);
@@ -18,14 +19,15 @@ inline bool Stripe::unmoved(const Index::View& view) const noexcept {
   return !index_.moved(view);
 }
 
-inline bool Stripe::unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept {
+[[gnu::always_inline]] inline bool Stripe::unchanged(const Index::View& view, const Word& slot,
+                                                     std::uint64_t word) const noexcept {
   // Partner: the release fences in Log::forget, free_chunk, take and append, by the same fence as above. If any byte
   // read before it was written behind one of them, the load below sees the slot as the writer left it before.
   if (base::broken("no-second-look")) return true;
   return unmoved(view) && without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }
 
-inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) noexcept {
+[[gnu::always_inline]] inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) noexcept {
   // If the slot has moved since the second look, its bucket may even be gone and a chunk of entries lie there. Then the
   // bytes are others (all 64 bits are compared, generation and place among them), and nothing changes.
   if (frequency_of(word) < kMaxFrequency) {
@@ -95,10 +97,46 @@ template <Age age, class Room>
   return unmoved(view) ? Attempt::miss : Attempt::changed;
 }
 
+// Once through what nearly every read meets: the first slot that carries the tag, in the first bucket that has one,
+// leads to the key, and its entry is plain and has not expired. Straight on, so that what it works with stays in
+// registers. All else is attempt()'s.
+template <class Room>
+[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt_plain(const Key& key, std::uint64_t now, Room& room,
+                                                                    Reading& reading) const {
+  const Index::View view = index_.view();
+  Word* const first = view.first_match(key.hash, Index::tag(key.hash));
+  if (first == nullptr) return unmoved(view) ? Attempt::miss : Attempt::changed;
+  Word& slot = *first;
+  // Whatever it carries by now, it is the key's if it leads to the key.
+  const std::uint64_t word = slot.load(std::memory_order_acquire);
+  EntryHead head;
+  const std::byte* const entry = log_.find_plain(word, key.bytes, head);
+  if (entry == nullptr || head.expired(now)) [[unlikely]]
+    return Attempt::unusual;
+  reading.expiry = head.expiry;
+  const auto* value = reinterpret_cast<const Word*>(entry + kEntryHeader);
+  const auto integer =
+      head.is_integer() ? static_cast<std::int64_t>(value->load(std::memory_order_relaxed)) : std::int64_t{0};
+  reading.found = {head.value_size, head.format, {version_of(word, integer)}};
+  if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
+    char* to = room(reading.found);
+    if (to == nullptr) return Attempt::no_room;
+    if (head.is_integer()) [[unlikely]] {
+      std::memcpy(to, &integer, sizeof integer);
+    } else {
+      base::racy_copy(to, entry + kEntryHeader + key.bytes.size(), head.value_size);
+    }
+  }
+  if (!unchanged(view, slot, word)) [[unlikely]]
+    return Attempt::changed;
+  if (writable()) raise_frequency(slot, word);
+  return Attempt::hit;
+}
+
 template <Age age, class Room>
 inline Code Stripe::read(const Key& key, std::uint64_t now, Room&& room, Reading& reading,
                          std::chrono::milliseconds timeout, std::uint64_t& rereads) {
-  switch (attempt<age>(key, now, room, reading)) {
+  switch (attempt_plain(key, now, room, reading)) {
     case Attempt::hit:
       return Code::ok;
     case Attempt::miss:
@@ -106,23 +144,26 @@ inline Code Stripe::read(const Key& key, std::uint64_t now, Room&& room, Reading
     case Attempt::no_room:
       return Code::buffer_too_small;
     case Attempt::changed:
+      ++rereads;
+      break;
+    case Attempt::unusual:
       break;
   }
-  return read_again<age>(key, now, room, reading, timeout, rereads);
+  return read_on<age>(key, now, room, reading, timeout, rereads);
 }
 
-/// A few more rounds, then the way that always ends: the value's size is learnt under the lock, room for it is got
+/// A few rounds, then the way that always ends: the value's size is learnt under the lock, room for it is got
 /// without, and what was learnt is checked again under it.
 template <Age age, class Room>
-[[gnu::noinline]] Code Stripe::read_again(const Key& key, std::uint64_t now, Room& room, Reading& reading,
-                                          std::chrono::milliseconds timeout, std::uint64_t& rereads) {
-  constexpr unsigned kRounds = 3;
+[[gnu::noinline]] Code Stripe::read_on(const Key& key, std::uint64_t now, Room& room, Reading& reading,
+                                       std::chrono::milliseconds timeout, std::uint64_t& rereads) {
+  constexpr unsigned kRounds = 4;
   for (unsigned round = 0; round < kRounds; ++round) {
-    ++rereads;
     const Attempt outcome = attempt<age>(key, now, room, reading);
     if (outcome == Attempt::hit) return Code::ok;
     if (outcome == Attempt::miss) return Code::not_found;
     if (outcome == Attempt::no_room) return Code::buffer_too_small;
+    ++rereads;
   }
   if (!writable()) return Code::not_found;
 

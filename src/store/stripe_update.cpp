@@ -1,6 +1,7 @@
 // The writing half of a stripe: one path for every call that changes something.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/racy_copy.hpp"
 #include "base/test_fault.hpp"
@@ -38,7 +39,21 @@ void Stripe::adopt() noexcept {
   recover();
 }
 
+// As Stripe::attempt_plain() has it: mostly this is all.
 inline bool Stripe::find(const Key& key, Located& found) const noexcept {
+  Word* const slot = index_.view().first_match(key.hash, Index::tag(key.hash));
+  if (slot == nullptr) return false;
+  const std::uint64_t word = slot->load(std::memory_order_relaxed);
+  EntryHead head;
+  if (log_.find_plain(word, key.bytes, head) == nullptr) [[unlikely]]
+    return find_any(key, found);
+  found.slot = slot;
+  found.word = word;
+  found.head = head;
+  return log_.locate(word, found.place);
+}
+
+[[gnu::noinline]] bool Stripe::find_any(const Key& key, Located& found) const noexcept {
   return index_.view().find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
     Place place;
     EntryHead head;
@@ -82,30 +97,68 @@ void Stripe::remove(const Located& entry) noexcept {
   log_.forget(entry.place, entry.head);
 }
 
-inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
-                          std::uint64_t now) noexcept {
+// A new entry in the place of an old one. append() writes it at end and gives its word, forget() counts the old one
+// out.
+template <class Append, class Forget>
+[[gnu::always_inline]] inline void Stripe::supersede(Word& slot, const Key& key, Place end, Append append,
+                                                     Forget forget) noexcept {
+  if (base::broken("publish-before-write")) publish(slot, log_.slot_word(Index::tag(key.hash), end));
+  const std::uint64_t word = append();
+  if (base::broken("forget-before-publish")) forget();
+  if (base::broken("overwrite-by-erase")) publish(slot, 0);
+  // Loaded again: readers raise it meanwhile.
+  publish(slot, with_frequency(word, frequency_of(slot.load(std::memory_order_relaxed))));
+  forget();
+}
+
+// What most writes are, straight on: a plain entry in the place of a plain one, at the end of that one's log. False
+// with nothing done where it is not: change() does the rest, and the same.
+[[gnu::always_inline]] inline bool Stripe::overwrite_plain(const Key& key, const Decision& decision) noexcept {
   const EntryHead head = head_of(key, decision);
+  if (decision.action != Decision::Action::store || leases_.any_flight()) [[unlikely]]
+    return false;
+  const std::uint64_t tag = Index::tag(key.hash);
+  Word* const slot = index_.view().first_match(key.hash, tag);
+  if (slot == nullptr) return false;
+  const std::uint64_t word = slot->load(std::memory_order_relaxed);
+  EntryHead old;
+  Place place;
+  if (log_.find_plain(word, key.bytes, old) == nullptr || !log_.locate(word, place)) [[unlikely]]
+    return false;
+  const Kind kind = kind_of(log_.state(place.chunk));
+  if (!is_log(kind) || !keeps_log(kind, head.total())) [[unlikely]]
+    return false;
+  const Place end = log_.end(kind);
+  if (!log_.is_plain_end(end, head)) [[unlikely]]
+    return false;
+  supersede(
+      *slot, key, end, [&] { return log_.append_plain(end, tag, head, key.bytes, decision.value); },
+      [&] { log_.forget(place, old); });
+  return true;
+}
+
+inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head,
+                          Kind kind, Place end, std::uint64_t now) noexcept {
   Word* const slot = old.slot != nullptr ? old.slot : choose_slot(key, now);
   if (slot == nullptr) return Code::full;
+  const auto append = [&] {
+    return log_.append(kind, end, Index::tag(key.hash), head, [&](Writer& out) {
+      out.write_word(head.first_word());
+      out.write_word(head.second_word());
+      if (head.is_integer()) out.write_unspilled(decision.value.data(), decision.value.size());
+      if (head.timed) out.write_word(decision.timing.word());
+      out.write_unspilled(key.bytes.data(), key.bytes.size());
+      if (!head.is_integer()) out.write(decision.value.data(), decision.value.size());
+    });
+  };
+  if (old.slot != nullptr) {
+    supersede(*slot, key, end, append, [&] { log_.forget(old.place, old.head); });
+    return decision.code;
+  }
   const std::uint64_t before = slot->load(std::memory_order_relaxed);
   if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), end));
-  const std::uint64_t word = log_.append(kind, end, Index::tag(key.hash), head, [&](Writer& out) {
-    out.write_word(head.first_word());
-    out.write_word(head.second_word());
-    if (head.is_integer()) out.write_unspilled(decision.value.data(), decision.value.size());
-    if (head.timed) out.write_word(decision.timing.word());
-    out.write_unspilled(key.bytes.data(), key.bytes.size());
-    if (!head.is_integer()) out.write(decision.value.data(), decision.value.size());
-  });
-  if (base::broken("forget-before-publish") && old.slot != nullptr) log_.forget(old.place, old.head);
-  if (base::broken("overwrite-by-erase")) publish(*slot, 0);
-  // Loaded again: readers raise it meanwhile.
-  const unsigned frequency = old.slot == nullptr ? 0 : frequency_of(slot->load(std::memory_order_relaxed));
-  publish(*slot, with_frequency(word, frequency));
-
-  if (old.slot != nullptr) {
-    log_.forget(old.place, old.head);
-  } else if (before == 0) {
+  publish(*slot, append());
+  if (before == 0) {
     count(header_->slots_used);
   } else {
     drop(before, now);
@@ -138,13 +191,6 @@ Present Stripe::look(const Key& key, std::uint64_t now, Located& found) const no
   return present;
 }
 
-inline Decision Stripe::ask(const Decide& decide, const Key& key, std::uint64_t now, Located& found) const noexcept {
-  static constexpr Present kUnseen;
-  if (decide.looks()) return decide(look(key, now, found));
-  static_cast<void>(find(key, found));
-  return decide(kUnseen);
-}
-
 Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
                     const Decide& decide) noexcept {
   bool voided = false;
@@ -152,6 +198,8 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
   {
     Guard guard(*this, timeout);
     if (!guard.held()) return code;
+    const Decision* const ready = decide.ready();
+    if (ready != nullptr && overwrite_plain(key, *ready)) return ready->code;
     code = change(key, now, decide, nullptr, voided, Kind::free);
   }
   if (voided) [[unlikely]]
@@ -179,10 +227,18 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
 Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
                     Kind kind) noexcept {
   Located old;
-  const Decision decision = ask(decide, key, now, old);
+  std::optional<Decision> asked;
+  const Decision* ready = decide.ready();
+  if (ready != nullptr) {
+    static_cast<void>(find(key, old));
+  } else {
+    ready = &asked.emplace(decide(look(key, now, old)));
+  }
+  const Decision& decision = *ready;
+  EntryHead head;
   Place end;
   if (decision.action == Decision::Action::store) [[likely]] {
-    const EntryHead head = head_of(key, decision);
+    head = head_of(key, decision);
     const bool chosen = kind != Kind::free;
     if (!chosen) {
       if (old.slot == nullptr) tend_index(head.total(), now);
@@ -203,13 +259,17 @@ Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, con
       voided = leases_.void_flights(key.hash);
   };
   if (!base::broken("void-behind-value")) void_flights();
-  const Code code = carry_out(key, old, decision, kind, end, now);
+  Code code = decision.code;
+  if (decision.action == Decision::Action::store) [[likely]] {
+    code = store(key, old, decision, head, kind, end, now);
+  } else {
+    carry_out(old, decision);
+  }
   if (base::broken("void-behind-value")) void_flights();
   return code;
 }
 
-inline Code Stripe::carry_out(const Key& key, const Located& old, const Decision& decision, Kind kind, Place end,
-                              std::uint64_t now) noexcept {
+inline void Stripe::carry_out(const Located& old, const Decision& decision) noexcept {
   // Release, of both; partner: the acquire fence behind a reader's look. Who sees one sees what this thread changed
   // before.
   const auto change_integer = [&] {
@@ -226,9 +286,8 @@ inline Code Stripe::carry_out(const Key& key, const Located& old, const Decision
   };
   switch (decision.action) {
     case Decision::Action::nothing:
-      break;
     case Decision::Action::store:
-      return store(key, old, decision, kind, end, now);
+      break;
     case Decision::Action::change_integer:
       change_integer();
       break;
@@ -243,7 +302,6 @@ inline Code Stripe::carry_out(const Key& key, const Located& old, const Decision
       if (old.slot != nullptr) remove(old);
       break;
   }
-  return decision.code;
 }
 
 Code Stripe::clear(std::chrono::milliseconds timeout) noexcept {

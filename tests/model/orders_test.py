@@ -10,9 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILES = [*sorted((ROOT / "src/store").glob("*.[ch]pp")), *sorted((ROOT / "src/base").glob("robust_lock.*"))]
 NOT_MODELLED = {
-    "set_due give_to_index give_to_main begin_move end_move free": (
+    "set_due count_in give_to_index give_to_main begin_move end_move free": (
         "release for the order in which a death leaves stores, no more"
     ),
+    "attempt_plain append_plain": "as attempt() and append() have it, of plain entries",
     "know": "for the order in which a fork finds a process's own memory",
     "set_pending clear_pending": "for this thread and the kernel, at its death",
     "acquire_contended release_contended": "acquire_lock() and release_lock(), when others want the lock",
