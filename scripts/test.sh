@@ -195,10 +195,10 @@ problems_page() {
   "$1/bin/python" -B examples/problems/problems.py --quick --page "$ROOT/build/problems.html"
 }
 
-# With the driver's own tests, and the worker that was built with g++.
+# With the drivers' own tests, and the worker that was built with g++.
 kill_table() {
   "$1/bin/python" -m pip install -r bench/kill/requirements.txt
-  "$1/bin/python" -B -m pytest -p no:cacheprovider bench/kill
+  PROGRAMS=$BUILD/bench/hit_ratio "$1/bin/python" -B -m pytest -p no:cacheprovider bench/kill bench/hit_ratio
   "$1/bin/python" -B bench/kill/kill_table.py --kill-worker "$BUILD/bench/kill/kill_worker" --out "$BUILD/kill-table" \
     --only forklore --kills 100 --rounds 1
 }

@@ -7,26 +7,22 @@ traces, count none of it. See README.md beside this file.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import lzma
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 
+from inputs import PACKAGES, Known, RefusedError, answer, check_here, earlier_results, known_ratios, read_trace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from servers import MIB, SERVERS, Server, running, version
+from servers import MIB, SERVERS, Server, ServerError, running, version
 
 TEXTBOOK = {"lru": "LRU", "arc": "ARC", "sieve": "SIEVE", "s3fifo": "S3-FIFO"}
 ABOVE_BEST = 0.015  # what Forklore may miss more than the best of them, for all its overhead
 LEAST = 16  # MiB, of what is compared with servers
 PLOTTED = (1, 2, 5, 10, 25, 50)
 WIDTH = 150
-
-Known = dict[tuple[str, float], dict[str, float]]
 
 
 def parse() -> argparse.Namespace:
@@ -63,34 +59,28 @@ def parse() -> argparse.Namespace:
     return parsed
 
 
-def known_ratios(path: Path) -> Known:
-    """By trace and percent. Where two simulators differ, the better figure."""
-    known: Known = defaultdict(dict)
-    if path.exists():
-        with path.open() as lines:
-            for row in csv.DictReader(lines):
-                of = known[row["trace"], float(row["percent_of_footprint"])]
-                ratio = float(row["object_miss_ratio"])
-                of[row["policy"]] = min(ratio, of.get(row["policy"], ratio))
-    return known
-
-
-def answer(command: list[str], trace: bytes) -> list[dict]:
-    """Its lines of JSON."""
-    done = subprocess.run(command, input=trace, stdout=subprocess.PIPE, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 class Results:
-    """What was measured, written to a file at each step. resumed: with what the servers missed in the one there."""
+    """What was measured, written to a file at each step. resumed: with what the servers missed in the one there.
+
+    left_out: sizes that no segment can have, in words.
+    """
 
     def __init__(self, path: Path, resumed: bool) -> None:
         self.path = path
+        self.left_out: list[str] = []
         self.alone: dict[str, list[dict]] = {}
         self.beside: dict[str, list[dict]] = {}
         self.plotted: dict[str, list[dict]] = {}
         self.entries: list[dict] = []
-        self.earlier = json.loads(path.read_text()) if resumed and path.exists() else {"alone": {}, "beside": {}}
+        self.earlier = earlier_results(path) if resumed else {"alone": {}, "beside": {}}
+
+    def of_replay(self, command: list[str], trace: bytes, name: str) -> list[dict]:
+        """The sizes that could be played."""
+        points = answer(command, trace, f"{name}.csv.xz")
+        for point in points:
+            if "left_out" in point and (words := f"{name}: left out: {point['left_out']}") not in self.left_out:
+                self.left_out.append(words)
+        return [point for point in points if "left_out" not in point]
 
     def of_peer(self, name: str, point: dict, server: Server) -> dict | None:
         for earlier in self.earlier["beside"].get(name, ()):
@@ -112,11 +102,11 @@ class Results:
         part.replace(self.path)
 
 
-def play_peer(server: Server, ours: dict, trace: bytes, programs: Path) -> dict:
+def play_peer(server: Server, ours: dict, trace: bytes, name: str, programs: Path) -> dict:
     mib = ours["capacity"] // MIB
     with running(server, mib, ours["largest"]) as socket:
         command = [str(programs / "peer_replay"), "--scale", str(ours["scale"]), server.kind, str(socket)]
-        return answer(command, trace)[0]
+        return answer(command, trace, f"{name}, at {server.name}")[0]
 
 
 def segment_table(results: dict[str, list[dict]], known: Known) -> Table:
@@ -188,9 +178,9 @@ def count_entries(programs: Path) -> list[dict]:
     for title, (parts, ttl) in cases.items():
         trace = made(parts, ttl)
         percent = f"{100 * (64 * MIB - 4096) / sum(count * (24 + size) for count, size in parts):.6f}"
-        ours = answer([str(programs / "replay"), "--json", "--at-least", "1", percent], trace)[0]
+        ours = answer([str(programs / "replay"), "--json", "--at-least", "1", percent], trace, title)[0]
         held = {"Forklore": ours["entries"]}
-        held |= {server.name: play_peer(server, ours, trace, programs)["entries"] for server in SERVERS[:2]}
+        held |= {server.name: play_peer(server, ours, trace, title, programs)["entries"] for server in SERVERS[:2]}
         beside = ours["capacity"] / ours["entries"] - 24 - parts[-1][1]
         counted.append({"case": title, **held, "beside": beside if len(parts) == 1 else None})
     return counted
@@ -221,8 +211,9 @@ def plot(folder: Path, name: str, ours: list[dict], beside: list[dict], known: K
 
     figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
     for (policy, title), style in zip(TEXTBOOK.items(), ("-", "--", "-.", ":"), strict=True):
-        points = sorted((percent, of[policy]) for (trace, percent), of in known.items() if trace == name)
-        axes.plot(*zip(*points, strict=True), style, color="0.55", label=f"{title}, no overhead counted")
+        points = sorted((at[1], of[policy]) for at, of in known.items() if at[0] == name and policy in of)
+        if points:
+            axes.plot(*zip(*points, strict=True), style, color="0.55", label=f"{title}, no overhead counted")
     for server, marker in zip(SERVERS, "^sv", strict=True):
         points = [(p["percent"], p["peers"][server.name]["object_misses"]) for p in beside]
         if points:
@@ -241,43 +232,53 @@ def plot(folder: Path, name: str, ours: list[dict], beside: list[dict], known: K
     pyplot.close(figure)
 
 
-def main() -> int:
-    arguments = parse()
+def compare(arguments: argparse.Namespace) -> int:
     if arguments.full_set:
+        check_here(arguments.programs, ["full_set"], ["memcached"])
         with running(SERVERS[0], 64, 100) as socket:
             program = str(arguments.programs / "full_set")
             return subprocess.run([program, "--memcached", str(socket)], check=False).returncode
+    check_here(
+        arguments.programs,
+        ["replay", "peer_replay"] if arguments.peers else ["replay"],
+        list(PACKAGES) if arguments.peers else [],
+    )
     known = known_ratios(arguments.traces / "miss_ratios.csv")
     console = Console(width=WIDTH)
-    replay = str(arguments.programs / "replay")
+    replay = [str(arguments.programs / "replay"), "--json"]
+    percents = [f"{percent:g}" for percent in arguments.percents]
     results = Results(arguments.out / "results.json", arguments.resume)
     steps = 1 + (len(SERVERS) * len(arguments.percents) + 1) * arguments.peers + bool(arguments.plot)
     columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=steps * len(arguments.files))
-        for name, path in arguments.files.items():
-            trace = lzma.decompress(path.read_bytes())
-            percents = [f"{percent:g}" for percent in arguments.percents]
+        for name, path in arguments.files.items():  # all of them first: so a broken one is soon refused
             progress.update(task, description=f"{name}: Forklore")
-            results.alone[name] = answer([replay, "--json", *percents], trace)
+            results.alone[name] = results.of_replay([*replay, *percents], read_trace(path), name)
             results.write()
             progress.advance(task)
+        for name, path in arguments.files.items():
+            trace = read_trace(path) if arguments.peers or arguments.plot else b""
             if arguments.peers:
-                points = answer([replay, "--json", "--at-least", str(LEAST), *percents], trace)
+                progress.update(task, description=f"{name}: Forklore, as many MiB")
+                points = results.of_replay([*replay, "--at-least", str(LEAST), *percents], trace, name)
                 results.beside[name] = [{**point, "peers": {}} for point in points]
-                progress.advance(task)
+                progress.advance(task, 1 + len(SERVERS) * (len(percents) - len(points)))
                 for point in results.beside[name]:
                     for server in SERVERS:
                         progress.update(task, description=f"{name}, {point['percent']:g} %: {server.name}")
                         earlier = results.of_peer(name, point, server)
-                        point["peers"][server.name] = earlier or play_peer(server, point, trace, arguments.programs)
+                        point["peers"][server.name] = earlier or play_peer(
+                            server, point, trace, f"{name}.csv.xz", arguments.programs
+                        )
                         results.write()
                         progress.advance(task)
             if arguments.plot:
                 progress.update(task, description=f"{name}: for the plot")
-                results.plotted[name] = answer([replay, "--json", *map(str, PLOTTED)], trace)
+                results.plotted[name] = results.of_replay([*replay, *map(str, PLOTTED)], trace, name)
                 results.write()
-                plot(arguments.plot, name, results.plotted[name], results.beside.get(name, []), known)
+                if results.plotted[name]:
+                    plot(arguments.plot, name, results.plotted[name], results.beside.get(name, []), known)
                 progress.advance(task)
 
         if arguments.peers:
@@ -293,7 +294,18 @@ def main() -> int:
                 out.print(peer_table(results.beside))
                 out.print(entries_table(results.entries))
                 out.print(version("memcached"), version("redis-server"), sep="; ", highlight=False)
-    return 0
+            for words in results.left_out:
+                out.print(words, highlight=False)
+    return 0 if any(points for of in (results.alone, results.beside, results.plotted) for points in of.values()) else 2
+
+
+def main() -> int:
+    arguments = parse()
+    try:
+        return compare(arguments)
+    except (RefusedError, ServerError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

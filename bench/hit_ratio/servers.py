@@ -14,6 +14,10 @@ from pathlib import Path
 MIB = 1 << 20
 
 
+class ServerError(Exception):
+    """With what the server said."""
+
+
 @dataclass(frozen=True)
 class Server:
     """kind: what peer_replay calls it. policy: of Redis alone."""
@@ -50,7 +54,7 @@ def version(program: str) -> str:
 
 @contextmanager
 def running(server: Server, mib: int, largest: int) -> Iterator[Path]:
-    """Its socket. Raises RuntimeError with what the server said if it does not come up."""
+    """Its socket. Raises ServerError if it does not come up."""
     with tempfile.TemporaryDirectory(prefix="hit-ratio-") as folder:
         socket, log = Path(folder) / "socket", Path(folder) / "log"
         with log.open("wb") as out:
@@ -59,7 +63,7 @@ def running(server: Server, mib: int, largest: int) -> Iterator[Path]:
             end = time.monotonic() + 20
             while not socket.exists():
                 if process.poll() is not None or time.monotonic() > end:
-                    raise RuntimeError(f"{server.name} did not start: {log.read_text(errors='replace')[-500:]}")
+                    raise ServerError(f"{server.name} did not start: {log.read_text(errors='replace')[-500:]}")
                 time.sleep(0.02)
             yield socket
         finally:
