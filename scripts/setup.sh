@@ -53,6 +53,16 @@ bench_options() {
   done
 }
 
+# only_of "NAME..." ARGUMENT...: fails at an --only with another name.
+only_of() {
+  local names=" $1 "
+  shift
+  while [ $# -gt 1 ]; do
+    [ "$1" != --only ] || [[ $names == *" $2 "* ]] || fail "--only: $2 is none of$names"
+    shift
+  done
+}
+
 # wanted NAME: whether bench_options was told to measure it.
 wanted() { [[ $given != *" --only "* || $given == *" --only $1 "* ]]; }
 

@@ -129,6 +129,9 @@ wrong_options() {
     bench/python/run bench/stampede/run examples/problems/run; do
     if timeout 5 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
+  for script in bench/kill/run bench/stampede/run; do
+    if timeout 5 "$script.sh" --only forklore --only nobody; then return 1; elif [ $? -ne 1 ]; then return 1; fi
+  done
 }
 
 run_consumer() {

@@ -19,6 +19,7 @@ case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
 bench_options "--kills --rounds --seconds --only --out" "" "$@"
+only_of "forklore boost apcu uwsgi uwsgi-ipcsem lmdb diskcache" "$@"
 
 say "setting up (logs: build/logs)"
 setup

@@ -25,6 +25,7 @@ case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
 bench_options "--repeats --only --work --clients --ttl --cost --stale-for --out" "--add" "$@"
+only_of "locmem redis memcached forklore forklore-stale" "$@"
 
 say "setting up (logs: build/logs)"
 setup
