@@ -19,6 +19,7 @@ struct State {
   Call call;
   Key name;
   std::optional<Lock> lock;
+  bool lacking = false;  // the last that was asked for found no line left
 
   explicit State(PyObject* self) : cache(Py_NewRef(self)), call(self) {}
 };
@@ -34,46 +35,67 @@ PyObject* acquire(PyObject* self, PyObject* given) {
   double seconds = 0;
   if (!parse_seconds("wait is seconds", given, seconds)) return nullptr;
   const auto most = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(std::fmin(seconds, 1e9) * 1000)));
-  return answer(self, state_of<State>(self).lock->acquire(most), Code::busy);
+  const Code code = state_of<State>(self).lock->acquire(most);
+  state_of<State>(self).lacking = code == Code::full;
+  return answer(self, code == Code::full ? Code::busy : code, Code::busy);
+}
+
+// A lock's time: not what is over already.
+bool parse_lock_ttl(PyObject* given, Ttl& ttl) {
+  if (!parse_ttl(given, ttl)) return false;
+  if (ttl == kDefaultTtl || ttl == kForever || ttl.count() > 0) return true;
+  PyErr_Format(PyExc_ValueError, "a lock's ttl is seconds, more than 0, or None, not %R", given);
+  return false;
+}
+
+// How many may hold one name: as many as a stripe has lines.
+bool parse_limit(PyObject* given, const Call& call, unsigned& limit) {
+  std::int64_t number = 0;
+  if (!parse_integer(given, number)) return false;
+  if (number == 1) return true;
+  const Stats stats = guarded([&] { return call.cache().stats(); }, Stats());
+  const unsigned most = std::max(stats.lease_lines / std::max(stats.stripes, 1u), 1u);
+  if (number < 1 || number > most) {
+    PyErr_Format(PyExc_ValueError, "limit is from 1 to %u, the leases of a stripe of this segment, not %R", most,
+                 given);
+    return false;
+  }
+  limit = static_cast<unsigned>(number);
+  return true;
 }
 
 // extend(ttl) -> bool
 PyObject* extend(PyObject* self, PyObject* given) {
   Ttl ttl{};
-  if (!parse_ttl(given, ttl)) return nullptr;
+  if (!parse_lock_ttl(given, ttl)) return nullptr;
   return answer(self, state_of<State>(self).lock->extend(ttl), Code::changed);
 }
 
 PyObject* release(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->release() ? 1 : 0); }
 PyObject* held(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->held() ? 1 : 0); }
+PyObject* lacking(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lacking ? 1 : 0); }
 PyObject* token(PyObject* self, PyObject*) { return PyLong_FromUnsignedLongLong(state_of<State>(self).lock->token()); }
 
 // Lease(cache, name, ttl, limit)
 PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
-  PyObject *cache, *name, *ttl;
-  int limit = 0;
-  if (!PyArg_ParseTuple(positional, "O!OOi", cache_type, &cache, &name, &ttl, &limit)) return nullptr;
+  PyObject *cache, *name, *ttl, *limit;
+  if (!PyArg_ParseTuple(positional, "O!OOO", cache_type, &cache, &name, &ttl, &limit)) return nullptr;
   LockOptions options;
-  if (!parse_ttl(ttl, options.ttl)) return nullptr;
-  if (options.ttl != kForever && options.ttl.count() <= 0) {
-    PyErr_Format(PyExc_ValueError, "a lock's ttl is seconds, more than 0, or None, not %R", ttl);
-    return nullptr;
-  }
-  if (limit < 1) {
-    PyErr_Format(PyExc_ValueError, "limit is at least 1, not %d", limit);
-    return nullptr;
-  }
-  options.limit = static_cast<unsigned>(limit);
+  if (!parse_lock_ttl(ttl, options.ttl)) return nullptr;
   std::unique_ptr<State> state(new (std::nothrow) State(cache));
   if (!state) return PyErr_NoMemory();
-  if (!state->call || !state->name.take(name)) return nullptr;
+  if (!state->call || !parse_limit(limit, state->call, options.limit) || !state->name.take(name)) return nullptr;
   state->lock.emplace(state->call.cache(), state->name.view(), options);
   return new_object(type, std::move(state));
 }
 
-PyMethodDef methods[] = {{"acquire", acquire, METH_O, nullptr},      {"extend", extend, METH_O, nullptr},
-                         {"release", release, METH_NOARGS, nullptr}, {"held", held, METH_NOARGS, nullptr},
-                         {"token", token, METH_NOARGS, nullptr},     {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"acquire", acquire, METH_O, nullptr},
+                         {"extend", extend, METH_O, nullptr},
+                         {"release", release, METH_NOARGS, nullptr},
+                         {"held", held, METH_NOARGS, nullptr},
+                         {"token", token, METH_NOARGS, nullptr},
+                         {"lacking", lacking, METH_NOARGS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 

@@ -12,8 +12,8 @@
 //  * They go with their segment. Where it is replaced or removed, held() answers false and release() does nothing; two
 //    processes may hold a name for the moment in which one of them has yet to move (a second).
 //  * Who waits is served in no order. A thread that waits for a name that it holds waits for itself, unless reentrant.
-//  * Each stripe has 16 to 64 lines for locks and computations (compute.hpp) together; when they are used up an
-//    acquire() waits as if the lock were held.
+//  * Each stripe has 16 to 64 lines, one for every 64 KiB, for locks and computations (compute.hpp) together. When they
+//    are used up an acquire() waits as if the lock were held, and answers full in the end.
 #pragma once
 
 #include <chrono>
@@ -27,7 +27,8 @@ namespace forklore {
 struct LockOptions {
   /// After so long others may take the lock though its holder lives. kForever: never.
   Ttl ttl = kForever;
-  /// How many may hold the name at once: a semaphore. All that use a name say the same.
+  /// How many may hold the name at once: a semaphore. All that use a name say the same. More than the lines of a stripe
+  /// (Stats::lease_lines / stripes) never do.
   unsigned limit = 1;
   /// A thread that holds the name gets it again at once, and gives it back with its last release. Not for several tasks
   /// of one thread (coroutines, greenlets), which are one holder.
@@ -45,7 +46,8 @@ class Lock {
   Lock& operator=(const Lock&) = delete;
 
   /// Takes the lock, waiting for it as long as wait says. Returns ok; busy (others had it all the time, or this object
-  /// holds it already and is not reentrant); invalid_key, read_only. Calls the wait hooks while it sleeps.
+  /// holds it already and is not reentrant); full (there was no line for it); not_a_number (a ttl of zero or less, or
+  /// a limit of 0); invalid_key, read_only. Calls the wait hooks while it sleeps.
   [[nodiscard]] Code acquire(std::chrono::milliseconds wait = kForever) noexcept;
   /// The same without waiting, but for a stripe's lock.
   [[nodiscard]] Code try_acquire() noexcept { return acquire(std::chrono::milliseconds(0)); }
@@ -53,7 +55,8 @@ class Lock {
   bool release() noexcept;
   /// Whether it is still this object's: not after its ttl, nor in the child of a fork.
   [[nodiscard]] bool held() const noexcept;
-  /// Lets the ttl begin anew, or begins another one. Returns ok, changed (no longer held), busy, read_only.
+  /// Lets the ttl begin anew, or begins another one. Returns ok, changed (no longer held), not_a_number (zero or
+  /// less), busy, read_only.
   [[nodiscard]] Code extend(Ttl ttl) noexcept;
   /// The fencing token, the same until the lock is released; 0 if it has not been acquired.
   [[nodiscard]] std::uint64_t token() const noexcept;

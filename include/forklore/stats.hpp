@@ -46,6 +46,7 @@ struct Stats {
   std::uint64_t recoveries = 0;        ///< stripes taken over from a dead owner
   std::uint64_t resets = 0;            ///< stripes emptied because they were damaged
   // Who computes and who locks (compute.hpp, lock.hpp).
+  unsigned lease_lines = 0;             ///< how many of both there may be at once, in all stripes; alike in each
   std::uint64_t leases_held = 0;        ///< computations under way and locks held, at the moment of asking
   std::uint64_t computations = 0;       ///< begun, each by one caller of all
   std::uint64_t computed = 0;           ///< of these, whose value was stored

@@ -54,6 +54,9 @@ Clock::time_point after(milliseconds wait) noexcept {
   return Clock::now() + std::clamp<milliseconds>(wait, milliseconds(0), std::chrono::hours(24 * 365 * 100));
 }
 
+/// Whether a time is over as it begins: who had a lock for that long would have it with others.
+bool is_none(Ttl ttl) noexcept { return ttl <= Ttl::zero() && ttl != kDefaultTtl; }
+
 }  // namespace
 
 Lock::Lock(const Cache& cache, std::string_view name, const LockOptions& options) noexcept
@@ -65,6 +68,7 @@ Lock::~Lock() {
 
 Code Lock::acquire(milliseconds wait) noexcept {
   if (!valid_) return Code::invalid_key;
+  if (is_none(options_.ttl) || options_.limit == 0) return Code::not_a_number;
   if (options_.reentrant) {
     if (Held* const mine = find_held(*cache_, hash_)) {
       if (is_held(*cache_, mine->lease)) {
@@ -109,7 +113,7 @@ Code Lock::acquire(milliseconds wait) noexcept {
     const auto left = until - Clock::now();
     if (left <= Clock::duration::zero()) {
       call.count(&store::CounterLine::busy);
-      return Code::busy;
+      return answer == Answer::full ? Code::full : Code::busy;
     }
     if (!std::exchange(waits, true)) stripe.leases().count_wait();
     const base::Waiting waiting;
@@ -138,6 +142,7 @@ bool Lock::release() noexcept {
 bool Lock::held() const noexcept { return depth_ > 0 && is_held(*cache_, lease_); }
 
 Code Lock::extend(Ttl ttl) noexcept {
+  if (is_none(ttl)) return Code::not_a_number;
   const Call call(Access::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
   if (!known) return Code::changed;

@@ -39,6 +39,22 @@ TEST_CASE("a lock is one holder's until it is released") {
   CHECK(box.cache.stats().waits == 1);  // who only tried did not
 }
 
+TEST_CASE("a lock for no time, or for nobody, is refused, and no time takes none away") {
+  Box box;
+  for (const LockOptions& options : {LockOptions{.ttl = 0ms}, LockOptions{.ttl = -1s}, LockOptions{.limit = 0}}) {
+    Lock lock(box.cache, "name", options);
+    CHECK(lock.acquire(30ms) == Code::not_a_number);
+    CHECK_FALSE(lock.held());
+  }
+  CHECK(box.cache.stats().locked == 0);
+  Lock lock(box.cache, "name", {.ttl = kDefaultTtl});
+  REQUIRE(lock.try_acquire() == Code::ok);
+  CHECK(lock.extend(-5s) == Code::not_a_number);
+  CHECK(lock.extend(0s) == Code::not_a_number);
+  CHECK(lock.held());
+  CHECK(lock.extend(kForever) == Code::ok);
+}
+
 TEST_CASE("a lock that is destroyed is released, names are checked, and readers have none") {
   Box box;
   {
@@ -205,7 +221,8 @@ TEST_CASE("a full table makes a lock wait, and the dead leave it") {
     REQUIRE(all.back()->try_acquire() == Code::ok);
   }
   Lock more(box.cache, "one more");
-  CHECK(more.acquire(30ms) == Code::busy);
+  CHECK(box.cache.stats().lease_lines == 16);
+  CHECK(more.acquire(30ms) == Code::full);
   all.resize(8);
   Child child([&] {
     for (int i = 0; i < 8; ++i) {

@@ -176,8 +176,10 @@ void Caller::coordinate(const std::string& key) {
   const auto waiting = std::chrono::milliseconds(0);
   const LockOptions options{.ttl = ttl(), .limit = 1 + static_cast<unsigned>(choices_.below(3))};
   Lock lock(cache_, key, options);
-  must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::read_only}, "acquire");
-  must_be_one_of(lock.extend(ttl()), {Code::ok, Code::changed, Code::busy, Code::read_only}, "extend");
+  must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::full, Code::not_a_number, Code::read_only},
+                 "acquire");
+  must_be_one_of(lock.extend(ttl()), {Code::ok, Code::changed, Code::not_a_number, Code::busy, Code::read_only},
+                 "extend");
   static_cast<void>(lock.held());
   RateDecision decision;
   const Rate rate{.count = 1 + static_cast<std::uint32_t>(choices_.below(5)), .burst = 3};

@@ -174,7 +174,7 @@ def test_memoize_on_an_alias(name: str) -> None:
         called.append(number)
         return 2 * number
 
-    @forklore.memoize(60, cache="default")
+    @forklore.memoize(60, cache="default", name=f"{__name__}.test_memoize_on_an_alias.triple")
     async def triple(number: int) -> int:
         called.append(number)
         return 3 * number

@@ -106,3 +106,10 @@ def test_the_decorator(cache: forklore.Cache) -> None:
     asyncio.run(main())
     with pytest.raises(TypeError, match="alias"):
         forklore.rate_limited(1, 1, cache=5)
+    for limit, burst in ((0, None), ("5", None), (1, 0)):
+        with pytest.raises(ValueError, match="is an int, at least 1"):
+            forklore.rate_limited(limit, 60, burst=burst, cache=cache)
+    with pytest.raises(TypeError, match="key is a function"):
+        forklore.rate_limited(1, 60, key="abc", cache=cache)
+    with pytest.raises(TypeError, match="give rate_limited a name"):
+        forklore.rate_limited(1, 60, cache=cache)(lambda: 1)

@@ -114,7 +114,7 @@ def test_a_ttl_gives_it_to_the_next_and_the_first_is_told(cache: forklore.Cache)
         assert not first.held()
         with pytest.raises(forklore.NotHeld):
             first.extend(5)
-    with pytest.raises(forklore.NotHeld, match="its ttl was over"):
+    with pytest.raises(forklore.NotHeld, match="its ttl was over, or its segment was replaced or removed"):
         first.release()
     with pytest.raises(ZeroDivisionError), cache.lock("l", ttl=0.05):
         time.sleep(0.1)
@@ -131,6 +131,36 @@ def test_extend(cache: forklore.Cache) -> None:
             lock.extend(0.3)
         assert lock.held()
         assert cache.lock("l").acquire(0) is False
+        for ttl in (0, -3):
+            with pytest.raises(ValueError, match="more than 0"):
+                lock.extend(ttl)
+        assert lock.held()
+
+
+def test_why_a_lock_is_no_longer_held(cache: forklore.Cache) -> None:
+    lock = cache.lock("l")
+    assert lock.acquire()
+    forklore.remove(cache.name)
+    end = time.monotonic() + 5
+    while lock.held() and time.monotonic() < end:
+        cache.get("k")
+        time.sleep(0.05)
+    with pytest.raises(forklore.NotHeld, match="released: its segment was replaced or removed"):
+        lock.release()
+
+
+def test_no_lease_is_left(cache: forklore.Cache) -> None:
+    stats = cache.stats()
+    all_of_them = [cache.lock(f"l{number}") for number in range(20 * stats.lease_lines)]
+    held = [lock for lock in all_of_them if lock.acquire(0)]
+    assert len(held) == stats.lease_lines == cache.stats().leases_held
+    with (
+        pytest.raises(forklore.Busy, match=r"no lease was left for the lock 'one more'"),
+        cache.lock("one more", wait=0),
+    ):
+        pass
+    with pytest.raises(forklore.Busy, match="others held"), cache.lock(held[0].name, wait=0):
+        pass
 
 
 def test_reentrant(cache: forklore.Cache) -> None:
@@ -154,8 +184,12 @@ def test_a_counting_lock(cache: forklore.Cache) -> None:
     assert [lock.acquire(0) for lock in (first, second, third)] == [True, True, False]
     first.release()
     assert third.acquire(1) is True
-    with pytest.raises(ValueError, match="limit"):
-        cache.lock("l", limit=0)
+    stats = cache.stats()
+    most = stats.lease_lines // stats.stripes
+    cache.lock("l", limit=most)
+    for limit in (0, most + 1, 10**12):
+        with pytest.raises(ValueError, match=f"limit is from 1 to {most}"):
+            cache.lock("l", limit=limit)
 
 
 def test_wrong_use(cache: forklore.Cache) -> None:
@@ -186,7 +220,7 @@ def test_a_child_of_fork_holds_nothing(cache: forklore.Cache, fork: Fork) -> Non
         def work() -> None:
             assert not lock.held()
             assert cache.lock("l", reentrant=True).acquire(0) is False
-            with pytest.raises(forklore.NotHeld):
+            with pytest.raises(forklore.NotHeld, match="the process that forked this one"):
                 lock.release()
 
         assert fork(work).wait() == 0

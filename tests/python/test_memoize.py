@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import functools
 import inspect
 import subprocess
 import sys
@@ -36,7 +37,7 @@ class Point:
 def test_called_once_for_each_arguments(cache: forklore.Cache) -> None:
     called = []
 
-    @forklore.memoize(60, cache=cache)
+    @forklore.memoize(60, cache=cache, name="add")
     def add(a: int, b: int = 2, *more: int, c: int = 3, **others: int) -> int:
         """Adds."""
         called.append((a, b, more, c, others))
@@ -61,7 +62,7 @@ def test_called_once_for_each_arguments(cache: forklore.Cache) -> None:
 
 def test_none_is_a_result(cache: forklore.Cache) -> None:
     called = []
-    find = forklore.memoize(cache=cache)(lambda number: called.append(number))
+    find = forklore.memoize(cache=cache, name="find")(lambda number: called.append(number))
     assert [find(1), find(1), find(2)] == [None] * 3
     assert called == [1, 2]
 
@@ -75,7 +76,7 @@ def test_without_parentheses() -> None:
 
 
 def test_one_of_all_processes_calls(cache: forklore.Cache, fork: Fork) -> None:
-    @forklore.memoize(60, cache=cache)
+    @forklore.memoize(60, cache=cache, name="slow")
     def slow(x: int) -> int:
         cache.incr("called", initial=0)
         time.sleep(0.2)
@@ -90,7 +91,7 @@ def test_the_old_result_while_one_renews(cache: forklore.Cache) -> None:
     go = threading.Event()
     calls = []
 
-    @forklore.memoize(0.05, stale_for=30, cache=cache)
+    @forklore.memoize(0.05, stale_for=30, cache=cache, name="slow")
     def slow() -> int:
         calls.append(1)
         if len(calls) > 1:
@@ -148,6 +149,9 @@ class Shop:
     def __init__(self, number: int) -> None:
         self.number = number
         self.called = 0
+
+    def twice(self) -> int:
+        return 2 * self.number
 
 
 def test_methods(cache: forklore.Cache) -> None:
@@ -218,3 +222,49 @@ def test_what_cannot_be_memoized(cache: forklore.Cache) -> None:
         forklore.memoize(cache=5)(repr)
     with pytest.raises(TypeError):
         forklore.memoize(cache=cache)(repr)()
+    for options, wrong in (({"ttl": "6"}, "ttl is seconds"), ({"key": "abc"}, "key is a function")):
+        with pytest.raises(TypeError, match=wrong):
+            forklore.memoize(**options, cache=cache)
+
+
+def test_what_its_name_does_not_tell_from_others(cache: forklore.Cache) -> None:
+    memoize = functools.partial(forklore.memoize, 60, cache=cache)
+
+    def made(number: int) -> Any:
+        def inner(x: int) -> int:
+            return number * x
+
+        return inner
+
+    def wrapped(function: Any) -> Any:
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            return function(*args)
+
+        return call
+
+    for function in (lambda: 1, functools.partial(made, 1)):
+        with pytest.raises(TypeError, match="no name of its own: give memoize a name"):
+            memoize()(function)
+        assert memoize(name="it")(function)
+    for function in (made(1), wrapped(made(1))):
+        with pytest.raises(TypeError, match=r"inner uses number from around it.*give memoize a key or a name"):
+            memoize()(function)
+    assert [memoize(name=f"times {number}")(made(number))(2) for number in (1, 2)] == [2, 4]
+    assert memoize(key=lambda x: x)(made(3))(2) == 6
+    with pytest.raises(TypeError, match="uses self"):
+        memoize()(Shop(1).twice)
+
+    class Special(Shop):
+        @memoize()
+        def twice(self) -> int:  # what super() uses is not of the function around it
+            return super().twice()
+
+    assert Special.twice.cache_key.__self__.__name__ == "twice"
+    assert memoize()(wrapped(repr))("a") == "'a'"
+
+    @memoize()
+    def factorial(n: int) -> int:
+        return n * factorial(n - 1) if n else 1
+
+    assert factorial(5) == 120

@@ -63,6 +63,17 @@ def test_so_many_and_no_more() -> None:
     assert [response.status_code for response in asked(Three, 2, User(5))] == [200] * 2  # not for users
 
 
+def test_a_rate_of_nothing_lets_nobody_through() -> None:
+    from forklore.django.throttling import AnonRateThrottle
+
+    class Never(AnonRateThrottle):
+        rate = "0/min"
+
+    responses = asked(Never, 2)
+    assert [response.status_code for response in responses] == [429] * 2
+    assert "Retry-After" not in responses[0]
+
+
 def test_by_user_and_with_a_burst() -> None:
     from forklore.django.throttling import UserRateThrottle
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -23,6 +24,27 @@ class Unknown(TypeError):
 def name_of(thing: Any) -> str:
     """Of a function or class."""
     return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def own_name(function: Any, name: str | None, decorator: str) -> str:
+    """What stands for a function in its keys: the name that was given, else its own. Raises TypeError if it has none
+    that is its alone."""
+    if name is not None:
+        return name
+    if not hasattr(function, "__qualname__") or function.__name__ == "<lambda>":
+        raise TypeError(f"{function!r} has no name of its own: give {decorator} a name")
+    return name_of(function)
+
+
+def unseen_by(function: Any) -> list[str]:
+    """What a function uses that is neither its argument nor of its module: variables of the function around it, and the
+    instance that it is bound to."""
+    inner = inspect.unwrap(function)
+    code = getattr(inner, "__code__", None)
+    found = [] if code is None else [name for name in code.co_freevars if name not in ("__class__", inner.__name__)]
+    if inspect.ismethod(inner) and not isinstance(inner.__self__, type):
+        found.insert(0, "self")
+    return found
 
 
 def words_of(value: Any) -> str:

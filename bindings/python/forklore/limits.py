@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from ._core import Cache, Error
-from .keys import key_from, name_of
+from .keys import key_from, own_name
 from .targets import rate_of
 
 P = ParamSpec("P")
@@ -75,12 +75,17 @@ def rate_limited(
 
     key: a function of the same arguments; those for which it answers the same share a limit. Without it all calls do.
     cache: a forklore.Cache, or an alias of Django's CACHES whose backend is Forklore's.
-    name: stands for the function in the key; its module and qualified name unless given.
+    name: stands for the function in the key; its module and qualified name unless given. A lambda or partial needs one.
     """
     take = rate_of(cache)
+    for word, count in (("limit", limit), ("burst", 1 if burst is None else burst)):
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{word} is an int, at least 1, not {count!r}")
+    if key is not None and not callable(key):
+        raise TypeError(f"key is a function of the same arguments, not {type(key).__name__}")
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        own = f"rate:{name_of(function) if name is None else name}"
+        own = f"rate:{own_name(function, name, 'rate_limited')}"
 
         def ask(args: Any, kwargs: Any) -> None:
             place = own if key is None else key_from(own, key, args, kwargs)

@@ -20,7 +20,8 @@ PATIENCE = 0.2  # seconds of one native wait: signals, and what ends the process
 
 
 class NotHeld(Error, RuntimeError):
-    """A lock was to be released, extended or asked for its token, and was not held, or no longer: its ttl was over."""
+    """A lock was to be released, extended or asked for its token, and was not held, or no longer: its ttl was over, its
+    segment was replaced or removed, or this is a child of the process that holds it."""
 
 
 _mine: dict[tuple[Any, ...], Lock] = {}  # the re-entrant locks that somebody in this process holds
@@ -66,7 +67,7 @@ class Lock:
         if reentrant and limit != 1:
             raise ValueError("a lock is re-entrant, or has a limit above 1, not both")
         _seconds(wait)
-        self.name, self.wait = name, wait
+        self.name, self.wait, self._ttl = name, wait, ttl
         self._new_lease = functools.partial(_Lease, cache, name, ttl, limit)
         self._lease = self._new_lease()
         self._reentrant, self._has, self._inside = reentrant, False, 0
@@ -123,7 +124,7 @@ class Lock:
                 return False
 
     def release(self) -> None:
-        """Gives it back. Raises NotHeld if it was not held any more: its ttl was over and another may have come in."""
+        """Gives it back. Raises NotHeld if it was not held any more, and another may have come in."""
         if self._outer is not None:
             outer, self._outer = self._outer, None
             outer._leave()
@@ -135,8 +136,11 @@ class Lock:
     def extend(self, ttl: Any) -> None:
         """Begins the time to live anew. Raises NotHeld if it was over."""
         holder = self._outer or self
-        if not holder._has or not holder._lease.extend(ttl):
-            raise NotHeld(f"the lock {self.name!r} is not held")
+        if not holder._has:
+            raise NotHeld(f"the lock {self.name!r} has not been acquired")
+        if not holder._lease.extend(ttl):
+            raise NotHeld(f"the lock {self.name!r} is no longer held: {holder._why_not()}")
+        holder._ttl = ttl
 
     def __enter__(self) -> Lock:
         if not self.acquire():
@@ -191,7 +195,7 @@ class Lock:
         return True
 
     def _entered(self) -> bool:
-        self._has, self._inside = True, 1
+        self._has, self._inside, self._pid = True, 1, os.getpid()
         if self._reentrant:
             self._key = (*self._what, *_me())
             _mine[self._key] = self
@@ -205,7 +209,17 @@ class Lock:
         if self._reentrant:
             _mine.pop(self._key, None)
         if not self._lease.release():
-            raise NotHeld(f"the lock {self.name!r} was no longer held when it was to be released: its ttl was over")
+            raise NotHeld(f"the lock {self.name!r} was no longer held when it was to be released: {self._why_not()}")
+
+    def _why_not(self) -> str:
+        """Why a lock that was acquired is not held."""
+        if self._pid != os.getpid():
+            return "it is of the process that forked this one"
+        segment = "its segment was replaced or removed"
+        return segment if self._ttl is None else f"its ttl was over, or {segment}"
 
     def _busy(self) -> Busy:
+        if self._lease.lacking():
+            return Busy(f"for all of wait ({self.wait} s) no lease was left for the lock {self.name!r}: other locks "
+                        "and computations had all those of its stripe (see stats().lease_lines)")  # fmt: skip
         return Busy(f"others held the lock {self.name!r} for all of wait ({self.wait} s)")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ._core import DEFAULT, Cache
-from .keys import Unknown, key_from, name_of
+from .keys import Unknown, key_from, name_of, own_name, unseen_by
 from .targets import Target, target_of
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ class Memoized(Generic[P, R]):
         try:
             return key_from(self._name, self._key, args, kwargs)
         except Unknown as error:
-            raise Unknown(f"{self._name}: {error}; give memoize a key") from None
+            raise TypeError(f"{self._name}: {error}; give memoize a key") from None
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Removes the result for these arguments; what is being computed of it now will not be stored. False: there was
@@ -139,7 +139,10 @@ def memoize(
     cache: a forklore.Cache, or an alias of Django's CACHES. An alias of another backend works, without the single
     flight.
     name: stands for the function in the key; its module and qualified name unless given. Change it when what the
-        function answers changes its meaning.
+        function answers changes its meaning. A lambda or partial needs one; TypeError if it has none.
+
+    A function that uses variables of the function around it may answer otherwise each time that one is called, and its
+    key would be the same: TypeError, unless a key or a name is given.
 
     The decorated function has cache_key(*args) and forget(*args), the method of an instance too.
     """
@@ -151,8 +154,15 @@ def memoize(
             raise TypeError(f"{name_of(function)} is a generator: what it yields can be had once, so it cannot be kept")
         if isinstance(function, (staticmethod, classmethod)):
             raise TypeError(f"put memoize below @{type(function).__name__}")
+        named = own_name(function, name, "memoize")
+        unseen = unseen_by(function) if name is None and key is None else ()
+        if unseen:
+            raise TypeError(f"{named} uses {', '.join(unseen)} from around it, which its key does not tell; make it an "
+                            "argument, or give memoize a key or a name")  # fmt: skip
         kind = MemoizedCoroutine if inspect.iscoroutinefunction(function) else Memoized
-        target = target_of(cache, ttl, stale_for, early)
-        return kind(function, target, key, name_of(function) if name is None else name)
+        return kind(function, target, key, named)
 
+    if key is not None and not callable(key):
+        raise TypeError(f"key is a function of the same arguments, not {type(key).__name__}")
+    target = target_of(cache, ttl, stale_for, early)
     return decorate

@@ -72,6 +72,8 @@ class Stats:
     """Stripes emptied because they were damaged."""
 
     # Who computes, and who locks.
+    lease_lines: int
+    """How many computations and locks there may be at once: as many in each stripe, and a name's are in one."""
     leases_held: int
     """Computations under way and locks held, at the moment of asking."""
     computations: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Protocol
 
-from ._core import Cache
+from ._core import DEFAULT, Cache
 
 
 class Target(Protocol):
@@ -29,6 +30,8 @@ class CacheTarget:
 
 
 def target_of(cache: Cache | str, ttl: Any, stale_for: Any, early: float | None) -> Target:
+    if ttl is not DEFAULT and ttl is not None and not isinstance(ttl, (int, float, timedelta)):
+        raise TypeError(f"ttl is seconds (int, float, timedelta), None or DEFAULT, not {type(ttl).__name__}")
     how = {name: value for name, value in (("stale_for", stale_for), ("early", early)) if value is not None}
     if isinstance(cache, Cache):
         return CacheTarget(cache, ttl, how)

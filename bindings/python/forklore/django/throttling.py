@@ -27,6 +27,7 @@ class ForkloreRateThrottle(throttling.SimpleRateThrottle):
     cache_alias = DEFAULT_CACHE_ALIAS
     """Of CACHES; its backend is forklore.django.ForkloreCache."""
     burst: int | None = None
+    said: forklore.RateLimit | None
 
     def allow_request(self, request: Any, view: Any) -> bool:
         if self.rate is None:
@@ -34,13 +35,14 @@ class ForkloreRateThrottle(throttling.SimpleRateThrottle):
         key = self.get_cache_key(request, view)
         if key is None:
             return True
-        self.said: forklore.RateLimit = caches[self.cache_alias].rate_limit(
-            key, self.num_requests, self.duration, burst=self.burst
-        )
+        self.said = None
+        if self.num_requests == 0:  # a rate of "0/min" lets nobody through, as it does in the framework's own
+            return False
+        self.said = caches[self.cache_alias].rate_limit(key, self.num_requests, self.duration, burst=self.burst)
         return self.said.allowed
 
     def wait(self) -> float | None:
-        return self.said.retry_after
+        return None if self.said is None else self.said.retry_after
 
 
 class AnonRateThrottle(throttling.AnonRateThrottle, ForkloreRateThrottle):
