@@ -68,12 +68,17 @@ bool load_calls(Serializer serializer) {
 
 // Whether no byte has its high bit set.
 bool is_ascii(const char* data, std::size_t size) {
-  std::uint64_t high = 0;
-  for (constexpr std::size_t kStep = 64; size >= kStep; size -= kStep, data += kStep) {
-    std::uint64_t words[kStep / 8];  // together, which the compiler makes vectors of
-    std::memcpy(words, data, kStep);
-    for (const std::uint64_t word : words) high |= word;
+  using Vector [[gnu::vector_size(16)]] = std::uint64_t;
+  constexpr std::size_t kVectors = 4;  // that do not wait for each other
+  Vector seen[kVectors] = {};          // in registers, as the loops over them are unrolled
+  for (; size >= sizeof seen; size -= sizeof seen, data += sizeof seen) {
+    Vector now[kVectors];
+    std::memcpy(now, data, sizeof now);
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kVectors; ++i) seen[i] |= now[i];
   }
+  const Vector all = (seen[0] | seen[1]) | (seen[2] | seen[3]);
+  std::uint64_t high = all[0] | all[1];
   for (; size >= 8; size -= 8, data += 8) {
     std::uint64_t word;
     std::memcpy(&word, data, 8);
