@@ -20,7 +20,7 @@
 namespace forklore::store {
 
 inline constexpr std::uint64_t kMagic = 0x31'65'72'6f'6c'6b'72'66;  // "frklore1", stored last of all
-inline constexpr std::uint32_t kFormatVersion = 4;
+inline constexpr std::uint32_t kFormatVersion = 5;
 
 inline constexpr std::size_t kLine = 64;  // a cache line
 inline constexpr std::size_t kSlotsPerBucket = 8;
@@ -239,6 +239,7 @@ struct alignas(kLine) StripeHeader {
   Word tokens;                           // the last that was given. Starts from the wall clock
   Word owed;                             // bytes of what main was filled with that give way to small. A hint
   Word usual_spread;                     // how far from usual_size they are, likewise
+  Word large_run;                        // bytes of new entries since one came that was not large. A hint
   Word main_evictions;                   // of evictions, further down: from the main log
   Word large_evictions;                  // of evictions: from the large log
   alignas(kLine) Word index;             // alone on its line: every read looks here

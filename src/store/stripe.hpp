@@ -316,7 +316,7 @@ class Stripe {
   [[nodiscard]] std::uint32_t large_share() const noexcept;
   /// 0 for what is not large beside the entries that the stripe holds and those that come, up to 3 for the largest.
   [[nodiscard]] unsigned dearness(std::size_t bytes) const noexcept;
-  void note_size(std::size_t bytes) noexcept;
+  void note_size(std::size_t bytes, bool large) noexcept;
   /// Whether an entry of so many bytes goes to the log of the one that it replaces.
   [[nodiscard]] bool keeps_log(Kind was, std::size_t bytes) const noexcept;
   /// The log for an entry of a key; old: the one that it replaces.
@@ -355,16 +355,17 @@ class Stripe {
   Walk walk(std::uint32_t chunk, Visit visit) noexcept;
   /// Collects what has expired in a chunk, and sets when it is due again.
   void sweep(std::uint32_t chunk, std::uint64_t now) noexcept;
-  /// Takes every slot off a chunk and frees it; false if a live entry had to stay.
-  bool reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept;
+  /// Takes every slot off a chunk and frees it; false if a live entry had to stay. moves: chunks that its entries may
+  /// take; who needs more leaves.
+  bool reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now) noexcept;
   /// Whether an entry whose place and head are set is what a slot leads to (word, or one made from the place if 0);
   /// sets the rest.
   [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept;
   /// Whether the entries of a chunk find room in the end of their log and all free chunks: then none is left half
   /// moved with no chunk free.
   Walk all_fit(std::uint32_t chunk, bool& fit) noexcept;
-  /// to_the_last: the last free chunk may be taken.
-  bool relocate(const Located& entry, Reclaim how, bool may_move, bool to_the_last, std::uint64_t now) noexcept;
+  /// moves: see reclaim(); less what it takes. to_the_last: the last free chunk may be taken.
+  bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, bool to_the_last, std::uint64_t now) noexcept;
   void evict(const Located& entry, Kind from) noexcept;
 
   // Constant after construction.

@@ -81,7 +81,7 @@ bool Stripe::extend_index(std::uint64_t now) noexcept {
   if (log_.in_log(chunk)) {
     const Kind kind = kind_of(log_.state(chunk));
     if (log_.open_chunk(kind) == chunk) log_.open_next(kind);
-    if (!reclaim(chunk, Reclaim::compact, true, now)) return false;
+    if (!reclaim(chunk, Reclaim::compact, log_.size(), now)) return false;
   }
   // Emptying it may have found damage, and begun the stripe anew.
   if (kind_of(log_.state(chunk)) != Kind::free || log_.count(Kind::index) != chunk) return false;

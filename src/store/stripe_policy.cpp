@@ -14,7 +14,8 @@
 //
 // An entry that is large beside the others, those that are held and those that come, costs the room of many of them: it
 // goes to a log of its own, so that it takes the place of other large ones, and into main when it was read twice. In
-// main it must be read more often to stay.
+// main it must be read more often to stay. Where only such ones have come for as many bytes as there are, they are what
+// is usual.
 #include <algorithm>
 #include <bit>
 
@@ -77,11 +78,18 @@ inline unsigned Stripe::dearness(std::size_t bytes) const noexcept {
   return dearness;
 }
 
-void Stripe::note_size(std::size_t bytes) noexcept {
+void Stripe::note_size(std::size_t bytes, bool large) noexcept {
   const std::uint64_t usual = header_->usual_size.load(std::memory_order_relaxed);
   const std::uint64_t now = logarithm(bytes);
-  header_->usual_size.store(usual == 0 ? now * kUsual : usual - usual / kUsual + now, std::memory_order_relaxed);
-  if (usual == 0) return;
+  std::uint64_t run = 0;
+  bool anew = usual == 0;
+  if (large) {
+    run = header_->large_run.load(std::memory_order_relaxed) + bytes;
+    anew = run >= std::uint64_t{log_chunks()} * log_.chunk_bytes();
+  }
+  header_->large_run.store(anew ? 0 : run, std::memory_order_relaxed);
+  header_->usual_size.store(anew ? now * kUsual : usual - usual / kUsual + now, std::memory_order_relaxed);
+  if (anew) return;
   const std::uint64_t spread = header_->usual_spread.load(std::memory_order_relaxed);
   header_->usual_spread.store(spread - spread / kUsual + apart(now, usual / kUsual), std::memory_order_relaxed);
 }
@@ -95,7 +103,7 @@ Kind Stripe::choose_log(const Key& key, const Located& old, std::size_t bytes) n
   if (was != Kind::free) return keeps_log(was, bytes) ? was : Kind::large;  // never back to small: see kScanned
   if (reject_) return Kind::small;
   const bool large = dearness(bytes) > 0;
-  note_size(bytes);
+  note_size(bytes, large);
   if (large) return Kind::large;
 
   const std::uint64_t clocks[] = {header_->ghost_bytes[0].load(std::memory_order_relaxed),

@@ -16,7 +16,7 @@
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kMoves = 14;   // chunks walked with second chances, beyond those that the value needs
+constexpr std::uint32_t kMoves = 14;   // chunks that entries may take which move, for one that comes
 constexpr std::uint32_t kSweeps = 16;  // chunks walked for what has expired
 // Of all bytes, one in so many is garbage: collect before evicting. What has expired unseen comes on top.
 constexpr std::uint32_t kGarbageShare = 12;
@@ -31,7 +31,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
   std::uint32_t sweeps = reject_ ? log_.size() : kSweeps;
   // What died lately is mostly enough, and found without a look at all chunks.
   const std::uint32_t dead = log_.lately_dead();
-  if (dead < log_.size() && reclaim(dead, Reclaim::compact, true, now) &&
+  if (dead < log_.size() && reclaim(dead, Reclaim::compact, kMoves, now) &&
       log_.count_free() >= log_.chunks_needed(kind, head) + reserve_chunks_) {
     return true;
   }
@@ -52,7 +52,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
     }
     // A chunk whose entries move gives less room than it takes. In time each must give a whole one.
     const std::uint32_t lacking = needed - std::min(found.free, needed);
-    const bool may_move = reject_ || round + lacking < wanted + kMoves;
+    const std::uint32_t moves = reject_ ? log_.size() : wanted + kMoves - std::min(round + lacking, wanted + kMoves);
     Reclaim how = Reclaim::compact;
     std::uint32_t victim = found.dead < log_.size() ? found.dead : found.rich ? found.best : log_.size();
     if (victim >= log_.size()) {
@@ -61,7 +61,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
       victim = choose_oldest(kind, needed);
     }
     if (victim >= log_.size()) return !reject_ && found.free >= needed;
-    if (!reclaim(victim, how, may_move, now)) return false;
+    if (!reclaim(victim, how, moves, now)) return false;
   }
 }
 
@@ -148,12 +148,12 @@ Stripe::Walk Stripe::all_fit(std::uint32_t chunk, bool& fit) noexcept {
   return walked;
 }
 
-bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, bool may_move, std::uint64_t now) noexcept {
+bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now) noexcept {
   if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
   bool to_the_last = false;
   if (reject_ && all_fit(chunk, to_the_last) != Walk::done) return true;
   const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
-    return !locate_live(word, entry) || relocate(entry, how, may_move, to_the_last, now);
+    return !locate_live(word, entry) || relocate(entry, how, moves, to_the_last, now);
   });
   if (walked == Walk::stopped) return false;
   if (walked == Walk::done) {
@@ -186,7 +186,8 @@ void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
   log_.set_due(chunk, kNever);
 }
 
-bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, bool to_the_last, std::uint64_t now) noexcept {
+bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, bool to_the_last,
+                      std::uint64_t now) noexcept {
   if (entry.head.expired(now)) {
     remove(entry);
     count(header_->expirations);
@@ -198,11 +199,12 @@ bool Stripe::relocate(const Located& entry, Reclaim how, bool may_move, bool to_
   const bool keep = how == Reclaim::compact || stays(from, entry.head.total(), frequency);
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
   const bool fits = needed == 0 || log_.count_free() + (to_the_last ? 1 : 0) > needed;
-  if (!keep || !may_move || !fits) {
+  if (!keep || needed > moves || !fits) {
     if (reject_) return false;
     evict(entry, from);
     return true;
   }
+  moves -= needed;
   const std::uint64_t word = log_.append(target, tag_of(entry.word), entry.head,
                                          [&](Writer& out) { out.copy(entry.place, entry.head.total()); });
   publish(*entry.slot, with_frequency(word, frequency));

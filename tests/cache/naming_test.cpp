@@ -7,13 +7,13 @@ using namespace forklore;
 
 TEST_CASE("a name and its owner are a file, and back") {
   const std::string path = path_of({.name = "site-v1-x", .owner = 1234});
-  CHECK(path == "/dev/shm/forklore-1234-site-v1-x-v4");
+  CHECK(path == "/dev/shm/forklore-1234-site-v1-x-v5");
   ::uid_t owner = 0;
   std::string name;
-  CHECK(parse_file_name("forklore-1234-site-v1-x-v4", owner, name));
+  CHECK(parse_file_name("forklore-1234-site-v1-x-v5", owner, name));
   CHECK(owner == 1234);
   CHECK(name == "site-v1-x");
-  CHECK(path_of({.name = "a"}) == "/dev/shm/forklore-" + std::to_string(::geteuid()) + "-a-v4");
+  CHECK(path_of({.name = "a"}) == "/dev/shm/forklore-" + std::to_string(::geteuid()) + "-a-v5");
 }
 
 TEST_CASE("a file segment is where its path says, anonymous memory nowhere") {
@@ -25,9 +25,9 @@ TEST_CASE("other files are not taken for segments") {
   ::uid_t owner = 0;
   std::string name;
   for (const char* file :
-       {"", "forklore-", "forklore-1234", "forklore-1234-", "forklore-1234--v4", "forklore-x-a-v4", "forklore--a-v4",
-        "forklore-1234-a-v1", "forklore-1234-a-v4.next", "forklore-1234-a b-v4", "forklore-1234-.a-v4",
-        "sem.forklore-1234-a-v4", "forklore-99999999999999-a-v4", "forklore-1234-v4"}) {
+       {"", "forklore-", "forklore-1234", "forklore-1234-", "forklore-1234--v5", "forklore-x-a-v5", "forklore--a-v5",
+        "forklore-1234-a-v1", "forklore-1234-a-v5.next", "forklore-1234-a b-v5", "forklore-1234-.a-v5",
+        "sem.forklore-1234-a-v5", "forklore-99999999999999-a-v5", "forklore-1234-v5"}) {
     CAPTURE(file);
     CHECK_FALSE(parse_file_name(file, owner, name));
   }
