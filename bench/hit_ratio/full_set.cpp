@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <forklore/forklore.hpp>
 #include <functional>
@@ -26,7 +27,8 @@ constexpr char kUsage[] =
     "Sets new keys of 24 bytes with values of 100 on a full segment of 64 MiB, from one process and from four, and "
     "prints\n"
     "what a call takes in microseconds: the median, the slowest of a hundred and of a thousand, and the slowest of "
-    "all.\n"
+    "all; and the slowest of a thousand by\n"
+    "the time for which it had a processor.\n"
     "  --sets N            by each process (default 200000)\n"
     "  --memcached SOCKET  of a memcached of 64 MiB: the same there\n";
 
@@ -44,15 +46,26 @@ std::string key_of(unsigned process, unsigned number) {
   return static_cast<char>('a' + process) + key;
 }
 
-/// In a process of its own, as workers are. The times go where the parent sees them.
-void set_all(const std::function<Set()>& connect, unsigned process, unsigned sets, std::size_t size, float* times) {
+/// The time for which this thread had a processor, in microseconds.
+double worked() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return 1e6 * static_cast<double>(now.tv_sec) + 1e-3 * static_cast<double>(now.tv_nsec);
+}
+
+/// In a process of its own, as workers are. The times, and behind those of all what a processor did for each, go where
+/// the parent sees them.
+void set_all(const std::function<Set()>& connect, unsigned process, unsigned sets, std::size_t size, float* times,
+             float* work) {
   const Set set = connect();
   const std::string value(size, 'v');
   for (unsigned i = 0; i < sets; ++i) {
     const std::string key = key_of(process, i);
+    const double before = worked();
     const auto start = std::chrono::steady_clock::now();
     if (!set(key, value)) throw std::runtime_error("a set failed");
     times[i] = std::chrono::duration<float, std::micro>(std::chrono::steady_clock::now() - start).count();
+    work[i] = static_cast<float>(worked() - before);
   }
 }
 
@@ -60,14 +73,15 @@ void measure(const char* name, const char* state, const std::function<Set()>& co
              unsigned sets, std::size_t size) {
   const std::size_t all = std::size_t{processes} * sets;
   auto* times = static_cast<float*>(
-      ::mmap(nullptr, all * sizeof(float), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+      ::mmap(nullptr, 2 * all * sizeof(float), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   if (times == MAP_FAILED) throw std::runtime_error("no memory");
   std::vector<::pid_t> children;
   for (unsigned process = 0; process < processes; ++process) {
     const ::pid_t child = ::fork();
     if (child == 0) {
       try {
-        set_all(connect, process + 1, sets, size, times + std::size_t{process} * sets);
+        set_all(connect, process + 1, sets, size, times + std::size_t{process} * sets,
+                times + all + std::size_t{process} * sets);
       } catch (const std::exception& error) {
         std::fprintf(stderr, "%s: %s\n", name, error.what());
         ::_exit(1);
@@ -83,12 +97,14 @@ void measure(const char* name, const char* state, const std::function<Set()>& co
   }
   if (!good) throw std::runtime_error("a process failed");
   std::sort(times, times + all);
-  const auto at = [&](double share) {
-    return static_cast<double>(times[static_cast<std::size_t>(share * static_cast<double>(all - 1))]);
+  std::sort(times + all, times + 2 * all);
+  const auto at = [&](double share, std::size_t from = 0) {
+    return static_cast<double>(times[from + static_cast<std::size_t>(share * static_cast<double>(all - 1))]);
   };
-  std::printf("%-10s %-34s %9u %9.2f %9.2f %9.2f %9.0f\n", name, state, processes, at(0.5), at(0.99), at(0.999), at(1));
+  std::printf("%-10s %-34s %9u %9.2f %9.2f %9.2f %9.0f %9.2f\n", name, state, processes, at(0.5), at(0.99), at(0.999),
+              at(1), at(0.999, all));
   std::fflush(stdout);
-  ::munmap(times, all * sizeof(float));
+  ::munmap(times, 2 * all * sizeof(float));
 }
 
 void fill(const Set& set) {
@@ -163,7 +179,8 @@ int main(int argc, char** argv) {
   }
   if (optind != argc) return usage(argv[0], 2);
   try {
-    std::printf("%-10s %-34s %9s %9s %9s %9s %9s\n", "", "before", "processes", "p50, us", "p99", "p99.9", "max");
+    std::printf("%-10s %-34s %9s %9s %9s %9s %9s %9s\n", "", "before", "processes", "p50, us", "p99", "p99.9", "max",
+                "work 99.9");
     measure_segment(sets);
     if (!socket.empty()) measure_memcached(socket, sets);
   } catch (const std::exception& error) {
