@@ -56,8 +56,8 @@ struct Options {
   bool read_only = false;             ///< maps without write access; every write answers Code::read_only
 
   // Speed.
-  /// The largest value wanted; larger ones cost stripes, since a value must fit a third of the chunks of one (a
-  /// sixteenth under WhenFull::reject). 0: what is there, else 1 MiB or what a small capacity allows.
+  /// The largest value wanted; larger ones cost stripes, since a value must fit two sevenths of the chunks of one
+  /// (a sixteenth under WhenFull::reject). 0: what is there, else 1 MiB or what a small capacity allows.
   std::size_t max_value_bytes = 0;
   /// Independent parts, each with its own lock: a power of two, 1 to 64. 0: what is there, else by capacity.
   unsigned stripes = 0;

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint64_t kMinChunk = 4096;
 constexpr std::uint64_t kMinStripe = 128 * kMinChunk;  // unless there is but one
+constexpr std::uint64_t kSmallChunk = kMinChunk / 2;   // of a cache that would have fewer than kFewChunks
+constexpr std::uint32_t kFewChunks = 64;
 constexpr std::uint64_t kRoomyStripe = 3 << 19;        // where there are more than kFewStripes
 constexpr std::uint32_t kFewStripes = 8;
 constexpr std::uint64_t kBytesForGhost = 400;       // a ghost for as many
@@ -37,6 +39,7 @@ void divide_stripe(Geometry& g) noexcept {
 
   std::uint64_t chunk = kMaxChunkBytes;
   while (chunk > kMinChunk && room / (chunk + kColumns) < kMaxChunks / 2) chunk /= 2;
+  if (!g.shape.reject && room / (chunk + kColumns) < kFewChunks) chunk = kSmallChunk;
   g.chunks = static_cast<std::uint32_t>(std::min<std::uint64_t>(room / (chunk + kColumns), kMaxChunks));
   g.chunk_bytes = static_cast<std::uint32_t>(chunk);
   g.chunk_shift = static_cast<unsigned>(std::countr_zero(chunk));
@@ -69,7 +72,8 @@ void divide_stripe(Geometry& g) noexcept {
     g.max_entry = share * g.chunk_bytes;
     g.reserve_chunks = share + 1;
   } else {
-    g.max_entry = g.chunks / 3 * g.chunk_bytes;
+    // More than a quarter, and three of them fit, whatever the logs' ends and the reserve take.
+    g.max_entry = g.chunks * 2 / 7 * g.chunk_bytes;
     g.reserve_chunks = 2;
   }
 }

@@ -28,7 +28,7 @@ namespace {
 constexpr std::uint64_t kWhole = std::uint64_t{1} << 31;
 constexpr std::uint64_t kFirstShare = kWhole / 10;
 constexpr std::uint64_t kLeastShare = kWhole / 50;
-constexpr std::uint64_t kMostShare = kWhole * 9 / 10;
+constexpr std::uint64_t kMostShare = kWhole / 50 * 49;
 constexpr std::uint32_t kLargeShare = 20;  // one in so many
 
 constexpr std::uint32_t kNear = Ghost::kStripe / 5;  // of the ghost's clock: a little while ago

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <bit>
 #include <vector>
 
@@ -11,6 +12,8 @@ using namespace forklore;
 using namespace forklore::store;
 
 namespace {
+
+constexpr std::uint64_t kMaxStripe = std::uint64_t{kMaxChunks} << 20;  // more of one is left unused
 
 /// Capacities from the smallest to the largest: powers of two, and odd sizes between them.
 std::vector<std::uint64_t> capacities() {
@@ -126,7 +129,7 @@ TEST_CASE("stripes and chunks are powers of two within their bounds") {
     REQUIRE(std::has_single_bit(g.shape.stripes));
     REQUIRE(g.shape.stripes <= kMaxStripes);
     REQUIRE(std::has_single_bit(g.chunk_bytes));
-    REQUIRE(g.chunk_bytes >= 4096);
+    REQUIRE(g.chunk_bytes >= (g.stripe_bytes < 1 << 18 && !shape.reject ? 2048 : 4096));
     REQUIRE(g.chunk_bytes <= (1 << 20));
     REQUIRE(g.chunk_bytes == (std::uint32_t{1} << g.chunk_shift));
     REQUIRE(g.chunks <= kMaxChunks);
@@ -158,6 +161,7 @@ TEST_CASE("the largest value fits an entry, with the largest key, and can be mad
     const std::uint32_t whole = (g.max_entry + g.chunk_bytes - 1) / g.chunk_bytes;
     REQUIRE(whole + g.reserve_chunks < g.chunks);
     if (shape.reject) REQUIRE(g.reserve_chunks > whole);  // a live entry of any size can always be moved
+    if (!shape.reject) REQUIRE(largest_value(shape.capacity, false) > std::min(shape.capacity, kMaxStripe) / 4);
   }
 }
 
