@@ -227,7 +227,7 @@ std::vector<Scenario> scenarios() {
                  }});
   all.push_back({"insert that collects expired", prepare_expired});
   all.push_back({"insert that promotes", [](std::uint64_t seed) {
-                   return Workshop(seed).find(sets(300), [](const Snapshot& before, const Snapshot& after) {
+                   return Workshop(seed).find(sets(120), [](const Snapshot& before, const Snapshot& after) {
                      return moved(before, after).promoted >= 2;
                    });
                  }});
