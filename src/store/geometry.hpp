@@ -52,7 +52,7 @@ struct Geometry {
 std::uint64_t largest_value(std::uint64_t capacity, bool reject) noexcept;
 
 /// Divides a segment. A stripe has 128 to 256 chunks where its size allows, each a power of two from 4 KiB to 1 MiB;
-/// a cache of less than 256 KiB has chunks of 2 KiB.
+/// a stripe of a cache that is smaller than 256 KiB has chunks of 2 KiB.
 /// Returns a geometry with chunks == 0 if the shape cannot be had.
 Geometry plan(const Shape& shape) noexcept;
 
