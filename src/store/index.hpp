@@ -44,7 +44,8 @@ class Matches {
 #endif
   }
   [[nodiscard]] bool any() const noexcept { return bits_ != 0; }
-  [[nodiscard]] unsigned slot() const noexcept { return static_cast<unsigned>(std::countr_zero(bits_)) / 2; }
+  // Only while there are any: std::countr_zero would have an answer for none, which g++ takes for a slot.
+  [[nodiscard]] unsigned slot() const noexcept { return static_cast<unsigned>(__builtin_ctz(bits_)) / 2; }
   void next() noexcept { bits_ &= bits_ - 1; }
 
  private:
