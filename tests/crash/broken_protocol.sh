@@ -35,7 +35,7 @@ try() {
 try publish-before-write "overwrite" "is lost"
 try forget-before-publish "overwrite"
 try overwrite-by-erase "overwrite" "is lost"
-try reuse-before-slots "straddled" "after the death.*leads to no entry"
+try reuse-before-slots "straddled" "after the death.*in no log and holds a live value"
 try no-second-look "read, spilled: overwritten" "a miss for a key that was present"
 try no-second-look "read, spilled: moved"
 try no-second-look "read: erased, recycled" "a torn value"
