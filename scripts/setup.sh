@@ -54,11 +54,26 @@ bench_options() {
 }
 
 # only_of "NAME..." ARGUMENT...: fails at an --only with another name.
-only_of() {
-  local names=" $1 "
+only_of() { one_of --only "$@"; }
+
+# only_like "NAME..." ARGUMENT...: fails at an --only that stands for none of these names, * in it for anything.
+only_like() {
+  local names=$1 name found
   shift
   while [ $# -gt 1 ]; do
-    [ "$1" != --only ] || [[ $names == *" $2 "* ]] || fail "--only: $2 is none of$names"
+    found=no
+    for name in $names; do [[ $name != $2 ]] || found=yes; done
+    [ "$1" != --only ] || [ $found = yes ] || fail "--only: $2 is none of $names"
+    shift
+  done
+}
+
+# one_of OPTION "NAME..." ARGUMENT...: fails at an OPTION with another name.
+one_of() {
+  local option=$1 names=" $2 "
+  shift 2
+  while [ $# -gt 1 ]; do
+    [ "$1" != "$option" ] || [[ $names == *" $2 "* ]] || fail "$option: $2 is none of$names"
     shift
   done
 }

@@ -27,6 +27,14 @@ esac
 accept_only "--traces --only --percent --plot --out" "--peers --resume --full-set" "$@"
 [[ " $* " == *" --traces "* || " $* " == *" --full-set "* ]] || fail "--traces FOLDER is needed; --help says what lies in it"
 
+if [[ " $* " != *" --full-set "* ]]; then
+  traces=
+  for ((i = 1; i < $#; ++i)); do [ "${!i}" != --traces ] || traces=${@:i+1:1}; done
+  mapfile -t names < <(cd "$traces" 2>/dev/null && find -L . -maxdepth 1 -name '*.csv.xz' -printf '%f\n' | sort)
+  [ ${#names[@]} -gt 0 ] || fail "--traces: there is no NAME.csv.xz in $traces"
+  only_of "${names[*]%.csv.xz}" "$@"
+fi
+
 say "setting up (logs: build/logs)"
 setup
 targets=(replay)

@@ -9,7 +9,8 @@
 #   --end-to-end   instead: requests a second and p99 of a Django site under gunicorn and wrk, a backend at a time
 #   --seconds S    how long to measure (default 120; with --end-to-end, of each turn: 4)
 #   --only RIVAL   may be given again, * stands for anything; a wrong one shows which there are
-#   --kind KIND    of value: str, text, bytes, int, dict, object, 10k or 100k; may be given again
+#   --kind KIND    of value: str, text (Cyrillic), bytes, int, dict, object, 10k or 100k; may be given again. Without it
+#                  all of them; not with --end-to-end
 #   --rounds N     with --end-to-end: turns of each backend (default 5)
 #   --out FOLDER   where the results are kept
 #   --local        with what is installed; what is not is left out by name
@@ -19,7 +20,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-accept_only "--seconds --only --kind --rounds --out" "--local --end-to-end" "$@"
 local=no program=bench.py out=$ROOT/build/bench-python options=()
 for option in "$@"; do
   case $option in
@@ -28,6 +28,15 @@ for option in "$@"; do
     *) options+=("$option") ;;
   esac
 done
+rivals="django-forklore django-locmem django-pylibmc django-pymemcache django-redis"
+if [ $program = bench.py ]; then
+  accept_only "--seconds --only --kind --out" "--local" "$@"
+  one_of --kind "str text bytes int dict object 10k 100k" "$@"
+  rivals="forklore dict lmdb ultradict diskcache pylibmc pymemcache redis manager shared-memory-dict $rivals django-diskcache django-file"
+else
+  accept_only "--seconds --only --rounds --out" "--local --end-to-end" "$@"
+fi
+only_like "$rivals" "$@"
 
 say "setting up (logs: build/logs)"
 setup
