@@ -1,6 +1,5 @@
 #include "attach.hpp"
 
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,13 +7,13 @@
 #include <forklore/forklore.hpp>
 #include <stdexcept>
 
+#include "shared.hpp"
+
 namespace bench {
 
 std::vector<double> attach_milliseconds(const std::string& name, std::size_t bytes, unsigned rounds) {
   using Clock = std::chrono::steady_clock;
-  void* const shared = ::mmap(nullptr, sizeof(double), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) throw std::runtime_error("no memory");
-  auto* const took = static_cast<double*>(shared);
+  const Shared<double> took;
   const auto in_child = [](auto work) {
     const ::pid_t child = ::fork();
     if (child == 0) ::_exit(work() ? 0 : 1);
@@ -38,7 +37,6 @@ std::vector<double> attach_milliseconds(const std::string& name, std::size_t byt
     milliseconds.push_back(*took);
   }
   static_cast<void>(forklore::remove_segment(name));
-  ::munmap(shared, sizeof(double));
   return milliseconds;
 }
 

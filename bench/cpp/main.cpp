@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "attach.hpp"
+#include "line.hpp"
 #include "rival.hpp"
 #include "workers.hpp"
 #include "workload.hpp"
@@ -35,7 +36,10 @@ struct Options {
   std::string out;
   bool list = false;
   bool attach = false;
+  bool line = false;
 };
+
+constexpr unsigned kBouts = 9;  // of handing a line over, in a round
 
 /// A directory in shared memory, and what the stores have put beside it, gone in the end.
 class Place {
@@ -127,7 +131,9 @@ std::size_t calibrate(Workers& workers, const Workload& workload, std::size_t en
   const std::size_t most = uses_up_keys(workload) ? new_keys(entries) : std::size_t{1} << 40;
   workers.run(workload, entrant, 1, crew);  // makes the keys
   for (std::size_t calls = std::min<std::size_t>(64, most);;) {
-    const double took = workers.run(workload, entrant, calls, crew);
+    double took = workers.run(workload, entrant, calls, crew);
+    // Twice, as the one may have waited for a core.
+    if (took >= wanted / 4) took = std::min(took, workers.run(workload, entrant, calls, crew));
     const auto enough = static_cast<std::size_t>(static_cast<double>(calls) * wanted / std::max(took, 1.0)) + 1;
     if (took >= wanted / 4 || calls == most) return std::min(enough, most);
     calls = std::min({calls * 4, enough, most});
@@ -164,9 +170,29 @@ class Prepared {
   const std::vector<Entrant>& entrants_;
 };
 
+/// One workload on one store, by one crew.
+struct Row {
+  const Workload* workload;
+  Crew crew;
+  std::size_t entrant;
+  std::size_t calls;
+  std::vector<double> nanoseconds;
+};
+
+/// What is measured in turns: the workloads that leave all entries as they are together, each other one by itself, as
+/// it would change what lies where for those beside it.
+std::vector<std::vector<const Workload*>> turns_of(const std::vector<const Workload*>& workloads) {
+  std::vector<std::vector<const Workload*>> turns;
+  for (const Workload* workload : workloads) {
+    if (turns.empty() || !reads_only(*workload) || !reads_only(*turns.back().back())) turns.emplace_back();
+    turns.back().push_back(workload);
+  }
+  return turns;
+}
+
 /// Every workload over one set of entries.
 void run_stage(const Options& options, const Entries& entries, const std::vector<const Workload*>& workloads,
-               const std::vector<Entrant>& entrants, json& results) {
+               const std::vector<Entrant>& entrants, json& results, json& line) {
   const std::vector<Crew> crews = crews_of(options);
   const Crew most = largest(crews);
   const Place place;
@@ -176,40 +202,45 @@ void run_stage(const Options& options, const Entries& entries, const std::vector
   progress("loading " + std::to_string(entries.keys) + " entries of " + std::to_string(entries.value_bytes) + " bytes");
   const Prepared prepared(site, entrants);
   Workers workers(site, entries, entrants, most);
-  for (const Workload* workload : workloads) {
-    struct Row {
-      Crew crew;
-      std::size_t entrant;
-      std::size_t calls;
-      std::vector<double> nanoseconds;
-    };
+  for (const std::vector<const Workload*>& together : turns_of(workloads)) {
     std::vector<Row> rows;
-    for (const Crew& crew : crews) {
-      for (std::size_t i = 0; i < entrants.size(); ++i) {
-        progress(std::string(workload->name) + ": how many calls a round takes");
-        rows.push_back({crew, i, calibrate(workers, *workload, i, crew, entries, options), {}});
+    std::vector<double> hand_overs;
+    for (const Workload* workload : together) {
+      for (const Crew& crew : crews) {
+        for (std::size_t i = 0; i < entrants.size(); ++i) {
+          progress(std::string(workload->name) + ": how many calls a round takes");
+          rows.push_back({workload, crew, i, calibrate(workers, *workload, i, crew, entries, options), {}});
+        }
       }
     }
     for (unsigned round = 0; round < options.rounds; ++round) {
+      if (options.line) {
+        const std::vector<double> bouts = line_nanoseconds(kBouts);
+        hand_overs.insert(hand_overs.end(), bouts.begin(), bouts.end());
+      }
       for (std::size_t i = 0; i < rows.size(); ++i) {
         Row& row = rows[(i + round) % rows.size()];
-        progress(std::string(workload->name) + ", " + std::to_string(entries.value_bytes) + " bytes: round " +
+        progress(std::string(row.workload->name) + ", " + std::to_string(entries.value_bytes) + " bytes: round " +
                  std::to_string(round + 1) + " of " + std::to_string(options.rounds) + ", " +
                  std::string(entrants[row.entrant].name));
-        const double took = workers.run(*workload, row.entrant, row.calls, row.crew);
-        const auto operations = static_cast<double>(row.calls * workload->batch * row.crew.workers());
+        const double took = workers.run(*row.workload, row.entrant, row.calls, row.crew);
+        const auto operations = static_cast<double>(row.calls * row.workload->batch * row.crew.workers());
         row.nanoseconds.push_back(took / operations);
       }
     }
     for (const Row& row : rows) {
-      results.push_back({{"workload", workload->name},
+      results.push_back({{"workload", row.workload->name},
                          {"value_bytes", entries.value_bytes},
-                         {"keys", workload->keys == 0 ? entries.keys : workload->keys},
+                         {"keys", row.workload->keys == 0 ? entries.keys : row.workload->keys},
                          {"processes", row.crew.processes},
                          {"threads", row.crew.threads},
                          {"rival", entrants[row.entrant].name},
                          {"calls", row.calls},
                          {"nanoseconds", row.nanoseconds}});
+    }
+    if (!options.line) continue;
+    for (const Workload* workload : together) {
+      line.push_back({{"workload", workload->name}, {"value_bytes", entries.value_bytes}, {"nanoseconds", hand_overs}});
     }
   }
 }
@@ -224,6 +255,7 @@ json run_all(const Options& options) {
     }
   }
   json results = json::array();
+  json line = json::array();
   for (const std::size_t value_bytes : options.values) {
     const std::size_t keys = std::min<std::size_t>(options.keys, options.most_bytes / (value_bytes + 24));
     for (const std::size_t size : {kHotKeys, keys}) {
@@ -231,13 +263,14 @@ json run_all(const Options& options) {
       for (const Workload* workload : wanted) {
         if ((workload->keys == 0) == (size == keys)) stage.push_back(workload);
       }
-      if (!stage.empty()) run_stage(options, {size, value_bytes}, stage, entrants, results);
+      if (!stage.empty()) run_stage(options, {size, value_bytes}, stage, entrants, results, line);
       if (keys == kHotKeys) break;
     }
   }
   json rivals;
   for (const Entrant& one : entrants) rivals[std::string(one.name)] = one.version;
   json all = {{"machine", machine()}, {"rounds", options.rounds}, {"rivals", rivals}, {"results", results}};
+  if (options.line) all["line"] = line;
   if (options.attach) {
     const Place place;
     constexpr std::size_t kBytes = std::size_t{1} << 30;
@@ -295,6 +328,8 @@ int main(int argc, char** argv) {
   app.add_option("--redis", options.redis, "socket of a Redis, which is emptied");
   app.add_option("--out", options.out, "file for the JSON; - is the terminal")->default_val("-");
   app.add_flag("--attach", options.attach, "also how long it takes to attach to an existing 1 GiB");
+  app.add_flag("--line", options.line,
+               "also, in each round, what it costs to hand one cache line from one process to another on another core");
   try {
     app.parse(argc, argv);
     if (options.list) {

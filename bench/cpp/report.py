@@ -8,86 +8,84 @@ times as fast as the rival, 0.8 a little slower. Several files are put together,
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
-OURS = "Forklore"
-
-
-def load(paths: list[Path]) -> tuple[dict, dict[tuple, dict[str, list[float]]]]:
-    """What the last file says of its run, and of each row (workload, bytes, keys, processes, threads) the rivals'
-    nanoseconds."""
-    about: dict = {}
-    rows: dict[tuple, dict[str, list[float]]] = {}
-    for path in paths:
-        about |= (run := json.loads(path.read_text()))
-        for one in run["results"]:
-            row = tuple(one[name] for name in ("workload", "value_bytes", "keys", "processes", "threads"))
-            rows.setdefault(row, {})[one["rival"]] = one["nanoseconds"]
-    return about, rows
+from results import OURS, Results, Row, ratios
+from targets import targets
 
 
 def ratio(theirs: list[float], ours: list[float]) -> float:
-    return median(a / b for a, b in zip(theirs, ours, strict=True))
+    return median(ratios(theirs, ours))
 
 
 def time(nanoseconds: float) -> str:
     return f"{nanoseconds:.0f} ns" if nanoseconds < 10_000 else f"{nanoseconds / 1000:.0f} µs"
 
 
-def table(rows: dict[tuple, dict[str, list[float]]], rivals: list[str]) -> str:
-    lines = [
-        "| workload | value | processes x threads | Forklore | " + " | ".join(rivals) + " |",
-        "|---" * (4 + len(rivals)) + "|",
-    ]
-    for (workload, size, _, processes, threads), took in rows.items():
-        if OURS not in took:
-            continue
-        cells = [workload, f"{size:,} B", f"{processes} x {threads}", time(median(took[OURS]))]
-        cells += [
-            f"{ratio(took[rival], took[OURS]):.2f} ({time(median(took[rival]))})" if rival in took else ""
-            for rival in rivals
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def spread(nanoseconds: list[float]) -> str:
+    low, middle, high = quantiles(nanoseconds, n=4)
+    return f"{time(middle)} ({time(low)} to {time(high)})"
 
 
-def gains(rows: dict[tuple, dict[str, list[float]]], floor: str) -> str:
-    """What several workers get through beside one, as many times as private maps do."""
+def markdown(head: list[str], lines: Iterable[list[str]]) -> str:
+    """Empty without lines."""
+    rows = [f"| {' | '.join(cells)} |" for cells in lines]
+    return "\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows]) if rows else ""
+
+
+def what(row: Row) -> list[str]:
+    return [row.workload, f"{row.value_bytes:,} B", f"{row.processes} x {row.threads}"]
+
+
+def table(rows: dict[Row, dict[str, list[float]]], rivals: list[str]) -> str:
+    def cell(took: dict[str, list[float]], rival: str) -> str:
+        return f"{ratio(took[rival], took[OURS]):.2f} ({time(median(took[rival]))})" if rival in took else ""
+
+    return markdown(
+        ["workload", "value", "processes x threads", OURS, *rivals],
+        (
+            [*what(row), time(median(took[OURS])), *(cell(took, rival) for rival in rivals)]
+            for row, took in rows.items()
+            if OURS in took
+        ),
+    )
+
+
+def gains(run: Results) -> str:
+    """What several workers get through beside one, as many times as private maps do; and what handing a line over cost
+    in the same rounds."""
     lines = []
-    for (workload, size, keys, processes, threads), took in rows.items():
-        alone = rows.get((workload, size, keys, 1, 1), {})
-        if processes * threads == 1 or not {OURS, floor} <= took.keys() & alone.keys():
+    for row in run.rows:
+        ours, theirs, beside = run.gains(row)
+        if row.workers == 1 or not beside:
             continue
-        ours = [a / b for a, b in zip(alone[OURS], took[OURS], strict=True)]
-        theirs = [a / b for a, b in zip(alone[floor], took[floor], strict=True)]
-        beside = median(a / b for a, b in zip(ours, theirs, strict=True))
-        lines.append(
-            f"| {workload} | {size:,} B | {processes} x {threads} | {median(ours):.2f} | {median(theirs):.2f} "
-            f"| {beside:.2f} |"
-        )
-    head = [
-        "| workload | value | processes x threads | Forklore gains | private maps gain | of that |",
-        "|---" * 6 + "|",
-    ]
-    return "\n".join(head + lines) if lines else ""
+        line = run.line.get((row.workload, row.value_bytes))
+        figures = (f"{median(one):.2f}" for one in (ours, theirs, beside))
+        lines.append([*what(row), *figures, spread(line) if line else ""])
+    head = ["workload", "value", "processes x threads", "Forklore gains", "private maps gain", "of that", "one line"]
+    return markdown(head, lines)
 
 
-def plot(rows: dict[tuple, dict[str, list[float]]], rivals: list[str], path: Path) -> None:
+def verdicts(run: Results) -> str:
+    return markdown(["target", "bar", "measured", "verdict"], (target.cells for target in targets(run)))
+
+
+def plot(rows: dict[Row, dict[str, list[float]]], rivals: list[str], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = {row: took for row, took in rows.items() if row[3:] == (1, 1) and OURS in took}
-    sizes = sorted({row[1] for row in shown})
+    shown = {row: took for row, took in rows.items() if row.workers == 1 and OURS in took}
+    sizes = sorted({row.value_bytes for row in shown})
     figure, axes = pyplot.subplots(
         1, len(sizes), figsize=(3.5 + 4.5 * len(sizes), 1.5 + 0.11 * len(rivals) * max(6, len(shown) / len(sizes))),
         squeeze=False, sharex=True, layout="constrained",
     )  # fmt: skip
     for axis, size in zip(axes[0], sizes, strict=True):
-        of_size = {row[0]: took for row, took in shown.items() if row[1] == size}
+        of_size = {row.workload: took for row, took in shown.items() if row.value_bytes == size}
         for place, rival in enumerate(rivals):
             at = [i + 0.8 * place / len(rivals) - 0.35 for i, took in enumerate(of_size.values()) if rival in took]
             bars = [ratio(took[rival], took[OURS]) for took in of_size.values() if rival in took]
@@ -110,7 +108,8 @@ def main() -> None:
     parser.add_argument("results", nargs="+", type=Path, help="JSON that cache_bench has written")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for table.md and ratios.png (here)")
     arguments = parser.parse_args()
-    about, rows = load(arguments.results)
+    run = Results(arguments.results)
+    about, rows = run.about, run.rows
     rivals = [name for name in dict.fromkeys(name for took in rows.values() for name in took) if name != OURS]
     machine = about["machine"]
     text = [
@@ -118,16 +117,23 @@ def main() -> None:
         "rounds. " + ", ".join(f"{name} ({version})" for name, version in sorted(about["rivals"].items())) + ".",
         "Times the rival takes beside Forklore, and in brackets the rival's own; medians, of one key.",
         table(rows, rivals),
-        gains(rows, "unordered_map"),
     ]
+    if gained := gains(run):
+        text += [
+            "What several workers get through beside one: on Forklore, each on a private map, and the one beside the "
+            "other. And what it took to hand one cache line from one process to another, on another core, in the same "
+            "rounds: the median, and in brackets the quartiles.",
+            gained,
+        ]
     if attach := about.get("attach"):
         text.append(
             f"Attaching to an existing segment of {attach['bytes'] >> 20} MiB, with the first read: "
             f"{median(attach['milliseconds']):.2f} ms."
         )
+    text += ["What is aimed at, of values of 100 bytes; medians, and the lowest and highest round.", verdicts(run)]
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "table.md").write_text("\n\n".join(filter(None, text)) + "\n")
-    print("\n\n".join(filter(None, text)))
+    (arguments.out / "table.md").write_text("\n\n".join(text) + "\n")
+    print("\n\n".join(text))
     plot(rows, rivals, arguments.out / "ratios.png")
     print(f"\nkept: {arguments.out / 'table.md'} and {arguments.out / 'ratios.png'}")
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# usage: bench/cpp/run.sh [--quick | --full] [--local] [--out FOLDER] [OPTION OF cache_bench...]
+# usage: bench/cpp/run.sh [--quick | --targets | --full] [--local] [--out FOLDER] [OPTION OF cache_bench...]
 #
 # Forklore beside what else a C++ worker could call: a private std::unordered_map, Boost.Interprocess, LMDB, and memcached
 # and Redis over Unix sockets, which it starts for itself. Installs what is missing, builds, runs, and shows a table of
-# ratios; that, a plot and the JSON are kept in build/cpp-bench. Take a machine that does nothing else.
+# ratios and one of targets, met or missed; those, a plot and the JSON are kept in build/cpp-bench. Take a machine that
+# does nothing else.
 #
 #   --quick        100-byte values in one process, Forklore and the two kinds of maps alone: a minute
+#   --targets      what the table of targets is about, 100-byte values in one process and two: about four minutes
 #   --full         all sizes of values, one process and two, one thread and two: about half an hour
 #   --local        with the rivals that are here; the others are left out
 #   --out FOLDER   where the results are kept
@@ -20,14 +22,17 @@ while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
     --quick) servers=no; options+=(--rival "Forklore,unordered_map,Boost map,Boost unordered_map" --rounds 9) ;;
-    --full) options+=(--value 8,100,1024,16384,262144 --processes 1,2 --threads 1,2 --attach) ;;
+    --full) options+=(--value 8,100,1024,16384,262144 --processes 1,2 --threads 1,2 --attach --line) ;;
+    --targets)
+      options+=(--workload get-hot,get-one,get-random,get-many-100,overwrite-hot,overwrite-random --processes 1,2)
+      options+=(--rounds 9 --attach --line) ;;
     --local) local=yes ;;
     --out) [ $# -gt 1 ] || fail "--out needs a folder"; out=$2; shift ;;
     --list) servers=no; options+=(--list) ;;
     --workload | --rival | --value | --processes | --threads | --keys | --most-bytes | --rounds | --millis)
       [ $# -gt 1 ] || fail "$1 needs a value; --help says which"
       options+=("$1" "$2"); shift ;;
-    --attach) options+=(--attach) ;;
+    --attach | --line) options+=("$1") ;;
     *) fail "unknown option $1; --help lists them" ;;
   esac
   shift

@@ -26,7 +26,8 @@ void wait_for(sem_t& semaphore) {
   }
 }
 
-/// One core for each worker while there are enough.
+}  // namespace
+
 void take_core(unsigned worker, unsigned workers) {
   const unsigned cores = std::thread::hardware_concurrency();
   if (workers > cores) return;
@@ -35,8 +36,6 @@ void take_core(unsigned worker, unsigned workers) {
   CPU_SET(worker % cores, &set);
   ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
 }
-
-}  // namespace
 
 /// What parent and workers share.
 struct Workers::Board {

@@ -20,6 +20,9 @@ struct Crew {
   [[nodiscard]] unsigned workers() const { return processes * threads; }
 };
 
+/// The calling thread's own core, if there are as many cores as workers: a worker's number is its core's.
+void take_core(unsigned worker, unsigned workers);
+
 class Workers {
  public:
   /// Forks them and has the entries loaded. The stores have been prepared. Throws what a worker says went wrong.

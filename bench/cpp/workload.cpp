@@ -31,6 +31,10 @@ std::string key_name(std::string_view prefix, std::size_t number) {
   return text;
 }
 
+bool reads_only(const Workload& workload) {
+  return workload.kind == Kind::get || workload.kind == Kind::miss || workload.kind == Kind::get_many;
+}
+
 bool uses_up_keys(const Workload& workload) { return workload.kind == Kind::set; }
 
 std::size_t new_keys(const Entries& entries) {

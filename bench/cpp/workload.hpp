@@ -52,6 +52,9 @@ std::string key_name(std::string_view prefix, std::size_t number);
 /// Each worker (its number is given) has an order of its own.
 std::vector<std::string> key_sequence(const Workload& workload, const Entries& entries, unsigned worker);
 
+/// Whether it leaves every entry where and as it lies. Those that do take turns with one another, round by round.
+bool reads_only(const Workload& workload);
+
 /// Whether a key may be used but once in a round: it must be new. Then a round has no more calls than new_keys().
 bool uses_up_keys(const Workload& workload);
 std::size_t new_keys(const Entries& entries);
