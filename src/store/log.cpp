@@ -68,17 +68,17 @@ std::uint32_t Log::newest_free() const noexcept {
 }
 
 std::uint32_t Log::count_free() noexcept {
-  if (!is_known()) know(count(Kind::free), 0);
-  return known_.free;
+  if (!known_.knows_free(sequence())) known_.counted(count(Kind::free), sequence());
+  return known_.count_free();
 }
 
-void Log::know(std::uint32_t free, std::uint32_t newest) noexcept {
-  known_.sequence = kUnknown;
-  std::atomic_thread_fence(std::memory_order_release);
-  known_.free = free;
-  known_.newest = newest;
-  std::atomic_thread_fence(std::memory_order_release);
-  known_.sequence = header_->sequence.load(std::memory_order_relaxed);
+std::uint32_t Log::lately_dead() noexcept {
+  for (; known_.lately_dead() != KnownChunks::kNone; known_.forget_lately_dead()) {
+    const std::uint32_t chunk = known_.lately_dead();
+    if (chunk >= count_ || !in_log(chunk) || live(chunk) != 0) continue;
+    return open_chunk(kind_of(state(chunk))) == chunk ? count_ : chunk;
+  }
+  return count_;
 }
 
 void Log::create(std::uint64_t random) noexcept {
@@ -91,15 +91,15 @@ void Log::create(std::uint64_t random) noexcept {
 }
 
 std::uint64_t Log::next_sequence() noexcept {
-  const std::uint64_t sequence = header_->sequence.load(std::memory_order_relaxed);
-  header_->sequence.store(sequence + 1, std::memory_order_relaxed);
-  return sequence;
+  const std::uint64_t given = sequence();
+  header_->sequence.store(given + 1, std::memory_order_relaxed);
+  return given;
 }
 
 std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept {
-  const bool known = is_known();
-  std::uint32_t chunk = known_.newest - 1;
-  if (!known || chunk >= count_ || kind_of(state(chunk)) != Kind::free) chunk = newest_free();
+  const bool known = known_.knows_free(sequence());
+  std::uint32_t chunk = known ? known_.newest_free() : KnownChunks::kNone;
+  if (chunk >= count_ || kind_of(state(chunk)) != Kind::free) chunk = newest_free();
   if (chunk >= count_) chunk = 0;  // only in a damaged stripe: the caller has seen enough free chunks
   std::atomic_thread_fence(std::memory_order_release);
   if (base::broken("state-before-fields")) states_[chunk].store(pack_state(kind, next_sequence()));
@@ -113,7 +113,7 @@ std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noex
   due_[chunk].store(kNever, std::memory_order_release);
   states_[chunk].store(pack_state(kind, next_sequence()), std::memory_order_release);
   header_->open[static_cast<unsigned>(kind)].store(chunk + 1, std::memory_order_relaxed);
-  if (known) know(known_.free - std::min(known_.free, 1u), 0);
+  if (known) known_.took_newest(sequence());
   return chunk;
 }
 
@@ -134,10 +134,10 @@ void Log::bring_forward(Place place, const EntryHead& head, std::uint64_t expiry
 }
 
 void Log::free_chunk(std::uint32_t chunk) noexcept {
-  const bool known = is_known();
+  const bool known = known_.knows_free(sequence());
   std::atomic_thread_fence(std::memory_order_release);
   states_[chunk].store(pack_state(Kind::free, next_sequence()), std::memory_order_release);
-  if (known) know(known_.free + 1, chunk + 1);
+  if (known) known_.freed(chunk, sequence());
 }
 
 void Log::give_to_main(std::uint32_t chunk) noexcept {
@@ -162,7 +162,7 @@ void Log::free_all() noexcept {
   // As in a new stripe, the last chunk is taken first.
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) free_chunk(chunk);
   derive();
-  known_.sequence = kUnknown;
+  known_.forget_free();
 }
 
 bool Log::derive() noexcept {

@@ -21,6 +21,7 @@
 #include "base/racy_copy.hpp"
 #include "forklore/options.hpp"
 #include "store/geometry.hpp"
+#include "store/known_chunks.hpp"
 #include "store/layout.hpp"
 
 namespace forklore::store {
@@ -152,12 +153,8 @@ class Log {
   [[nodiscard]] std::uint32_t count(Kind kind) const noexcept;
   /// How many are free; mostly without a look at all chunks.
   [[nodiscard]] std::uint32_t count_free() noexcept;
-  /// A chunk that is wholly dead, whose last live bytes this process has counted out, or size().
-  [[nodiscard]] std::uint32_t lately_dead() const noexcept {
-    const std::uint32_t chunk = lately_dead_;
-    if (chunk >= count_ || !in_log(chunk) || live(chunk) != 0) return count_;
-    return open_chunk(kind_of(state(chunk))) == chunk ? count_ : chunk;
-  }
+  /// A chunk that is wholly dead, of the last whose live bytes this process has counted out, or size().
+  [[nodiscard]] std::uint32_t lately_dead() noexcept;
   /// The chunk that the log appends to, or size() if none.
   [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept {
     const std::uint32_t chunk = header_->open[static_cast<unsigned>(kind)].load(std::memory_order_relaxed) - 1;
@@ -228,7 +225,7 @@ class Log {
     for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
       const std::uint32_t now = live(chunk);
       live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
-      if (now <= bytes) lately_dead_ = chunk;
+      if (now <= bytes) known_.died(chunk);
     });
     // Release fence; partner: the acquire fence of a reader that took this for an expired entry.
     std::atomic_thread_fence(std::memory_order_release);
@@ -310,20 +307,8 @@ class Log {
   unsigned location_bits_;
   std::uint32_t max_entry_;
 
-  // Not shared, and guarded by the lock: what this process knows without a look at all chunks. Which of them are free
-  // changes with a sequence given, and none that a chunk has is given twice; so it is known while the next is the same.
-  struct Known {
-    std::uint64_t sequence = kUnknown;
-    std::uint32_t free = 0, newest = 0;  ///< how many; newest_free(), plus 1, or 0: not known
-  };
-  static constexpr std::uint64_t kUnknown = ~std::uint64_t{0};
-  [[nodiscard]] bool is_known() const noexcept {
-    return header_->sequence.load(std::memory_order_relaxed) == known_.sequence;
-  }
-  /// In such an order that the child of a fork by another thread amid it has all of it or knows nothing.
-  void know(std::uint32_t free, std::uint32_t newest) noexcept;
-  Known known_;
-  std::uint32_t lately_dead_ = ~std::uint32_t{0};  // checked before it is believed
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return header_->sequence.load(std::memory_order_relaxed); }
+  KnownChunks known_;
 };
 
 /// Writes an entry's bytes in order, from chunk to chunk.

@@ -30,10 +30,10 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
   const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoves);
   std::uint32_t sweeps = reject_ ? log_.size() : kSweeps;
   // What died lately is mostly enough, and found without a look at all chunks.
-  const std::uint32_t dead = log_.lately_dead();
-  if (dead < log_.size() && reclaim(dead, Reclaim::compact, kMoves, now) &&
-      log_.count_free() >= log_.chunks_needed(kind, head) + reserve_chunks_) {
-    return true;
+  for (std::uint32_t taken = 0; taken < KnownChunks::kMost; ++taken) {
+    const std::uint32_t dead = log_.lately_dead();
+    if (dead >= log_.size() || !reclaim(dead, Reclaim::compact, kMoves, now)) break;
+    if (log_.count_free() >= log_.chunks_needed(kind, head) + reserve_chunks_) return true;
   }
   for (std::uint32_t round = 0;; ++round) {
     Survey found = survey(now);

@@ -229,6 +229,22 @@ TEST_CASE("a chunk whose last entry died is known to be dead while that is so, u
   CHECK(box.log.lately_dead() == second.chunk);
 }
 
+TEST_CASE("of the chunks that died lately the last is known first, then those before it, as many as are remembered") {
+  LogBox box;
+  const std::string filling = bytes(box.log.chunk_bytes() - kEntryHeader - 3);
+  std::vector<Place> places;
+  for (std::uint32_t i = 0; i < KnownChunks::kMost + 4; ++i)
+    places.push_back(box.place(box.append(Kind::small, "abc", filling)));
+  box.append(Kind::small, "abc", filling);  // so that none of them is open
+  for (const Place& place : places) box.log.forget(place, box.last);
+  std::ranges::reverse(places);
+  for (std::uint32_t i = 0; i < KnownChunks::kMost; ++i) {
+    REQUIRE(box.log.lately_dead() == places[i].chunk);
+    box.log.free_chunk(places[i].chunk);
+  }
+  CHECK(box.log.lately_dead() == box.log.size());
+}
+
 TEST_CASE("the open chunk is never the oldest") {
   LogBox box;
   box.append(Kind::small, "a", "b");
