@@ -20,6 +20,15 @@ namespace bench {
 namespace {
 
 constexpr unsigned kMostWorkers = 256;
+constexpr int kEndings[] = {SIGINT, SIGTERM, SIGHUP};
+
+volatile std::sig_atomic_t told_to_end = 0;
+
+void on_endings(void (*what)(int)) {
+  struct sigaction action {};
+  action.sa_handler = what;  // no SA_RESTART: a wait ends at once
+  for (const int one : kEndings) ::sigaction(one, &action, nullptr);
+}
 
 void wait_for(sem_t& semaphore) {
   while (::sem_wait(&semaphore) != 0) {
@@ -35,6 +44,10 @@ void take_core(unsigned worker, unsigned workers) {
   CPU_ZERO(&set);
   CPU_SET(worker % cores, &set);
   ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
+}
+
+void end_in_order() {
+  on_endings([](int) { told_to_end = 1; });
 }
 
 /// What parent and workers share.
@@ -120,11 +133,12 @@ Workers::Workers(const Site& site, const Entries& entries, const std::vector<Ent
   const ::pid_t parent = ::getpid();
   for (unsigned process = 0; process < most.processes; ++process) {
     const ::pid_t child = ::fork();
-    if (child < 0) give_up();
+    if (child < 0) give_up("cannot fork");
     if (child != 0) {
       processes_.push_back(child);
       continue;
     }
+    on_endings(SIG_IGN);  // the parent ends it
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
     {
@@ -162,13 +176,14 @@ void Workers::start(Crew crew) {
 
 void Workers::finish(unsigned workers) {
   for (unsigned done = 0; done < workers;) {
+    if (told_to_end != 0) give_up("told to end");
     timespec until{};
     ::clock_gettime(CLOCK_REALTIME, &until);
     ++until.tv_sec;
     if (::sem_timedwait(&board_->done, &until) == 0) {
       ++done;
     } else if (errno == ETIMEDOUT && ::waitpid(-1, nullptr, WNOHANG) > 0) {
-      give_up();
+      give_up("a worker died");
     }
   }
   for (const Board::Desk& desk : board_->desk) {
@@ -176,9 +191,9 @@ void Workers::finish(unsigned workers) {
   }
 }
 
-void Workers::give_up() {
+void Workers::give_up(const char* why) {
   for (const ::pid_t process : processes_) ::kill(process, SIGKILL);
-  throw std::runtime_error("a worker died");
+  throw std::runtime_error(why);
 }
 
 double Workers::run(const Workload& workload, std::size_t entrant, std::size_t calls, Crew crew) {

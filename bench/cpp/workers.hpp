@@ -23,6 +23,10 @@ struct Crew {
 /// The calling thread's own core, if there are as many cores as workers: a worker's number is its core's.
 void take_core(unsigned worker, unsigned workers);
 
+/// From now on Workers throws when this process is told to end (SIGINT, SIGTERM, SIGHUP), so that nothing is left in
+/// shared memory.
+void end_in_order();
+
 class Workers {
  public:
   /// Forks them and has the entries loaded. The stores have been prepared. Throws what a worker says went wrong.
@@ -39,7 +43,7 @@ class Workers {
 
   void start(Crew crew);
   void finish(unsigned workers);
-  [[noreturn]] void give_up();
+  [[noreturn]] void give_up(const char* why);
 
   Board* board_;
   Crew most_;
