@@ -39,10 +39,11 @@ void wait_for(sem_t& semaphore) {
 
 void take_core(unsigned worker, unsigned workers) {
   const unsigned cores = std::thread::hardware_concurrency();
-  if (workers > cores) return;
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(worker % cores, &set);
+  for (unsigned core = 0; core < cores; ++core) {
+    if (workers > cores || core == worker) CPU_SET(core, &set);
+  }
   ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
 }
 
@@ -54,6 +55,7 @@ void end_in_order() {
 struct Workers::Board {
   struct Desk {
     sem_t go;
+    unsigned place;  // among those that are at work
     Span span;
     char trouble[200];
   };
@@ -61,6 +63,7 @@ struct Workers::Board {
   bool load_shared;
   std::size_t entrant;
   std::size_t calls;
+  unsigned workers;  // at work
   bool over;
   sem_t done;
   Desk desk[kMostWorkers];
@@ -110,12 +113,12 @@ Workers::Workers(const Site& site, const Entries& entries, const std::vector<Ent
   for (auto& desk : board_->desk) ::sem_init(&desk.go, 1, 0);
 
   const auto live = [&](unsigned number) {
-    take_core(number, most.workers());
     Board::Desk& desk = board_->desk[number];
     Worker worker(number, entries);
     for (bool opened = false;;) {
       wait_for(desk.go);
       if (board_->over) return;
+      take_core(desk.place, board_->workers);
       try {
         if (!opened) worker.open(site, entrants);
         opened = true;
@@ -167,9 +170,12 @@ Workers::~Workers() {
 }
 
 void Workers::start(Crew crew) {
+  board_->workers = crew.workers();
   for (unsigned process = 0; process < crew.processes; ++process) {
     for (unsigned thread = 0; thread < crew.threads; ++thread) {
-      ::sem_post(&board_->desk[process * most_.threads + thread].go);
+      Board::Desk& desk = board_->desk[process * most_.threads + thread];
+      desk.place = process * crew.threads + thread;
+      ::sem_post(&desk.go);
     }
   }
 }

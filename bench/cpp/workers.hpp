@@ -20,7 +20,7 @@ struct Crew {
   [[nodiscard]] unsigned workers() const { return processes * threads; }
 };
 
-/// The calling thread's own core, if there are as many cores as workers: a worker's number is its core's.
+/// Gives the calling thread the core of its number, if there are as many cores as workers, and any core otherwise.
 void take_core(unsigned worker, unsigned workers);
 
 /// From now on Workers throws when this process is told to end (SIGINT, SIGTERM, SIGHUP), so that nothing is left in
