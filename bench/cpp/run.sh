@@ -7,12 +7,12 @@
 # does nothing else.
 #
 #   --quick        100-byte values in one process, Forklore and the two kinds of maps alone: a minute
-#   --targets      what the table of targets is about, 100-byte values in one process and two: about four minutes
+#   --targets      what the table of targets is about, 100-byte values in one process and two: two minutes
 #   --full         all sizes of values, one process and two, one thread and two: about half an hour
 #   --local        with the rivals that are here; the others are left out
 #   --out FOLDER   where the results are kept
 #
-# Without either: 100-byte values in one process, all rivals: about five minutes. What else it takes is what
+# Without any: 100-byte values in one process, all rivals: about two minutes. What else it takes is what
 # cache_bench takes, such as --workload get-hot,miss or --value 16384; --list names workloads and rivals.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
