@@ -101,7 +101,7 @@ consumer_installed() {
 consumer_embedded() {
   rm -rf "$ROOT/build/consumer-embedded"
   cmake -S tests/consumer -B "$ROOT/build/consumer-embedded" -G Ninja -DFORKLORE_SOURCE="$ROOT" \
-    -DCMAKE_UNITY_BUILD=ON  # as some projects build all they have; and it is quicker
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON  # as some projects build all they have; and it is quicker
   run_consumer "$ROOT/build/consumer-embedded"
 }
 
@@ -109,7 +109,7 @@ consumer_embedded() {
 consumer_fetched() {
   rm -rf "$ROOT/build/consumer-fetched"
   cmake -S tests/consumer -B "$ROOT/build/consumer-fetched" -G Ninja \
-    -DFORKLORE_REPOSITORY="$ROOT" -DFORKLORE_TAG="$(git rev-parse HEAD)" -DCMAKE_UNITY_BUILD=ON
+    -DFORKLORE_REPOSITORY="$ROOT" -DFORKLORE_TAG="$(git rev-parse HEAD)" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON
   run_consumer "$ROOT/build/consumer-fetched"
 }
 
@@ -153,7 +153,7 @@ package_tests() {  # VENV TAG DJANGO TEST...
   "$1/bin/python" -m pip install --force-reinstall --no-deps "$ROOT/build/wheels/$2"/forklore-*.whl
   "$1/bin/python" -m pip install -r tests/python/requirements.txt "$3"
   "$1/bin/python" -c 'import sys, django; print("Python", sys.version.split()[0], "Django", django.__version__)'
-  "$1/bin/python" -m pytest -p no:cacheprovider "${@:4}"
+  "$1/bin/python" -m pytest -p no:cacheprovider -n 2 --dist worksteal "${@:4}"  # many wait, mostly
 }
 
 # Python VERSION DJANGO...: the wheel, all tests with the first Django, and those that know of Django with each other.

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "cache/checked_calls.hpp"
+#include "sanitized.hpp"
 #include "seed.hpp"
 #include "unique_name.hpp"
 
@@ -28,7 +29,7 @@ class RandomChoices : public tests::Choices {
 /// Makes many calls on a new segment, then lets the caller look at what came of them.
 template <class Look>
 void run(Options options, Room room, tests::Mix mix, Look look) {
-  constexpr unsigned kCalls = 60000;
+  constexpr unsigned kCalls = tests::kSanitized ? 20'000 : 60'000;
   const std::uint64_t seed = tests::seed();
   CAPTURE(seed);
   CAPTURE(options.capacity_bytes);

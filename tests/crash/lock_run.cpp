@@ -23,19 +23,19 @@ namespace {
 
 using tests::Child;
 using tests::comes_true;
-using Lock = std::atomic<std::uint32_t>;
+using Word = std::atomic<std::uint32_t>;
 
-Lock& lock_of(const SegmentFile& file) { return reinterpret_cast<store::StripeHeader*>(file.stripe())->lock; }
+Word& lock_of(const SegmentFile& file) { return reinterpret_cast<store::StripeHeader*>(file.stripe())->lock; }
 
 /// Whether the lock is a living process's.
-bool is_held_by(const Lock& lock, ::pid_t pid) {
+bool is_held_by(const Word& lock, ::pid_t pid) {
   return (lock.load() & (FUTEX_TID_MASK | FUTEX_OWNER_DIED)) == static_cast<std::uint32_t>(pid);
 }
 
 /// A process that holds a lock until it is told to give it up.
 class Holder {
  public:
-  explicit Holder(Lock& lock) {
+  explicit Holder(Word& lock) {
     if (::pipe2(go_, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
     child_.emplace([this, &lock] {
       char byte = 0;
@@ -52,7 +52,7 @@ class Holder {
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;
 
-  [[nodiscard]] bool owns(const Lock& lock) const { return is_held_by(lock, child_->pid()); }
+  [[nodiscard]] bool owns(const Word& lock) const { return is_held_by(lock, child_->pid()); }
   /// Whether it gave up what it held and ended well.
   bool give_up() { return ::write(go_[1], "", 1) == 1 && child_->join() == 0; }
 
@@ -143,7 +143,7 @@ Row owner_dies_before_waiter(const RunOptions& options) {
   const auto run = [&](std::size_t most) {
     write_segment(stage.name, stage.image);
     const SegmentFile file(stage.name);
-    const Lock& lock = lock_of(file);
+    const Word& lock = lock_of(file);
     Stepper owner = stage.step_through_call();
     while (!is_held_by(lock, owner.pid()) && owner.step()) {
     }

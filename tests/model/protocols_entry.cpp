@@ -36,8 +36,6 @@ Scene scene(const std::string& fault, const StripeProgram& stripe, const GetOrde
   return {fault, s};
 }
 
-bool is_hit(Number answer) { return answer != kMiss && answer != kAgain; }
-
 void write_entry(Thread& t, const StripeProgram& s, unsigned place, Number key, Number value) {
   t.store(s.head(place), key);
   t.store(s.value(place), value);

@@ -25,7 +25,6 @@ struct MoveOrders {
   GetOrders get;
 };
 
-bool is_hit(Number answer) { return answer != kMiss && answer != kAgain; }
 bool is_miss(Number answer) { return answer == kMiss; }
 bool is_wrong(Number answer) { return is_hit(answer) && answer != 1; }
 

@@ -18,7 +18,8 @@ inline constexpr Number kOther = 2;    ///< another
 inline constexpr Number kDead = 0;     ///< as a head
 inline constexpr Number kMiss = 100;   ///< as an answer
 inline constexpr Number kAgain = 101;  ///< as an answer: something changed, so a reader begins anew
-inline constexpr Number kTorn = 99;    ///< as an answer: the two parts of a value do not belong together
+inline bool is_hit(Number answer) { return answer != kMiss && answer != kAgain; }
+inline constexpr Number kTorn = 99;  ///< as an answer: the two parts of a value do not belong together
 
 inline constexpr unsigned kPlaces = 4;  ///< 0 is none
 

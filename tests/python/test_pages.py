@@ -90,9 +90,9 @@ def test_asked_together_it_is_made_once() -> None:
 
 def test_expired_and_asked_together_it_is_made_once() -> None:
     view = View(seconds=0.1)
-    page = cache_page(0.3)(as_function(view))
+    page = cache_page(1)(as_function(view))
     page(factory.get("/a"))
-    time.sleep(0.5)
+    time.sleep(1.2)
     assert {response.content for response in together(12, lambda: page(factory.get("/a")))} == {b"page 2"}
     assert view.calls == 2
 

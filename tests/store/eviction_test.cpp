@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "sanitized.hpp"
 #include "seed.hpp"
 #include "store/soundness.hpp"
 
@@ -242,7 +243,7 @@ TEST_CASE("entries of any size fill the memory beside the index") {
   for (const std::uint64_t capacity : {std::uint64_t{1} << 20, std::uint64_t{4} << 20}) {
     StripeBox plan(capacity);
     const std::size_t whole = std::size_t{plan.geometry.chunks} * plan.geometry.chunk_bytes;
-    for (std::size_t size = 1; size + 64 < plan.geometry.max_entry; size += 1 + size / 3) {
+    for (std::size_t size = 1; size + 64 < plan.geometry.max_entry; size += 1 + size / (tests::kSanitized ? 1 : 3)) {
       CAPTURE(capacity);
       CAPTURE(size);
       StripeBox box(capacity);
