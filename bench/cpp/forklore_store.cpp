@@ -27,7 +27,8 @@ class ForkloreStore {
     keys_.assign(keys.begin(), keys.end());
     found_.resize(keys.size());
     codes_.resize(keys.size());
-    const forklore::Sink sink{&values, [](void* context, std::size_t index, const forklore::Found& found) {
+    const forklore::Sink sink{&values,
+                              [](void* context, std::size_t index, const forklore::Found& found) -> forklore::Into {
                                 std::string& value = (*static_cast<std::vector<std::string>*>(context))[index];
                                 value.resize(found.size);
                                 return value.data();

@@ -40,7 +40,7 @@ class Keys {
   std::vector<std::string_view> views_;
 };
 
-char* room_for_each(void* context, std::size_t index, const Found& found) {
+Into room_for_each(void* context, std::size_t index, const Found& found) {
   return (*static_cast<std::vector<Decoded>*>(context))[index].room(found.size, found.format);
 }
 

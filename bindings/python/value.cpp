@@ -66,26 +66,17 @@ bool load_calls(Serializer serializer) {
   return true;
 }
 
-// Whether no byte has its high bit set.
+// Whether no byte has its high bit set. Of a text in Latin-1 one of the first has.
 bool is_ascii(const char* data, std::size_t size) {
-  using Vector [[gnu::vector_size(16)]] = std::uint64_t;
-  constexpr std::size_t kVectors = 4;  // that do not wait for each other
-  Vector seen[kVectors] = {};          // in registers, as the loops over them are unrolled
-  for (; size >= sizeof seen; size -= sizeof seen, data += sizeof seen) {
-    Vector now[kVectors];
-    std::memcpy(now, data, sizeof now);
-#pragma GCC unroll 4
-    for (std::size_t i = 0; i < kVectors; ++i) seen[i] |= now[i];
-  }
-  const Vector all = (seen[0] | seen[1]) | (seen[2] | seen[3]);
-  std::uint64_t high = all[0] | all[1];
   for (; size >= 8; size -= 8, data += 8) {
     std::uint64_t word;
     std::memcpy(&word, data, 8);
-    high |= word;
+    if ((word & 0x8080808080808080U) != 0) return false;
   }
-  for (; size > 0; --size, ++data) high |= static_cast<unsigned char>(*data);
-  return (high & 0x8080808080808080U) == 0;
+  for (; size > 0; --size, ++data) {
+    if (static_cast<unsigned char>(*data) >= 0x80) return false;
+  }
+  return true;
 }
 
 // Whether a str that Python holds as two bytes a character takes no more so than it would as UTF-8.
@@ -97,13 +88,12 @@ bool wide_is_small(const Py_UCS2* data, Py_ssize_t size) {
 
 // Whether some character is beyond Latin-1, as Python wants it of a str of two bytes a character.
 bool is_wide(const char* data, std::size_t size) {
-  unsigned all = 0;
   for (std::size_t i = 0; i + 2 <= size; i += 2) {
     Py_UCS2 one;
     std::memcpy(&one, data + i, 2);
-    all |= one;
+    if (one > 0xFF) return true;
   }
-  return all > 0xFF;
+  return false;
 }
 
 PyObject* damaged(std::uint16_t format, std::size_t size) {
@@ -244,9 +234,10 @@ bool Encoded::take_other(PyObject* value, Serializer serializer) {
 
 // Decoded
 
-char* Decoded::room(std::size_t size, std::uint16_t format) {
+Into Decoded::room(std::size_t size, std::uint16_t format) {
   size_ = size;
   format_ = format;
+  ascii_ = false;
   if (size <= 8 && format != kBytes) {  // numbers, and a str so short that Python may share it
     object_ = Reference();
     return data_ = small_;
@@ -266,7 +257,8 @@ char* Decoded::room(std::size_t size, std::uint16_t format) {
       object_ = Reference(PyBytes_FromStringAndSize(nullptr, length));
       return data_ = object_ ? PyBytes_AS_STRING(object_.get()) : nullptr;
   }
-  return data_ = object_ ? static_cast<char*>(PyUnicode_DATA(object_.get())) : nullptr;
+  data_ = object_ ? static_cast<char*>(PyUnicode_DATA(object_.get())) : nullptr;
+  return {data_, format == kAscii ? &ascii_ : nullptr};
 }
 
 PyObject* Decoded::decode(Serializer serializer) {
@@ -276,7 +268,7 @@ PyObject* Decoded::decode(Serializer serializer) {
     case kBytes:
       return object_.release();
     case kAscii:
-      if (!is_ascii(data, size_)) return damaged(format_, size_);
+      if (object_ ? !ascii_ : !is_ascii(data, size_)) return damaged(format_, size_);
       return object_ ? object_.release() : PyUnicode_DecodeASCII(data, size, nullptr);
     case kLatin:
       if (is_ascii(data, size_)) return damaged(format_, size_);

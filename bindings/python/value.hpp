@@ -49,9 +49,9 @@ class Decoded {
 
   /// Memory for size bytes; nullptr with MemoryError set. May be called again: the last one counts.
   /// What it is told may be of an entry that is just being replaced, so it judges nothing.
-  char* room(std::size_t size, std::uint16_t format);
+  Into room(std::size_t size, std::uint16_t format);
   /// room() of the Decoded at context, for a call that reads one value.
-  static char* room_for_one(void* context, std::size_t, const Found& found) {
+  static Into room_for_one(void* context, std::size_t, const Found& found) {
     return static_cast<Decoded*>(context)->room(found.size, found.format);
   }
   /// The value as a new reference, or nullptr with an exception set (SerializerError, MemoryError). Once.
@@ -68,6 +68,7 @@ class Decoded {
   std::size_t size_ = 0;
   std::uint16_t format_ = kBytes;
   char small_[16] = {};
+  bool ascii_ = false;  // of what an object_ for a str of ASCII was filled with: told by the read
 };
 
 /// The name of a serializer in the API: "pickle", "json", "msgpack", "none".

@@ -34,12 +34,21 @@ struct Result {
   Found found;
 };
 
+/// Where one value goes. ascii, if it is not nullptr: the reader wants to be told whether no byte of the value has its
+/// high bit set, which costs next to nothing as they are copied. Integers (kInteger) are not looked at.
+struct Into {
+  Into(char* to, bool* tell = nullptr) noexcept : data(to), ascii(tell) {}  // NOLINT: a pointer is where it goes
+
+  char* data;
+  bool* ascii;
+};
+
 /// Where a reader wants a value: room() is asked once the size is known and gives at least found.size bytes, or
 /// nullptr to give up (the read then answers buffer_too_small). It may be asked again for the same index if the
 /// value changed meanwhile; the last room given holds the value. It runs under no lock and may allocate or throw.
 struct Sink {
   void* context = nullptr;
-  char* (*room)(void* context, std::size_t index, const Found& found) = nullptr;
+  Into (*room)(void* context, std::size_t index, const Found& found) = nullptr;
 };
 
 /// A place in a scan. A new one begins; it is at its end when finished().

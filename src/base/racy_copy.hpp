@@ -39,6 +39,14 @@ inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept {
   for (std::size_t i = 0; i < n; ++i) out[i] = __atomic_load_n(in + i, __ATOMIC_RELAXED);
 }
 
+/// racy_copy, and whether no byte of what is now at to has its high bit set, which holds whoever writes meanwhile.
+inline bool racy_copy_ascii(void* to, const void* shared, std::size_t n) noexcept {
+  racy_copy(to, shared, n);
+  unsigned char all = 0;
+  for (std::size_t i = 0; i < n; ++i) all |= static_cast<const unsigned char*>(to)[i];
+  return all < 0x80;
+}
+
 /// Whether n bytes of shared memory equal own ones. The verdict counts only after the caller's second look.
 inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexcept {
   auto* a = static_cast<const unsigned char*>(own);
@@ -62,6 +70,48 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
 
 /// Copies n bytes out of shared memory. The result counts only after the caller's second look.
 inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept { std::memcpy(to, shared, n); }
+
+/// racy_copy, and whether no byte of what is now at to has its high bit set, which holds whoever writes meanwhile: each
+/// is looked at on its way, so it is loaded for both at once.
+[[gnu::noinline]] inline bool racy_copy_ascii(void* to, const void* shared, std::size_t n) noexcept {
+  using Word [[gnu::aligned(1), gnu::may_alias]] = std::uint64_t;
+  using Vector [[gnu::vector_size(16), gnu::aligned(1), gnu::may_alias]] = std::uint64_t;
+  constexpr std::size_t kVectors = 4;  // that do not wait for each other
+  auto* out = static_cast<unsigned char*>(to);
+  auto* in = static_cast<const unsigned char*>(shared);
+  Vector all[kVectors] = {};  // in registers, as the loops over them are unrolled
+  const auto pass = [&](Vector& seen, std::size_t at) {
+    const Vector now = *reinterpret_cast<const volatile Vector*>(in + at);  // volatile: never twice
+    *reinterpret_cast<Vector*>(out + at) = now;
+    seen |= now;
+  };
+  const auto pass_word = [&](std::size_t at) {
+    const Word now = *reinterpret_cast<const volatile Word*>(in + at);
+    *reinterpret_cast<Word*>(out + at) = now;
+    all[0][0] |= now;
+  };
+  std::size_t at = 0;
+  if (n >= 8 * sizeof all) {  // stores that lie in two lines cost twice as much
+    pass(all[0], 0);
+    at = -reinterpret_cast<std::uintptr_t>(out) % sizeof(Vector);
+  }
+  for (; n - at >= sizeof all; at += sizeof all) {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kVectors; ++i) pass(all[i], at + i * sizeof(Vector));
+  }
+  for (; n - at >= sizeof(Vector); at += sizeof(Vector)) pass(all[0], at);
+  // The last ones overlap those before them where there are some.
+  if (at < n && n >= sizeof(Vector)) {
+    pass(all[0], n - sizeof(Vector));
+  } else if (at < n && n >= sizeof(Word)) {
+    pass_word(0);
+    pass_word(n - sizeof(Word));
+  } else {
+    for (; at < n; ++at) all[0][0] |= out[at] = *const_cast<const volatile unsigned char*>(in + at);
+  }
+  const Vector both = (all[0] | all[1]) | (all[2] | all[3]);
+  return ((both[0] | both[1]) & 0x8080808080808080U) == 0;
+}
 
 /// Whether n bytes of shared memory equal own ones. The verdict counts only after the caller's second look.
 [[gnu::always_inline]] inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexcept {

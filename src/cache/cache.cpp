@@ -165,7 +165,7 @@ std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink
 std::size_t Cache::get_many(std::span<const std::string_view> keys, std::span<Result> results) {
   std::array<Found, kBatch> found;
   std::array<Code, kBatch> codes;
-  const auto room = [](void* context, std::size_t index, const Found& is) {
+  const auto room = [](void* context, std::size_t index, const Found& is) -> Into {
     std::string& value = static_cast<Result*>(context)[index].value;
     value.resize(is.size);
     return value.data();

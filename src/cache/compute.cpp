@@ -60,7 +60,7 @@ Computation::Computation(const Cache& cache, std::string_view key, const Compute
     : cache_(&cache), key_(key), options_(options) {}
 
 Turn Computation::begin(std::string& value) {
-  const Sink sink{&value, [](void* context, std::size_t, const Found& found) {
+  const Sink sink{&value, [](void* context, std::size_t, const Found& found) -> Into {
                     auto& out = *static_cast<std::string*>(context);
                     out.resize(found.size);
                     return out.data();

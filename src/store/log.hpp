@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "base/racy_copy.hpp"
+#include "forklore/found.hpp"
 #include "forklore/options.hpp"
 #include "store/geometry.hpp"
 #include "store/known_chunks.hpp"
@@ -101,11 +102,18 @@ class Log {
   [[nodiscard]] std::uint64_t key_hash(Place place, const EntryHead& head) const noexcept;
   /// Copies n bytes that begin skip bytes after place, over the chunks they go on in. The bytes count only after a
   /// second look at the slot. False if the way is barred. Reader.
-  [[nodiscard]] bool copy_out(Place place, std::size_t skip, char* to, std::size_t n) const noexcept {
+  [[nodiscard]] bool copy_out(Place place, std::size_t skip, const Into& to, std::size_t n) const noexcept {
     if (place.offset + skip + n > chunk_bytes_) [[unlikely]]
       return copy_spilled(place, skip, to, n);
-    base::racy_copy(to, at(place) + skip, n);
+    copy_part(to, at(place) + skip, n);
     return true;
+  }
+  static void copy_part(const Into& to, const std::byte* from, std::size_t n) noexcept {
+    if (to.ascii == nullptr) {
+      base::racy_copy(to.data, from, n);
+    } else {
+      *to.ascii = base::racy_copy_ascii(to.data, from, n);
+    }
   }
 
   // State of the chunks.
@@ -270,7 +278,7 @@ class Log {
   [[nodiscard]] std::uint32_t slot_generation(std::uint64_t slot) const noexcept {
     return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask_;
   }
-  [[nodiscard]] bool copy_spilled(Place place, std::size_t skip, char* to, std::size_t n) const noexcept;
+  [[nodiscard]] bool copy_spilled(Place place, std::size_t skip, const Into& to, std::size_t n) const noexcept;
   /// The chunk in which the last entry of this one goes on; the same one if that is damaged.
   [[nodiscard]] std::uint32_t following(std::uint32_t chunk) const noexcept {
     const std::uint32_t next = next_[chunk].load(std::memory_order_relaxed) - 1;

@@ -79,10 +79,10 @@ template <Age age, class Room>
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
       if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
-        char* to = room(reading.found);
-        if (to == nullptr) return Attempt::no_room;
+        const Into to = room(reading.found);
+        if (to.data == nullptr) return Attempt::no_room;
         if (head.is_integer()) {
-          std::memcpy(to, &integer, sizeof integer);
+          std::memcpy(to.data, &integer, sizeof integer);
         } else if (!log_.copy_out(place, head.value_at(), to, head.value_size)) {
           return Attempt::changed;
         }
@@ -119,12 +119,12 @@ template <class Room>
       head.is_integer() ? static_cast<std::int64_t>(value->load(std::memory_order_relaxed)) : std::int64_t{0};
   reading.found = {head.value_size, head.format, {version_of(word, integer)}};
   if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
-    char* to = room(reading.found);
-    if (to == nullptr) return Attempt::no_room;
+    const Into to = room(reading.found);
+    if (to.data == nullptr) return Attempt::no_room;
     if (head.is_integer()) [[unlikely]] {
-      std::memcpy(to, &integer, sizeof integer);
+      std::memcpy(to.data, &integer, sizeof integer);
     } else {
-      base::racy_copy(to, entry + kEntryHeader + key.bytes.size(), head.value_size);
+      Log::copy_part(to, entry + kEntryHeader + key.bytes.size(), head.value_size);
     }
   }
   if (!unchanged(view, slot, word)) [[unlikely]]
@@ -167,10 +167,10 @@ template <Age age, class Room>
   }
   if (!writable()) return Code::not_found;
 
-  char* ready = nullptr;
+  Into ready = nullptr;
   Found expected;
   auto fitting = [&](const Found& found) {
-    return ready != nullptr && found.size == expected.size && found.format == expected.format ? ready : nullptr;
+    return found.size == expected.size && found.format == expected.format ? ready : nullptr;
   };
   constexpr unsigned kLockedRounds = 16;
   for (unsigned round = 0; round < kLockedRounds; ++round) {
@@ -189,7 +189,7 @@ template <Age age, class Room>
     if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
       expected = reading.found;
       ready = room(expected);
-      if (ready == nullptr) return Code::buffer_too_small;
+      if (ready.data == nullptr) return Code::buffer_too_small;
     }
   }
   return Code::not_found;

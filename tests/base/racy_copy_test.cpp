@@ -35,6 +35,28 @@ TEST_CASE("bytes arrive whole, at any length and alignment") {
   }
 }
 
+TEST_CASE("a copy tells whether all of it is ASCII, at any length and alignment") {
+  std::array<char, 700> shared{};
+  for (std::size_t i = 0; i < shared.size(); ++i) shared[i] = static_cast<char>(i % 128);
+  for (std::size_t offset = 0; offset < 17; ++offset) {
+    for (std::size_t n = 0; n < 600; n += n < 140 ? 1 : 51) {
+      alignas(16) std::array<char, 700> out;
+      out.fill('#');
+      const std::string_view from(shared.data() + 3, n);
+      std::size_t wrong = !racy_copy_ascii(out.data() + offset, shared.data() + 3, n);
+      wrong += std::string_view(out.data() + offset, n) != from;
+      wrong += out[offset + n] != '#' || (offset > 0 && out[offset - 1] != '#');
+      for (std::size_t at = 3; at < n + 3; ++at) {
+        const char was = std::exchange(shared[at], '\x80');
+        wrong += racy_copy_ascii(out.data() + offset, shared.data() + 3, n);
+        wrong += std::string_view(out.data() + offset, n) != from;
+        shared[at] = was;
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
 // The protocol of the header: slot off, release fence, bytes, slot; against slot, bytes, acquire fence, slot.
 //
 // Neither thread waits for the other, which on a busy machine may not be running. After each version the writer pauses

@@ -314,12 +314,42 @@ TEST_CASE_FIXTURE(Fixture, "a read into a buffer fills no more than it, and says
 TEST_CASE_FIXTURE(Fixture, "a sink may give up or throw, and the cache is as before") {
   REQUIRE(cache.set("key", "value") == Code::ok);
   Found found;
-  CHECK(cache.get_to("key", {nullptr, [](void*, std::size_t, const Found&) -> char* { return nullptr; }}, found) ==
+  CHECK(cache.get_to("key", {nullptr, [](void*, std::size_t, const Found&) -> Into { return nullptr; }}, found) ==
         Code::buffer_too_small);
-  const Sink throws{nullptr, [](void*, std::size_t, const Found&) -> char* { throw std::bad_alloc(); }};
+  const Sink throws{nullptr, [](void*, std::size_t, const Found&) -> Into { throw std::bad_alloc(); }};
   CHECK_THROWS_AS(static_cast<void>(cache.get_to("key", throws, found)), std::bad_alloc);
   CHECK(cache.set("key", "other") == Code::ok);
   CHECK(cache.get("key") == "other");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a sink is told whether a value is ASCII, in one chunk or many") {
+  struct Text {
+    std::string value;
+    bool ascii = false;
+  } text;
+  const Sink sink{&text, [](void* context, std::size_t, const Found& is) -> Into {
+                    auto& to = *static_cast<Text*>(context);
+                    to.value.resize(is.size);
+                    return {to.value.data(), &to.ascii};
+                  }};
+  Found found;
+  for (const std::size_t size : {0u, 1u, 100u, 5'000u, 30'000u}) {
+    std::string value(size, 'x');
+    REQUIRE(cache.set("key", value) == Code::ok);
+    text.ascii = false;
+    CHECK(cache.get_to("key", sink, found) == Code::ok);
+    CHECK(text.value == value);
+    CHECK(text.ascii);
+    for (std::size_t at = 0; at < size; at += size / 10 + 1) {
+      value[at] = '\xe9';
+      REQUIRE(cache.set("key", value) == Code::ok);
+      text.ascii = true;
+      CHECK(cache.get_to("key", sink, found) == Code::ok);
+      CHECK(text.value == value);
+      CHECK_FALSE(text.ascii);
+      value[at] = 'x';
+    }
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "many keys are read in order, twice if asked twice, in any number") {
