@@ -83,11 +83,20 @@ def bars(figures: Figures) -> list[Bar]:
     return found
 
 
-def table_of_bars(found: list[Bar]) -> Table:
-    table = Table("bar", "wanted", "measured", "", title="Bars")
+def verdicts(found: list[Bar]) -> tuple[list[str], list[list[str]]]:
+    """Heading and cells: a row for each bar."""
+    lines = []
     for bar in found:
         wanted = f"at most {bar.most:g}" if bar.most is not None else f"at least {bar.least:g}"
-        table.add_row(bar.promise, wanted, f"{bar.figure:.1f}", "met" if bar.met else "MISSED")
+        lines.append([bar.promise, wanted, f"{bar.figure:.1f}", "met" if bar.met else "MISSED"])
+    return ["bar", "wanted", "measured", "verdict"], lines
+
+
+def table_of_bars(found: list[Bar]) -> Table:
+    heading, lines = verdicts(found)
+    table = Table(*heading, title="Bars")
+    for cells in lines:
+        table.add_row(*cells)
     return table
 
 
@@ -126,10 +135,13 @@ def tables(figures: Figures) -> list[tuple[str, list[str], list[list[str]]]]:
 
 
 def as_markdown(figures: Figures, notes: list[str]) -> str:
-    parts = []
-    for title, heading, lines in tables(figures):
+    def titled(title: str, heading: list[str], lines: list[list[str]]) -> str:
         cells = [heading, ["---", *["---:"] * (len(heading) - 1)], *lines]
-        parts.append(f"{title}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in cells))
+        return f"{title}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+    parts = [titled(*one) for one in tables(figures)]
+    if found := bars(figures):
+        parts.append(titled("Bars", *verdicts(found)))
     return "\n\n".join([*parts, *notes]) + "\n"
 
 
