@@ -34,11 +34,12 @@ class Honest:
 
 
 class Torn(Honest):
-    """Writes over the old value, in two parts."""
+    """Writes over the old value, in two parts, and is long between them."""
 
     def set(self, key: str, value: bytes) -> bool:
         with (self._directory / key).open("r+b" if (self._directory / key).exists() else "wb", buffering=0) as file:
             file.write(value[:40])
+            time.sleep(0.0005)
             file.write(value[40:])
             file.truncate()
         return True
@@ -111,7 +112,7 @@ class Crashing(Honest):
     """Ends a worker now and then."""
 
     def get(self, key: str) -> bytes | None:
-        if random.random() < 0.001:
+        if random.random() < 0.01:
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().get(key)
 
