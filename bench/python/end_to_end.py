@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -18,12 +17,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from bars import Bar, as_markdown, as_table, verdicts
 from django_rivals import ForkloreBackend, LocMem, PyLibMcBackend, PyMemcacheBackend, RedisBackend
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from servers import MissingError, Place, place
 
 import forklore
@@ -38,7 +38,8 @@ WORKERS = 2
 CONNECTIONS = 16
 WIDTH = 150  # of the table as text
 
-Measured = dict[tuple[str, str, str], list[dict[str, float]]]  # by worker, view and backend: a turn each
+Turn = dict[str, float]  # what wrk says
+Measured = dict[tuple[str, str, str], list[Turn]]  # by worker, view and backend: a turn each
 
 
 def parse() -> argparse.Namespace:
@@ -48,6 +49,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", metavar="RIVAL", help=f"may be given again; * is any word; of {', '.join(NAMES)}"
     )
+    parser.add_argument("--add", action="store_true", help="to the turns that an earlier run has left in the folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json, table.txt and table.md")
     parsed = parser.parse_args()
     if parsed.seconds < 1 or parsed.rounds < 1:
@@ -119,7 +121,7 @@ def await_site(address: str, server: subprocess.Popen[bytes], log: Path) -> None
                 time.sleep(0.05)
 
 
-def load(address: str, seconds: float) -> dict[str, float]:
+def load(address: str, seconds: float) -> Turn:
     """What wrk says of it."""
     command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{max(1, round(seconds))}s"]
     command += ["-s", str(HERE / "wrk_json.lua"), address]
@@ -127,12 +129,27 @@ def load(address: str, seconds: float) -> dict[str, float]:
     return json.loads(said.strip().splitlines()[-1])
 
 
-def measure(arguments: argparse.Namespace, left_out: dict[str, str], console: Console) -> Measured:
-    measured: Measured = {}
+def earlier(arguments: argparse.Namespace) -> Measured:
+    """What --add is to add to."""
+    path = arguments.out / "results.json"
+    if not arguments.add or not path.exists():
+        return {}
+    kept = json.loads(path.read_text())
+    if kept.get("seconds") != arguments.seconds:
+        sys.exit(f"--add: the turns in {path} took {kept.get('seconds')} s, and these would take {arguments.seconds:g}")
+    return {(one["worker"], one["view"], one["backend"]): one["turns"] for one in kept["measured"]}
+
+
+def measure(arguments: argparse.Namespace, measured: Measured, left_out: dict[str, str], console: Console) -> None:
+    """Adds the turns of each backend to those that there are."""
     columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with place() as where, Progress(*columns, console=console) as progress:
         found = entries(where, arguments.only, left_out)
         names = list(found)
+        if not names:
+            sys.exit(f"nothing to measure: {'; '.join(left_out.values())}")
+        if measured and {name for _, _, name in measured} != set(names):
+            sys.exit("--add: the earlier run had other backends")
         task = progress.add_task("", total=arguments.rounds * len(KINDS) * len(names))
         try:
             for number in range(arguments.rounds):
@@ -149,23 +166,30 @@ def measure(arguments: argparse.Namespace, left_out: dict[str, str], console: Co
         finally:
             if ForkloreBackend.name in found:
                 forklore.remove(found[ForkloreBackend.name]["LOCATION"])
-    return measured
 
 
-def median(turns: list[dict[str, float]], what: str) -> float:
-    return statistics.median(turn[what] for turn in turns)
+def spread(figures: list[float], digits: int) -> str:
+    """The median, and the lowest and the highest."""
+    low, middle, high = (f"{figure:,.{digits}f}" for figure in (min(figures), median(figures), max(figures)))
+    return f"{middle} ({low} to {high})"
 
 
-def bars(measured: Measured) -> list[tuple[str, float, float]]:
-    """What is promised, what it wants at least, and the figure."""
+def of_turns(turns: list[Turn], what: str) -> list[float]:
+    return [turn[what] for turn in turns]
+
+
+def bars(measured: Measured) -> list[Bar]:
+    """What is promised of a page of fragments. A figure is the median of what the turns of each round say."""
     found = []
     for kind in KINDS:
         ours = measured.get((kind, "fragments", ForkloreBackend.name))
         for rival, least in ((RedisBackend, 3.0), (PyMemcacheBackend, 3.0), (LocMem, 1.0)):
             others = measured.get((kind, "fragments", rival.name))
             if ours and others:
+                pairs = zip(of_turns(ours, "requests"), of_turns(others, "requests"), strict=True)
+                times = [a / b for a, b in pairs]
                 what = f"fragments, {kind}: requests/s, times {rival.title}'s"
-                found.append((what, least, median(ours, "requests") / median(others, "requests")))
+                found.append(Bar(what, median(times), least=least, spread=(min(times), max(times))))
     return found
 
 
@@ -177,34 +201,30 @@ def table_of(measured: Measured) -> tuple[list[str], list[list[str]]]:
         cells = [made.title]
         for view in VIEWS:
             for kind in KINDS:
-                turns = measured.get((kind, view, made.name))
-                if turns:
-                    cells.append(f"{median(turns, 'requests'):,.0f}/s, p99 {median(turns, 'p99'):.1f} ms")
+                if turns := measured.get((kind, view, made.name)):
+                    often, p99 = spread(of_turns(turns, "requests"), 0), spread(of_turns(turns, "p99"), 1)
+                    cells.append(f"{often}; {p99} ms")
         if len(cells) > 1:
             lines.append(cells)
     return heading, lines
 
 
 def report(measured: Measured, notes: list[str], out: Path, console: Console) -> bool:
-    """Shows the table and keeps it; whether the bars are met and no request failed."""
-    heading, lines = table_of(measured)
-    table = Table(*heading)
-    for cells in lines:
-        table.add_row(*cells)
-    verdicts = Table("bar", "wanted", "measured", "")
-    met = True
-    for what, least, figure in bars(measured):
-        met = met and figure >= least
-        verdicts.add_row(what, f"at least {least:g}", f"{figure:.2f}", "met" if figure >= least else "MISSED")
+    """Shows the tables and keeps them; whether the bars are met and no request failed."""
     errors = sum(turn["errors"] for turns in measured.values() for turn in turns)
     if errors:
         notes.append(f"{errors:.0f} requests failed.")
+    made = [
+        ("Requests a second; 99th percentile. The median of the turns, and the lowest and highest", *table_of(measured))
+    ]
+    found = bars(measured)
+    if found:
+        made.append(("Bars, the median of the rounds' own, and the lowest and highest", *verdicts(found)))
     with (out / "table.txt").open("w") as file:
         for shown in (console, Console(file=file, width=WIDTH)):
-            shown.print(table, verdicts, *notes, sep="\n", highlight=False)
-    markdown = [f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *lines)]
-    (out / "table.md").write_text("\n".join([*markdown, "", *notes, ""]))
-    return met and not errors
+            shown.print(*(as_table(*one) for one in made), *notes, sep="\n", highlight=False)
+    (out / "table.md").write_text("\n\n".join([*(as_markdown(*one) for one in made), *notes]) + "\n")
+    return all(bar.met for bar in found) and not errors
 
 
 def main() -> int:
@@ -215,17 +235,19 @@ def main() -> int:
         return 1
     arguments.out.mkdir(parents=True, exist_ok=True)
     left_out: dict[str, str] = {}
-    measured = measure(arguments, left_out, Console(stderr=True))
+    measured = earlier(arguments)
+    measure(arguments, measured, left_out, Console(stderr=True))
     notes = [f"Left out: {title}; {why}." for title, why in left_out.items()]
     notes.append(
-        f"Medians of {arguments.rounds} turns of {arguments.seconds:g} s; {WORKERS} workers, {CONNECTIONS} connections "
-        f"of wrk on the same cores. {machine()}, {time.strftime('%Y-%m-%d')}."
+        f"{max(map(len, measured.values()))} turns of {arguments.seconds:g} s; {WORKERS} workers, {CONNECTIONS} "
+        f"connections of wrk on the same cores. {machine()}, {time.strftime('%Y-%m-%d')}."
     )
     kept = [
         {"worker": kind, "view": view, "backend": name, "turns": turns}
         for (kind, view, name), turns in measured.items()
     ]
-    (arguments.out / "results.json").write_text(json.dumps({"notes": notes, "measured": kept}, indent=1) + "\n")
+    results = {"notes": notes, "seconds": arguments.seconds, "measured": kept}
+    (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     return 0 if report(measured, notes, arguments.out, console) else 1
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bars import Bar, as_markdown, as_table, verdicts
 from rich.console import Console
-from rich.table import Table
 
 WIDTH = 170  # of the tables as text
 
@@ -43,20 +42,6 @@ class Figures:
         return f"{call}, {self.kinds[kind]['title']}" if call in ("get", "set") else call
 
 
-@dataclass(frozen=True)
-class Bar:
-    """What is promised, and what was measured: rival / other, to be at most or at least so much."""
-
-    promise: str
-    figure: float
-    most: float | None = None
-    least: float | None = None
-
-    @property
-    def met(self) -> bool:
-        return (self.most is None or self.figure <= self.most) and (self.least is None or self.figure >= self.least)
-
-
 def bars(figures: Figures) -> list[Bar]:
     """Those that this run has the figures for."""
     found: list[Bar] = []
@@ -81,23 +66,6 @@ def bars(figures: Figures) -> list[Bar]:
             what = f"Django {call}, str of 100: times as fast as {figures.titles.get(rival)}"
             hold(what, rival, "django-forklore", "str", call, least=40)
     return found
-
-
-def verdicts(found: list[Bar]) -> tuple[list[str], list[list[str]]]:
-    """Heading and cells: a row for each bar."""
-    lines = []
-    for bar in found:
-        wanted = f"at most {bar.most:g}" if bar.most is not None else f"at least {bar.least:g}"
-        lines.append([bar.promise, wanted, f"{bar.figure:.1f}", "met" if bar.met else "MISSED"])
-    return ["bar", "wanted", "measured", "verdict"], lines
-
-
-def table_of_bars(found: list[Bar]) -> Table:
-    heading, lines = verdicts(found)
-    table = Table(*heading, title="Bars")
-    for cells in lines:
-        table.add_row(*cells)
-    return table
 
 
 def rows(figures: Figures, django: bool, relative: bool) -> tuple[list[str], list[list[str]]]:
@@ -134,27 +102,20 @@ def tables(figures: Figures) -> list[tuple[str, list[str], list[list[str]]]]:
     return made
 
 
-def as_markdown(figures: Figures, notes: list[str]) -> str:
-    def titled(title: str, heading: list[str], lines: list[list[str]]) -> str:
-        cells = [heading, ["---", *["---:"] * (len(heading) - 1)], *lines]
-        return f"{title}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in cells)
-
-    parts = [titled(*one) for one in tables(figures)]
+def markdown_of(figures: Figures, notes: list[str]) -> str:
+    parts = [as_markdown(*one) for one in tables(figures)]
     if found := bars(figures):
-        parts.append(titled("Bars", *verdicts(found)))
+        parts.append(as_markdown("Bars", *verdicts(found)))
     return "\n\n".join([*parts, *notes]) + "\n"
 
 
-def as_text(figures: Figures, notes: list[str], console: Console) -> None:
+def print_all(figures: Figures, notes: list[str], console: Console) -> None:
     made = tables(figures)
     found = bars(figures)
     for number, (title, heading, lines) in enumerate(made):
-        table = Table(*heading, title=title)
-        for cells in lines:
-            table.add_row(*cells)
-        console.print(table, highlight=False)
+        console.print(as_table(title, heading, lines), highlight=False)
         if found and number + 1 == sum(title.startswith("Times") for title, _, _ in made):
-            console.print(table_of_bars(found), highlight=False)
+            console.print(as_table("Bars", *verdicts(found)), highlight=False)
     for note in notes:
         console.print(note, highlight=False)
 
@@ -205,10 +166,10 @@ def notes_of(results: dict[str, Any]) -> list[str]:
 def write(results: dict[str, Any], out: Path, console: Console) -> bool:
     """Shows the tables and keeps them beside results.json. Whether all bars that could be looked at are met."""
     figures, notes = Figures(results), notes_of(results)
-    as_text(figures, notes, console)
+    print_all(figures, notes, console)
     with (out / "table.txt").open("w") as file:
-        as_text(figures, notes, Console(file=file, width=WIDTH))
-    (out / "table.md").write_text(as_markdown(figures, notes))
+        print_all(figures, notes, Console(file=file, width=WIDTH))
+    (out / "table.md").write_text(markdown_of(figures, notes))
     try:
         picture(figures, out / "plot.png")
     except ImportError as error:

@@ -12,6 +12,8 @@
 #   --kind KIND    of value: str, text (Cyrillic), bytes, int, dict, object, 10k or 100k; may be given again. Without it
 #                  all of them; not with --end-to-end
 #   --rounds N     with --end-to-end: turns of each backend (default 5)
+#   --add          with --end-to-end: to what an earlier run has left in the folder, so that a long run may be done in
+#                  parts
 #   --out FOLDER   where the results are kept
 #   --local        with what is installed; what is not is left out by name
 set -euo pipefail
@@ -34,7 +36,7 @@ if [ $program = bench.py ]; then
   one_of --kind "str text bytes int dict object 10k 100k" "$@"
   rivals="forklore dict lmdb ultradict diskcache pylibmc pymemcache redis manager shared-memory-dict $rivals django-diskcache django-file"
 else
-  accept_only "--seconds --only --rounds --out" "--local --end-to-end" "$@"
+  accept_only "--seconds --only --rounds --out" "--local --end-to-end --add" "$@"
 fi
 only_like "$rivals" "$@"
 
