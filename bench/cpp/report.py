@@ -2,18 +2,20 @@
 """The table and the plot of what cache_bench measured: ratios first, each the median of its rounds' own.
 
 A ratio says how often what Forklore takes goes into what the rival took beside it in the same round: 5.0 is five
-times as fast as the rival, 0.8 a little slower. Several files are put together, as if they were of one run.
+times as fast as the rival, 0.8 a little slower. Several files are put together, as if they were of one run. Exit 1 if
+one of the targets that they have the figures for is missed.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median, quantiles
 
 from results import OURS, Results, Row, ratios
-from targets import targets
+from targets import Target, targets
 
 
 def ratio(theirs: list[float], ours: list[float]) -> float:
@@ -68,8 +70,8 @@ def gains(run: Results) -> str:
     return markdown(head, lines)
 
 
-def verdicts(run: Results) -> str:
-    return markdown(["target", "bar", "measured", "verdict"], (target.cells for target in targets(run)))
+def verdicts(found: list[Target]) -> str:
+    return markdown(["target", "bar", "measured", "verdict"], (target.cells for target in found))
 
 
 def plot(rows: dict[Row, dict[str, list[float]]], rivals: list[str], path: Path) -> None:
@@ -103,7 +105,7 @@ def plot(rows: dict[Row, dict[str, list[float]]], rivals: list[str], path: Path)
     figure.savefig(path, dpi=120)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", type=Path, help="JSON that cache_bench has written")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for table.md and ratios.png (here)")
@@ -130,13 +132,18 @@ def main() -> None:
             f"Attaching to an existing segment of {attach['bytes'] >> 20} MiB, with the first read: "
             f"{median(attach['milliseconds']):.2f} ms."
         )
-    text += ["What is aimed at, of values of 100 bytes; medians, and the lowest and highest round.", verdicts(run)]
+    found = targets(run)
+    text += ["What is aimed at, of values of 100 bytes; medians, and the lowest and highest round.", verdicts(found)]
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "table.md").write_text("\n\n".join(text) + "\n")
     print("\n\n".join(text))
     plot(rows, rivals, arguments.out / "ratios.png")
     print(f"\nkept: {arguments.out / 'table.md'} and {arguments.out / 'ratios.png'}")
+    missed = sum(target.missed for target in found)
+    if missed:
+        print(f"{missed} of the targets are missed")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,8 +3,8 @@
 #
 # Forklore beside what else a C++ worker could call: a private std::unordered_map, Boost.Interprocess, LMDB, and memcached
 # and Redis over Unix sockets, which it starts for itself. Installs what is missing, builds, runs, and shows a table of
-# ratios and one of targets, met or missed; those, a plot and the JSON are kept in build/cpp-bench. Take a machine that
-# does nothing else.
+# ratios and one of targets, met or missed; those, a plot and the JSON are kept in build/cpp-bench. Exit 0 if the
+# targets that were measured are met. Take a machine that does nothing else.
 #
 #   --quick        100-byte values in one process, Forklore and the two kinds of maps alone: a minute
 #   --targets      what the table of targets is about, 100-byte values in one process and two: two minutes

@@ -48,10 +48,14 @@ class Target:
     rounds: int = 1  # it takes at least so many
 
     @property
+    def missed(self) -> bool:
+        return bool(self.figures) and not self.limit.met(median(self.figures))
+
+    @property
     def verdict(self) -> str:
         if not self.figures:
             return "not measured"
-        verdict = "met" if self.limit.met(median(self.figures)) else "missed"
+        verdict = "missed" if self.missed else "met"
         few = len(self.figures) < self.rounds
         return f"{verdict}, in {len(self.figures)} rounds of {self.rounds}" if few else verdict
 
