@@ -23,17 +23,13 @@ std::uint64_t Log::key_hash(Place place, const EntryHead& head) const noexcept {
 bool Log::copy_spilled(Place place, std::size_t skip, const Into& to, std::size_t n) const noexcept {
   place.offset += static_cast<std::uint32_t>(skip);
   bool ascii = true;
-  Into next_part(to.data, to.ascii == nullptr ? nullptr : &ascii);
-  for (bool all = true;;) {
+  for (Into rest = to;;) {
     const std::size_t part = std::min<std::size_t>(n, chunk_bytes_ - place.offset);
-    copy_part(next_part, at(place), part);
-    all &= ascii;
-    next_part.data += part;
+    copy_part(rest, at(place), part);
+    if (to.ascii != nullptr) ascii = *to.ascii &= ascii;
+    rest.data += part;
     n -= part;
-    if (n == 0) {
-      if (to.ascii != nullptr) *to.ascii = all;
-      return true;
-    }
+    if (n == 0) return true;
     const std::uint32_t next = next_[place.chunk].load(std::memory_order_relaxed) - 1;
     if (next >= count_) return false;
     place = {next, 0};

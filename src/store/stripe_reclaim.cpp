@@ -11,6 +11,7 @@
 #include <bit>
 
 #include "base/test_fault.hpp"
+#include "store/log_writer.hpp"
 #include "store/stripe.hpp"
 
 namespace forklore::store {

@@ -5,6 +5,7 @@
 
 #include "base/racy_copy.hpp"
 #include "base/test_fault.hpp"
+#include "store/log_writer.hpp"
 #include "store/stripe_read.hpp"
 
 namespace forklore::store {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "seed.hpp"
+#include "store/log_writer.hpp"
 #include "store/stripe_box.hpp"
 
 using namespace forklore::store;
