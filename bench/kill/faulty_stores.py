@@ -121,7 +121,7 @@ class Refusing(Honest):
     """Says no at times."""
 
     def set(self, key: str, value: bytes) -> bool:
-        return random.random() < 0.9 and super().set(key, value)
+        return random.random() < 0.5 and super().set(key, value)
 
 
 class Starving(Honest):

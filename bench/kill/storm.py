@@ -202,11 +202,18 @@ class Round:
         outcome = self._outcome
         if line[board.CALLS] == self._plan.keys:
             outcome.kept = self._plan.keys - line[board.MISSING] - line[board.WRONG] - line[board.OLDER]
-        if outcome.stopped.endswith("hang") and all(line[board.CALLS] != calls for line, calls in self._stuck):
-            outcome.stopped = outcome.stopped.replace("hang", "starve")
+        if outcome.stopped.endswith("hang"):
+            while not (moved := self._all_have_moved()) and time.monotonic() < since + self._plan.patience:
+                time.sleep(0.005)
+            if moved:
+                outcome.stopped = outcome.stopped.replace("hang", "starve")
         lines = [self._board.line(number) for number in range(self._plan.workers + 1)]
         outcome.wrong = sum(line[board.WRONG] for line in lines)
         outcome.older = sum(line[board.OLDER] for line in lines)
+
+    def _all_have_moved(self) -> bool:
+        """Whether each that was stuck has made a call since, as nobody stands in its way any more."""
+        return all(line[board.CALLS] != calls for line, calls in self._stuck)
 
     def _end(self) -> None:
         """Of the server and all that it has forked: they are its process group, and nobody else is in it."""

@@ -84,7 +84,7 @@ TEST_CASE("who finds somebody computing waits, and has the value; after its boun
   Computation first(box.cache, "key");
   REQUIRE(begin(first) == Turn::compute);
   CHECK(first.held());
-  Computation second(box.cache, "key", {.wait = 60ms});
+  Computation second(box.cache, "key", {.wait = 60s});
   REQUIRE(begin(second) == Turn::wait);
   CHECK_FALSE(second.held());
   std::thread other([&] { CHECK(first.store("value") == Code::ok); });
@@ -219,8 +219,8 @@ TEST_CASE("a touch moves the end of freshness, and the time for which it may be 
 TEST_CASE("early refresh: while the value is fresh, one caller of all computes the next") {
   Box box;
   const ComputeOptions never{.early = 0};
-  // It takes at least a millisecond, and 1e9 times that is always nearer than the expiry.
-  const ComputeOptions always{.early = 1e9};
+  // It takes at least a millisecond, and 1e15 times that is always nearer than the expiry.
+  const ComputeOptions always{.early = 1e15};
   REQUIRE(get_or_compute(
               box.cache, "key", 10s, [] { return "old"; }, always) == "old");
   std::string value;

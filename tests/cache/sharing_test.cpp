@@ -200,7 +200,7 @@ TEST_CASE("another user's handle on a removed segment neither makes it nor write
           bool good = cache.get("key") == "value" && say(up[1]) && hear(down[0]);
           good &= comes_true([&] { return !cache.get("key"); }, 2s);
           good &= cache.set("key", "mine") == Code::read_only && !cache.get("key") && !fs::exists(cache.path());
-          good &= say(up[1]) && comes_true([&] { return cache.get("key") == "new"; }, 5s);
+          good &= say(up[1]) && comes_true([&] { return cache.get("key") == "new"; }, 20s);
           good &= cache.set("from", "user 1") == Code::ok;
           return good ? 0 : 1;
         }) == 0);

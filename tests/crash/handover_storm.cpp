@@ -253,7 +253,7 @@ class Storm {
     const Stats stats = cache_.stats();
     // What the last ones killed held goes with the next that want it.
     Lock lock(cache_, "lock");
-    if (lock.acquire(1s) != Code::ok) fault(board_, "the lock is not free at the end", 0, 0);
+    if (lock.acquire(20s) != Code::ok) fault(board_, "the lock is not free at the end", 0, 0);
     if (!arguments_.quiet) std::fprintf(stderr, "\r%60s\r", "");
     const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
     const auto line = [](const char* what, const Room& room) {

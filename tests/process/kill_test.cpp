@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <random>
 #include <vector>
 
@@ -22,6 +23,7 @@ using tests::UniqueName;
 namespace {
 
 constexpr unsigned kWorkers = 3, kKeys = 40, kKills = 400;
+constexpr std::chrono::milliseconds kPatience{20'000};
 
 /// What a worker has begun, and what has been acknowledged to it. It outlives the worker.
 struct Ledger {
@@ -88,7 +90,7 @@ TEST_CASE("hundreds of kills amid writes lose nothing that was acknowledged, and
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 64 << 20, .stripes = 1});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 64 << 20, .stripes = 1, .lock_timeout = kPatience});
   Shared<Ledgers> ledgers;
   std::vector<Child> workers;
   const auto start = [&](unsigned w) {
@@ -121,7 +123,8 @@ TEST_CASE("kills in the smallest segment leave it sound and of use, in either mo
   for (const WhenFull when_full : {WhenFull::evict, WhenFull::reject}) {
     std::mt19937_64 random(seed);
     UniqueName name;
-    Cache cache = Cache::open({.name = name, .capacity_bytes = kMinCapacityBytes, .when_full = when_full});
+    Cache cache = Cache::open(
+        {.name = name, .capacity_bytes = kMinCapacityBytes, .when_full = when_full, .lock_timeout = kPatience});
     const std::size_t most = cache.stats().max_value_bytes;
     for (unsigned kill = 0; kill < kKills / 4 || (kill < kKills * 20 && cache.stats().recoveries == 0); ++kill) {
       Child worker([&, s = random()]() -> int {

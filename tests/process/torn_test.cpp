@@ -16,6 +16,7 @@
 using namespace forklore;
 using tests::checked_value;
 using tests::Child;
+using tests::comes_true;
 using tests::number_of;
 using tests::Shared;
 using tests::UniqueName;
@@ -23,6 +24,7 @@ using tests::UniqueName;
 namespace {
 
 constexpr unsigned kKeys = 12;
+constexpr std::chrono::milliseconds kPatience{20'000};
 
 struct Tally {
   std::atomic<bool> end;
@@ -76,7 +78,8 @@ void storm(std::size_t capacity, std::chrono::milliseconds time) {
   MESSAGE("seed " << seed);
   CAPTURE(seed);
   const UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = capacity, .max_value_bytes = 20'500, .stripes = 1});
+  Cache cache = Cache::open(
+      {.name = name, .capacity_bytes = capacity, .max_value_bytes = 20'500, .stripes = 1, .lock_timeout = kPatience});
   Shared<Tally> tally;
   std::vector<Child> children;
   for (std::uint64_t i = 0; i < 2; ++i) {
@@ -87,6 +90,8 @@ void storm(std::size_t capacity, std::chrono::milliseconds time) {
     });
   }
   std::this_thread::sleep_for(time);
+  // Where others use the processors too, it takes longer until enough has happened.
+  CHECK(comes_true([&] { return tally->writes > 1000 && tally->hits > 1000 && tally->spilled > 100; }, kPatience));
   tally->end = true;
   for (Child& child : children) CHECK(child.join() == 0);
   MESSAGE(tally->writes.load() << " writes, " << tally->hits.load() << " hits, " << tally->spilled.load()
@@ -94,9 +99,6 @@ void storm(std::size_t capacity, std::chrono::milliseconds time) {
   CHECK(tally->torn == 0);
   CHECK(tally->backwards == 0);
   CHECK(tally->refused == 0);
-  CHECK(tally->writes > 1000);
-  CHECK(tally->hits > 1000);
-  CHECK(tally->spilled > 100);
   CHECK(cache.verify().empty());
 }
 

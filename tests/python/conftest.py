@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,13 @@ _numbers = itertools.count()
 
 def segment_files(name: str) -> list[Path]:
     return sorted(SHM.glob(f"forklore-*-{name}-v*"))
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not come to be in time"
+        time.sleep(0.02)
 
 
 @pytest.fixture

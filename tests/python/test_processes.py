@@ -186,7 +186,7 @@ def test_killed_while_writing(name: str, fork: Fork) -> None:
         children = [fork(write) for _ in range(2)]
         end = time.monotonic() + 3
         kills = 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or kills <= 20:
             time.sleep(chance.uniform(0, 0.01))
             victim = chance.randrange(2)
             children[victim].kill()
@@ -198,19 +198,18 @@ def test_killed_while_writing(name: str, fork: Fork) -> None:
                 assert value in (b"", bytes([i]) * (i * 97))
                 cache.set(f"mine{i}", i)
                 assert cache.get(f"mine{i}") == i
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < 20
             children[victim] = fork(write)
         for child in children:
             child.kill()
             child.wait()
-        assert kills > 20
         assert cache.verify() == []
 
 
 def test_busy_and_the_gil_meanwhile(name: str, fork: Fork) -> None:
     """A process that is stopped inside a lock is not robbed of it: writes give up after lock_timeout, while other
     threads of the waiting process go on, and reads go on anyhow."""
-    with forklore.Cache(name, "8MB", stripes=1, lock_timeout=0.2) as cache:
+    with forklore.Cache(name, "8MB", stripes=1, lock_timeout=1) as cache:
         cache.set("small", "value")
 
         def write() -> None:
@@ -235,7 +234,7 @@ def test_busy_and_the_gil_meanwhile(name: str, fork: Fork) -> None:
                 try:
                     cache.set("small", "value")
                 except forklore.Busy as error:
-                    assert "lock_timeout (200 ms)" in str(error)
+                    assert "lock_timeout (1000 ms)" in str(error)
                     assert len([at for at in ticks if at > begin]) > 3
                     assert cache.get("small") == "value"
                     break

@@ -78,7 +78,7 @@ def test_by_user_and_with_a_burst() -> None:
     from forklore.django.throttling import UserRateThrottle
 
     class Burst(UserRateThrottle):
-        rate = "60/min"
+        rate = "60/hour"
         burst = 2
 
     for pk in (1, 2):

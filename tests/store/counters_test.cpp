@@ -35,10 +35,13 @@ struct CountersBox {
 class Claimers {
  public:
   Claimers(Counters counters, unsigned threads, unsigned hits)
-      : counted_(static_cast<std::ptrdiff_t>(threads) + 1), may_end_(static_cast<std::ptrdiff_t>(threads) + 1) {
+      : counted_(static_cast<std::ptrdiff_t>(threads) + 1),
+        may_end_(static_cast<std::ptrdiff_t>(threads) + 1),
+        ids_(threads) {
     for (unsigned i = 0; i < threads; ++i) {
-      threads_.emplace_back([this, counters, hits] {
+      threads_.emplace_back([this, counters, hits, i] {
         const Counter counter = counters.claim();
+        ids_[i] = base::self().tid;
         for (unsigned n = 0; n < hits; ++n) counter.add(&CounterLine::hits);
         counted_.arrive_and_wait();
         may_end_.arrive_and_wait();
@@ -49,11 +52,14 @@ class Claimers {
   void end() {
     may_end_.arrive_and_wait();
     for (std::thread& thread : threads_) thread.join();
-    ::usleep(2000);  // join returns a moment before the kernel has forgotten the thread
+    for (const std::uint32_t id : ids_) {
+      while (base::thread_exists(id)) ::usleep(200);  // join returns a moment before the kernel has forgotten it
+    }
   }
 
  private:
   std::barrier<> counted_, may_end_;
+  std::vector<std::uint32_t> ids_;
   std::vector<std::thread> threads_;
 };
 
