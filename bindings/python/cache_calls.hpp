@@ -4,6 +4,8 @@
 
 #include <Python.h>
 
+#include <cstddef>
+#include <memory_resource>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -38,10 +40,22 @@ PyObject* delete_key(const Call& call, NamedKey key);
 PyObject* add_number(const Call& call, NamedKey key, std::int64_t delta, std::optional<std::int64_t> initial, Ttl ttl);
 
 // cache_many.cpp
-/// Many keys: their bytes, and the tuple or list that has their objects.
+/// Memory for the arrays of one call on many keys, given back when it ends: of up to some 30 keys on the stack.
+class Scratch : public std::pmr::monotonic_buffer_resource {
+ public:
+  Scratch() : monotonic_buffer_resource(near_, sizeof near_) {}
+
+ private:
+  alignas(std::max_align_t) char near_[4096];
+};
+template <class T>
+using Array = std::pmr::vector<T>;
+
+/// Many keys: their bytes, the tuple or list that has their objects, and where the call's arrays may lie.
 struct NamedKeys {
-  const std::vector<std::string_view>& bytes;
+  std::span<const std::string_view> bytes;
   PyObject* objects;
+  Scratch* scratch;
 
   [[nodiscard]] std::size_t size() const { return bytes.size(); }
   [[nodiscard]] PyObject* object(std::size_t i) const {

@@ -1,7 +1,4 @@
 // The methods of many keys.
-#include <memory>
-#include <vector>
-
 #include "cache_calls.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
@@ -21,31 +18,32 @@ class Keys {
     return objects_ && take_all();
   }
 
-  [[nodiscard]] NamedKeys named() const { return {views_, objects_.get()}; }
+  [[nodiscard]] NamedKeys named() { return {views_, objects_.get(), &scratch_}; }
 
  private:
   bool take_all() {
     const auto count = static_cast<std::size_t>(PyTuple_GET_SIZE(objects_.get()));
-    keys_ = std::make_unique<Key[]>(count);
-    views_.resize(count);
+    keys_.resize(count);
+    views_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
       if (!keys_[i].take(PyTuple_GET_ITEM(objects_.get(), static_cast<Py_ssize_t>(i)))) return false;
-      views_[i] = keys_[i].view();
+      views_.push_back(keys_[i].view());
     }
     return true;
   }
 
   Reference objects_;
-  std::unique_ptr<Key[]> keys_;
-  std::vector<std::string_view> views_;
+  Scratch scratch_;
+  Array<Key> keys_{&scratch_};
+  Array<std::string_view> views_{&scratch_};
 };
 
 Into room_for_each(void* context, std::size_t index, const Found& found) {
-  return (*static_cast<std::vector<Decoded>*>(context))[index].room(found.size, found.format);
+  return (*static_cast<Array<Decoded>*>(context))[index].room(found.size, found.format);
 }
 
 // The first of these codes that says more than "no" to one key: raised for that key. False if none does.
-bool raise_any(const std::vector<Code>& codes, const Call& call, const NamedKeys& keys) {
+bool raise_any(std::span<const Code> codes, const Call& call, const NamedKeys& keys) {
   for (std::size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] == Code::ok || codes[i] == Code::not_found) continue;
     if (PyErr_Occurred() == nullptr) raise_code(codes[i], call, keys.object(i));
@@ -80,9 +78,9 @@ PyObject* delete_many(PyObject* self, PyObject* iterable) {
 }  // namespace
 
 PyObject* read_many(const Call& call, const NamedKeys& keys) {
-  std::vector<Decoded> decoded(keys.size());
-  std::vector<Found> found(keys.size());
-  std::vector<Code> codes(keys.size(), Code::not_found);
+  Array<Decoded> decoded(keys.size(), keys.scratch);
+  Array<Found> found(keys.size(), keys.scratch);
+  Array<Code> codes(keys.size(), Code::not_found, keys.scratch);
   call.cache().get_many_to(keys.bytes, {&decoded, room_for_each}, found, codes);
   if (raise_any(codes, call, keys)) return nullptr;
   PyErr_Clear();  // of a room that a later attempt no longer needed
@@ -102,10 +100,10 @@ PyObject* store_many(const Call& call, const NamedKeys& keys, PyObject* values, 
     PyErr_SetString(PyExc_RuntimeError, "the mapping changed while it was read");
     return nullptr;
   }
-  std::vector<Encoded> encoded(count);
-  std::vector<std::string_view> views(count);
-  std::vector<std::uint16_t> formats(count);
-  std::vector<Code> codes(count, Code::busy);
+  Array<Encoded> encoded(count, keys.scratch);
+  Array<std::string_view> views(count, keys.scratch);
+  Array<std::uint16_t> formats(count, keys.scratch);
+  Array<Code> codes(count, Code::busy, keys.scratch);
   for (std::size_t i = 0; i < count; ++i) {
     if (!encoded[i].take(PyList_GET_ITEM(values, static_cast<Py_ssize_t>(i)), call.serializer())) return nullptr;
     views[i] = encoded[i].view();
@@ -121,7 +119,7 @@ PyObject* store_many(const Call& call, const NamedKeys& keys, PyObject* values, 
 }
 
 PyObject* remove_many(const Call& call, const NamedKeys& keys) {
-  std::vector<Code> codes(keys.size(), Code::busy);
+  Array<Code> codes(keys.size(), Code::busy, keys.scratch);
   const std::size_t erased = call.cache().erase_many(keys.bytes, codes);
   return raise_any(codes, call, keys) ? nullptr : PyLong_FromSize_t(erased);
 }

@@ -47,8 +47,9 @@ class Targets {
     objects_ = std::move(objects);
     if (!objects_) return false;
     const auto count = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(objects_.get()));
-    std::vector<std::size_t> ends;
+    Array<std::size_t> ends(&scratch_);
     ends.reserve(count);
+    bytes_.reserve(count * kUsualBytes);
     KeyBuffer buffer;
     for (std::size_t i = 0; i < count; ++i) {
       PyObject* key = PySequence_Fast_GET_ITEM(objects_.get(), static_cast<Py_ssize_t>(i));
@@ -67,12 +68,15 @@ class Targets {
     return static_cast<bool>(handle_);
   }
   [[nodiscard]] PyObject* handle() const { return handle_.get(); }
-  [[nodiscard]] NamedKeys keys() const { return {views_, objects_.get()}; }
+  [[nodiscard]] NamedKeys keys() { return {views_, objects_.get(), &scratch_}; }
 
  private:
+  static constexpr std::size_t kUsualBytes = 32;  // of a key; more are taken as they come
+
   Reference objects_;
-  std::string bytes_;
-  std::vector<std::string_view> views_;
+  Scratch scratch_;
+  std::pmr::string bytes_{&scratch_};
+  Array<std::string_view> views_{&scratch_};
   Reference handle_;
 };
 

@@ -193,6 +193,22 @@ def test_many(cache: forklore.Cache) -> None:
         cache.get_many("k1")
 
 
+@pytest.mark.parametrize("count", [1, 10, 29, 35, 36, 37, 38, 64, 300])  # from the stack to the heap
+def test_many_of_any_number(cache: forklore.Cache, count: int) -> None:
+    values = {f"é{i}" if i % 3 else b"k%d" % i: "é" * i if i % 2 else 1 << i for i in range(count)}
+    longest = "k" * 1023
+    values |= {longest + "1": "first", (longest + "2").encode(): b"second"}
+    assert cache.set_many(values) == []
+    assert {key: cache.get(key) for key in values} == values
+    assert cache.get_many(["absent", *values, *values]) == values
+    with pytest.raises(ValueError, match="1 to 1024 bytes"):
+        cache.get_many([*values, ""])
+    with pytest.raises(TypeError, match="str or bytes"):
+        cache.delete_many([*values, 1])
+    assert cache.delete_many([*values, "absent"]) == count + 2
+    assert cache.get_many(values) == {}
+
+
 def test_set_many_names_what_failed(cache: forklore.Cache) -> None:
     cache.set("big", "old")
     most = cache.stats().max_value_bytes

@@ -165,6 +165,16 @@ def test_many(cache: Any) -> None:
     assert cache.get_many(["v"], version=2) == {"v": 1}
 
 
+@pytest.mark.parametrize("count", [1, 10, 24, 25, 26, 64, 300])  # from the stack to the heap
+def test_many_of_any_number(cache: Any, count: int) -> None:
+    values = {f"é{i}" if i % 3 else i: "é" * i for i in range(count)} | {"k" * 240: "long", "é" * 120: b"too"}
+    assert cache.set_many(values) == []
+    assert {key: cache.get(key) for key in values} == values
+    assert cache.get_many(["absent", *values, *values]) == values
+    assert cache.delete_many([*values, "absent"]) is None
+    assert cache.get_many(values) == {}
+
+
 def test_get_or_set(cache: Any) -> None:
     assert cache.get_or_set("k", "value", 100) == "value"
     assert cache.get_or_set("k", "other") == "value"
