@@ -130,7 +130,8 @@ wrong_options() {
     if timeout 5 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
   for script in "kill/run.sh --only forklore" "stampede/run.sh --only forklore" "python/run.sh --only *locmem" \
-    "python/run.sh --end-to-end --only django-forklore" "hit_ratio/run.sh --traces bench/hit_ratio/cuts --only cpio"; do
+    "python/run.sh --end-to-end --only django-forklore" "hit_ratio/run.sh --traces bench/hit_ratio/cuts --only cpio" \
+    "hit_ratio/run.sh --full-set"; do
     read -ra script <<<"$script"  # no word of it stands for files
     if timeout 5 "bench/${script[@]}" --only nobody; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done

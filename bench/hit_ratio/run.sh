@@ -24,7 +24,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-accept_only "--traces --only --percent --plot --out" "--peers --resume --full-set" "$@"
+if [[ " $* " == *" --full-set "* ]]; then
+  accept_only "--out" "--full-set" "$@"  # it plays no trace
+else
+  accept_only "--traces --only --percent --plot --out" "--peers --resume" "$@"
+fi
 [[ " $* " == *" --traces "* || " $* " == *" --full-set "* ]] || fail "--traces FOLDER is needed; --help says what lies in it"
 
 if [[ " $* " != *" --full-set "* ]]; then
