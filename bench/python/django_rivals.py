@@ -44,7 +44,7 @@ class ForkloreBackend(DjangoRival):
     backend = "forklore.django.ForkloreCache"
 
     def entry(self, place: Place) -> dict[str, Any]:
-        self.version = forklore.__version__
+        self.version = f"forklore {forklore.__version__}"
         self.segment = place.name + "-django"
         return {"LOCATION": self.segment, "OPTIONS": {"CAPACITY": "64MB"}}
 
@@ -55,6 +55,7 @@ class ForkloreBackend(DjangoRival):
 class LocMem(DjangoRival):
     name, title = "django-locmem", "LocMemCache (not shared)"
     backend = "django.core.cache.backends.locmem.LocMemCache"
+    one_call = False
 
     def entry(self, place: Place) -> dict[str, Any]:
         return {"LOCATION": place.name}
@@ -63,6 +64,7 @@ class LocMem(DjangoRival):
 class FileBased(DjangoRival):
     name, title = "django-file", "FileBasedCache"
     backend = "django.core.cache.backends.filebased.FileBasedCache"
+    one_call = False
 
     def entry(self, place: Place) -> dict[str, Any]:
         return {"LOCATION": str(place.directory / "file-based")}
@@ -71,6 +73,7 @@ class FileBased(DjangoRival):
 class DiskCacheBackend(DjangoRival):
     name, title = "django-diskcache", "diskcache.DjangoCache"
     backend = "diskcache.DjangoCache"
+    one_call = False
 
     def entry(self, place: Place) -> dict[str, Any]:
         self.version = version_of("diskcache")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bars import Bar, as_markdown, as_table, verdicts
+from bars import Bar, as_markdown, as_table, digits, verdicts
 from rich.console import Console
 
 WIDTH = 170  # of the tables as text
@@ -90,6 +90,21 @@ def rows(figures: Figures, django: bool, relative: bool) -> tuple[list[str], lis
     return ["", *(figures.titles[name] for name in names)], lines
 
 
+def gets_beside_many(figures: Figures) -> tuple[list[str], list[list[str]]]:
+    """Heading and cells: a row for each rival that reads many keys in one call."""
+    counts = list(dict.fromkeys(call.split()[0] for _, call in figures.columns() if call.endswith(" gets")))
+    lines = []
+    for name in figures.titles:
+        pairs = [
+            (figures.ns.get((name, "str", f"{n} gets")), figures.ns[name, "str", f"get_many of {n}"])
+            for n in counts
+            if (name, "str", f"get_many of {n}") in figures.ns
+        ]
+        if pairs and all(gets for gets, _ in pairs):
+            lines.append([name, *(digits(gets / many) for gets, many in pairs)])
+    return ["", *(f"{n} keys" for n in counts)], lines
+
+
 def tables(figures: Figures) -> list[tuple[str, list[str], list[list[str]]]]:
     made = []
     for relative in (True, False):
@@ -99,6 +114,8 @@ def tables(figures: Figures) -> list[tuple[str, list[str], list[list[str]]]]:
             what = "Times as long as the first" if relative else "Nanoseconds a call"
             if lines and (not relative or len(heading) > 2):
                 made.append((f"{what}, {where}", heading, lines))
+        if relative and (beside := gets_beside_many(figures))[1]:
+            made.append(("Times as long as one get_many that as many gets take", *beside))
     return made
 
 

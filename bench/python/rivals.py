@@ -1,5 +1,5 @@
 """The rivals as a program calls them without Django: one small class for each, which says in statements how its best
-user would call it. key, value, ten (a list of ten keys) and the rival's own names are in their scope."""
+user would call it. key, value, some (a list of keys) and the rival's own names are in their scope."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Rival:
     version: str = ""
     miss: str | None = "c.get('absent:profile:1')"
     incr: str | None = "c.incr('n')"
-    many: str | None = "c.get_many(ten)"
+    many: str | None = "c.get_many(some)"
+    one_call = True  # that many is, and not a loop of its own
     proxy: str | None = None
     hit: tuple[str, str] | None = None
     """Of a call that would compute the value if it were not there: its name, and the statement."""
@@ -48,7 +49,8 @@ class Rival:
 
 class Dict(Rival):
     name, title = "dict", "dict (not shared)"
-    incr, many = "c['n'] += 1", "{k: c[k] for k in ten if k in c}"
+    incr, many = "c['n'] += 1", "{k: c[k] for k in some if k in c}"
+    one_call = False
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -64,7 +66,7 @@ class Forklore(Rival):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
-        self.version = forklore.__version__
+        self.version = f"forklore {forklore.__version__}"
         self.cache = self.scope["c"] = forklore.Cache(place.name, "64MB")
         self.cache.set("n", 0)
 
@@ -89,7 +91,7 @@ class Lmdb(BytesAlone):
     bytes_keys = True
     # A read transaction for each call, as a cache wants it: what others have written is seen. No syncing to the disk.
     miss = "with begin() as t: t.get(b'absent:profile:1')"
-    many = "with begin() as t: {k: v.decode() for k, v in t.cursor().getmulti(ten)}"
+    many = "with begin() as t: {k: v.decode() for k, v in t.cursor().getmulti(some)}"
     incr = "with begin(write=True) as t: t.put(b'n', b'%d' % (int(t.get(b'n')) + 1))"
 
     def __init__(self, place: Place) -> None:
@@ -147,7 +149,7 @@ class PyMemcache(Rival):
 
 class PyLibMc(Rival):
     name, title = "pylibmc", "pylibmc, Unix socket"
-    many = "c.get_multi(ten)"
+    many = "c.get_multi(some)"
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -163,7 +165,7 @@ class PyLibMc(Rival):
 
 class RedisPy(BytesAlone):
     name, title = "redis", "redis-py, Unix socket"
-    many = "[v.decode() for v in c.mget(ten)]"
+    many = "{k: v.decode() for k, v in zip(some, c.mget(some))}"
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -185,7 +187,8 @@ class RedisPy(BytesAlone):
 
 class UltraDict(Rival):
     name, title = "ultradict", "UltraDict"
-    many, incr = "{k: c[k] for k in ten}", None
+    many, incr = "{k: c[k] for k in some}", None
+    one_call = False
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)

@@ -17,7 +17,7 @@ from values import Kind
 BURST = 1_000_000  # nanoseconds: well below a time slice of the scheduler, so that few bursts are interrupted
 MOST = 2_000  # calls in a burst
 LEAST_ROUNDS = 5
-MANY = 10  # keys of a get_many
+MANY = (10, 100)  # keys of a get_many
 
 Clock = Callable[[], int]
 
@@ -61,33 +61,49 @@ def loop_of(statement: str, scope: dict[str, Any]) -> Callable[[list[Any], Clock
     return made["loop"]
 
 
-def calls_of(rival: Rival, kind: Kind) -> Iterator[tuple[str, str]]:
-    """Pairs of a call's name and its statement."""
-    yield "get", rival.get(kind)
-    yield "set", rival.set(kind)
+def calls_of(rival: Rival, kind: Kind) -> Iterator[tuple[str, str, int]]:
+    """A call's name, its statement, and how many keys are in "some" for it."""
+    yield "get", rival.get(kind), 0
+    yield "set", rival.set(kind), 0
     if kind.name == "str":
-        for call, statement in (("miss", rival.miss), (f"get_many of {MANY}", rival.many), ("proxy get", rival.proxy)):
-            if statement is not None:
-                yield call, statement
+        if rival.miss is not None:
+            yield "miss", rival.miss, 0
+        if rival.many is not None:
+            yield from many_of(rival, kind)
+        if rival.proxy is not None:
+            yield "proxy get", rival.proxy, 0
         if rival.hit is not None:
-            yield rival.hit
+            yield *rival.hit, 0
     if kind.name == "int" and rival.incr is not None:
-        yield "incr", rival.incr
+        yield "incr", rival.incr, 0
+
+
+def many_of(rival: Rival, kind: Kind) -> Iterator[tuple[str, str, int]]:
+    """A get_many, and as many gets that make the same dict of what they read."""
+    if not rival.one_call:
+        yield f"get_many of {MANY[0]}", rival.many, MANY[0]
+        return
+    head, colon, expression = rival.get(kind).rpartition(": ")
+    gets = f"made = {{}}\n  for key in some:\n   {head}{colon}made[key] = {expression}"
+    for count in MANY:
+        yield f"get_many of {count}", rival.many, count
+        yield f"{count} gets", gets, count
 
 
 def cases_of(rival: Rival, kinds: list[Kind]) -> Iterator[Case]:
     """The rival's cases, its values stored. Each statement runs until it is known how many calls make a burst."""
     for kind in kinds:
-        names = [name.encode() if rival.bytes_keys else name for name in kind.names()]
-        scope = {**rival.scope, "value": kind.value, "ten": names[:MANY]}
+        names, some = ([name.encode() if rival.bytes_keys else name for name in kind.names(n)] for n in (0, max(MANY)))
+        scope = {**rival.scope, "value": kind.value}
         store = loop_of(rival.set(kind), scope)
         store(names, time.perf_counter_ns)
-        for call, statement in calls_of(rival, kind):
-            loop = loop_of(statement, scope)
+        for call, statement, count in calls_of(rival, kind):
+            store(some[:count], time.perf_counter_ns)
+            loop = loop_of(statement, {**scope, "some": some[:count]})
             loop(names, time.perf_counter_ns)
             once = min(loop(names, time.perf_counter_ns) for _ in range(3)) / len(names)
-            count = max(1, min(MOST, int(BURST / max(once, 1))))
-            keys = list(itertools.islice(itertools.cycle(names), count))
+            calls = max(1, min(MOST, int(BURST / max(once, 1))))
+            keys = list(itertools.islice(itertools.cycle(names), calls))
             yield Case(rival.name, kind.name, call, statement, loop, keys)
 
 

@@ -27,8 +27,9 @@ class Kind:
     plain: bool = True
     keys: int = 20
 
-    def names(self) -> list[str]:
-        return [f"{self.name}:profile:{1000 + i}" for i in range(self.keys)]
+    def names(self, count: int = 0) -> list[str]:
+        """Its keys, or so many."""
+        return [f"{self.name}:profile:{1000 + i}" for i in range(count or self.keys)]
 
 
 KINDS = (
