@@ -127,13 +127,13 @@ wrong_options() {
   for script in scripts/aarch64 scripts/demo scripts/every_instruction scripts/fuzz scripts/handover_storm \
     scripts/instruction_counts scripts/kill_storm scripts/test bench/cpp/run bench/hit_ratio/run bench/kill/run \
     bench/python/run bench/stampede/run examples/problems/run; do
-    if timeout 5 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
+    if timeout 20 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
   for script in "kill/run.sh --only forklore" "stampede/run.sh --only forklore" "python/run.sh --only *locmem" \
     "python/run.sh --end-to-end --only django-forklore" "hit_ratio/run.sh --traces bench/hit_ratio/cuts --only cpio" \
     "hit_ratio/run.sh --full-set"; do
     read -ra script <<<"$script"  # no word of it stands for files
-    if timeout 5 "bench/${script[@]}" --only nobody; then return 1; elif [ $? -ne 1 ]; then return 1; fi
+    if timeout 20 "bench/${script[@]}" --only nobody; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
 }
 

@@ -161,7 +161,7 @@ def dead_holder(stage: Stage, quick: bool) -> Take:
     after = followed - killed
     for thread in threads:
         thread.join()
-    return stage.take(f"the next one is in after {after:.2f} s", after < 0.25)
+    return stage.take(f"the next one is in after {after:.2f} s", after < 1)
 
 
 def in_bursts(times: list[float], gap: float) -> list[list[float]]:

@@ -39,7 +39,7 @@ class Holder {
     if (::pipe2(go_, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
     child_.emplace([this, &lock] {
       char byte = 0;
-      if (base::acquire_lock(lock, std::chrono::seconds(1)) != base::Acquired::ok) return 1;
+      if (base::acquire_lock(lock, std::chrono::seconds(20)) != base::Acquired::ok) return 1;
       if (::read(go_[0], &byte, 1) != 1) return 2;
       base::release_lock(lock);
       return 0;
@@ -148,7 +148,7 @@ Row owner_dies_before_waiter(const RunOptions& options) {
     while (!is_held_by(lock, owner.pid()) && owner.step()) {
     }
     Child waiter([&] {
-      Cache cache = Cache::open({.name = stage.name, .lock_timeout = std::chrono::seconds(10)});
+      Cache cache = Cache::open({.name = stage.name, .lock_timeout = std::chrono::seconds(20)});
       return cache.set("waiter", "was here") == Code::ok && cache.get("waiter") == "was here" ? 0 : 1;
     });
     if (!comes_true([&] { return (lock.load() & FUTEX_WAITERS) != 0; })) throw std::runtime_error("nobody waits");
