@@ -322,7 +322,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--most-bytes", options.most_bytes, "of all keys and values; fewer keys where it would be more")
       ->capture_default_str();
-  app.add_option("--rounds", options.rounds, "of each")->check(at_least(1))->take_last()->capture_default_str();
+  app.add_option("--rounds", options.rounds, "of each")->check(at_least(1))->capture_default_str();
   app.add_option("--millis", options.millis, "that a round takes")->check(at_least(1))->capture_default_str();
   app.add_option("--memcached", options.memcached, "socket of a memcached, which is emptied");
   app.add_option("--redis", options.redis, "socket of a Redis, which is emptied");

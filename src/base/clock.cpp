@@ -13,6 +13,14 @@ constexpr std::int64_t kMillisecond = 1'000'000;
 constinit std::atomic<std::int64_t> boottime_ahead{0};     // ms: CLOCK_BOOTTIME less CLOCK_MONOTONIC, never too large
 constinit std::atomic<std::int64_t> looked_in{INT64_MIN};  // the second of CLOCK_MONOTONIC_COARSE of the last look
 
+/// What this thread was answered last. The coarse clock stands still for some milliseconds at a time.
+struct Answer {
+  std::int64_t second = -1;
+  std::int64_t nanosecond = 0;
+  std::uint64_t boottime = 0;  // ms
+};
+constinit thread_local Answer last [[gnu::tls_model("initial-exec")]];
+
 std::int64_t nanoseconds(clockid_t clock) noexcept {
   timespec now{};
   ::clock_gettime(clock, &now);
@@ -35,13 +43,19 @@ std::int64_t nanoseconds(clockid_t clock) noexcept {
 
 }  // namespace
 
+[[gnu::noinline]] static std::uint64_t answer(std::int64_t second, std::int64_t nanosecond) noexcept {
+  if (second != looked_in.load(std::memory_order_relaxed)) look_again(second);
+  const std::int64_t ahead = boottime_ahead.load(std::memory_order_relaxed);
+  last = {second, nanosecond, static_cast<std::uint64_t>(second * 1000 + nanosecond / kMillisecond + ahead)};
+  return last.boottime;
+}
+
 std::uint64_t boottime_ms() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  if (now.tv_sec != looked_in.load(std::memory_order_relaxed)) [[unlikely]]
-    look_again(now.tv_sec);
-  const auto part = static_cast<std::uint64_t>(now.tv_nsec) / kMillisecond;
-  return static_cast<std::uint64_t>(now.tv_sec * 1000 + boottime_ahead.load(std::memory_order_relaxed)) + part;
+  if (now.tv_nsec == last.nanosecond && now.tv_sec == last.second) [[likely]]
+    return last.boottime;
+  return answer(now.tv_sec, now.tv_nsec);
 }
 
 std::uint64_t boottime_ns() noexcept { return static_cast<std::uint64_t>(nanoseconds(CLOCK_BOOTTIME)); }

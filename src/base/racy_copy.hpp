@@ -69,7 +69,25 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
 #else
 
 /// Copies n bytes out of shared memory. The result counts only after the caller's second look.
-inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept { std::memcpy(to, shared, n); }
+[[gnu::always_inline]] inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept {
+  // Most values are short: vectors, inline. Those from the end overlap those from the beginning.
+  if (n < 16 || n > 128) {
+    std::memcpy(to, shared, n);
+    return;
+  }
+  auto* out = static_cast<char*>(to);
+  auto* in = static_cast<const char*>(shared);
+  const auto both = [&](std::size_t at) {
+    std::memcpy(out + at, in + at, 16);
+    std::memcpy(out + n - 16 - at, in + n - 16 - at, 16);
+  };
+  both(0);
+  if (n > 32) both(16);
+  if (n > 64) {
+    both(32);
+    both(48);
+  }
+}
 
 /// racy_copy, and whether no byte of what is now at to has its high bit set, which holds whoever writes meanwhile: each
 /// is looked at on its way, so it is loaded for both at once.
@@ -124,11 +142,13 @@ inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept { st
     std::memcpy(&y, b + at, sizeof y);
     return x ^ y;
   };
-  // Keys are short: words, inline. Those from the end overlap those from the beginning.
+  // Keys are short: words, inline, most of them two or three or four. Those from the end overlap those from the
+  // beginning.
+  if (n >= 16 && n <= 32) [[likely]]
+    return (differ(0) | differ(8) | differ(n - 16) | differ(n - 8)) == 0;
   if (n < 8 || n > 64) return std::memcmp(a, b, n) == 0;
   std::uint64_t other = differ(0) | differ(n - 8);
-  if (n > 16) other |= differ(8) | differ(n - 16);
-  if (n > 32) other |= differ(16) | differ(24) | differ(n - 32) | differ(n - 24);
+  if (n > 16) other |= differ(8) | differ(n - 16) | differ(16) | differ(24) | differ(n - 32) | differ(n - 24);
   return other == 0;
 }
 

@@ -162,7 +162,14 @@ std::string Attachment::move_on() {
   return what + "has moved to the segment now there";
 }
 
+constinit thread_local Attachment::Claimed Attachment::last;
 constinit thread_local std::array<Attachment::Claimed, Attachment::kKept> Attachment::claimed;
+
+void Attachment::recall(View& view) noexcept {
+  Claimed& mine = claimed[view.id % kKept];
+  if (mine.view != view.id || mine.epoch != base::epoch()) claim(view, mine);
+  last = mine;
+}
 
 void Attachment::claim(View& view, Claimed& mine) noexcept {
   // First use by this thread, or first use after fork, when the child may have been born in another pid namespace.
@@ -172,7 +179,7 @@ void Attachment::claim(View& view, Claimed& mine) noexcept {
     const bool born_elsewhere = lookup.known ? lookup.domain != view.domain : lookup.proc_of_others;
     if (born_elsewhere && view.domain != base::LockDomain{}) view.segment.forbid_writing();
   }
-  mine = {view.id, epoch, view.segment.writable() ? view.segment.counters().claim() : store::Counter{}};
+  mine = {view.id, epoch, view.segment.writable() ? view.segment.counters().claim() : nullptr};
 }
 
 std::string Attachment::path() const {

@@ -54,12 +54,11 @@ class Attachment {
     return *current_.load(std::memory_order_acquire);  // partner: the release in look()
   }
   [[nodiscard]] View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
-  /// What this thread counts on in a view.
-  static const store::Counter& counter(View& view) noexcept {
-    Claimed& mine = claimed[view.id % kKept];
-    if (mine.view != view.id || mine.epoch != base::epoch()) [[unlikely]]
-      claim(view, mine);
-    return mine.counter;
+  /// The line that this thread has of its own in a view; nullptr if none, or it may not write there.
+  static store::CounterLine* own_line(View& view) noexcept {
+    if (last.view != view.id || last.epoch != base::epoch()) [[unlikely]]
+      recall(view);
+    return last.line;
   }
 
   [[nodiscard]] std::string path() const;
@@ -70,14 +69,16 @@ class Attachment {
   struct Claimed {
     std::uint64_t view = 0;
     std::uint32_t epoch = 0;
-    store::Counter counter;
+    store::CounterLine* line = nullptr;
   };
   static constexpr std::uint64_t kLookEvery = 400;    // ms
   static constexpr std::uint64_t kLookAtLast = 3200;  // ms; while moving on fails, doubled up to here
   static constexpr std::size_t kKept = 8;             // views of which a thread remembers its line
+  static constinit thread_local Claimed last [[gnu::tls_model("initial-exec")]];  // that was asked for
   static constinit thread_local std::array<Claimed, kKept> claimed [[gnu::tls_model("initial-exec")]];
 
   explicit Attachment(const Options& options, bool must_exist);
+  static void recall(View& view) noexcept;
   static void claim(View& view, Claimed& mine) noexcept;
   void look(std::uint64_t boottime) noexcept;
   // The following with the registry's mutex held.

@@ -70,10 +70,14 @@ Cache Cache::attach(const Options& options) {
   return Cache(Attachment::obtain(handle, true), handle);
 }
 
+/// Out of line: seldom, and nothing of it is to take a register from a read.
+[[gnu::noinline]] static void resize(std::string& out, std::size_t size) { out.resize(size); }
+
 /// The reads of one key; room(found) as Stripe::read has it.
 template <class Room>
-static Code read_one(Attachment& attachment, std::string_view key, std::chrono::milliseconds timeout, Room&& room,
-                     store::Reading& reading) {
+[[gnu::always_inline]] static inline Code read_one(Attachment& attachment, std::string_view key,
+                                                   std::chrono::milliseconds timeout, const Room& room,
+                                                   store::Reading& reading) {
   if (!is_key(key)) return Code::invalid_key;
   const std::uint64_t hash = base::hash(key);
   const Call call(attachment);
@@ -83,7 +87,8 @@ static Code read_one(Attachment& attachment, std::string_view key, std::chrono::
 Code Cache::get(std::string_view key, std::string& out, Found* found) {
   store::Reading reading;
   const auto room = [&](const Found& is) {
-    if (out.size() != is.size) out.resize(is.size);
+    if (out.size() != is.size) [[unlikely]]
+      resize(out, is.size);
     return out.data();
   };
   const Code code = read_one(*attachment_, key, lock_timeout_, room, reading);

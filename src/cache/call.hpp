@@ -28,14 +28,15 @@ inline bool is_key(std::string_view key) noexcept { return !key.empty() && key.s
 class Call {
  public:
   explicit Call(Attachment& attachment) noexcept
-      : boottime_(base::boottime_ms()), view_(attachment.view(boottime_)), counter_(Attachment::counter(view_)) {}
+      : boottime_(base::boottime_ms()), view_(attachment.view(boottime_)), own_line_(Attachment::own_line(view_)) {}
 
   [[nodiscard]] View& view() const noexcept { return view_; }
   [[nodiscard]] store::Segment& segment() const noexcept { return view_.segment; }
   [[nodiscard]] std::uint64_t now() const noexcept { return view_.segment.age(boottime_); }
   [[nodiscard]] bool may_write() const noexcept { return view_.segment.writable(); }
-  void count(store::Word store::CounterLine::*word, std::uint64_t n = 1) const noexcept {
-    if (view_.segment.writable()) counter_.add(word, n);
+  // Inline, as are the others of a read, so that a call's members stay in registers.
+  [[gnu::always_inline]] void count(store::Word store::CounterLine::*word, std::uint64_t n = 1) const noexcept {
+    if (own_line_ != nullptr || may_write()) segment().counters().add(own_line_, word, n);
   }
   [[nodiscard]] std::uint64_t expiry(Ttl ttl, Ttl default_ttl) const noexcept {
     if (ttl == kDefaultTtl) ttl = default_ttl;
@@ -48,8 +49,8 @@ class Call {
   [[nodiscard]] std::int64_t now_ns() const noexcept { return view_.segment.age_ns(base::boottime_ns()); }
 
   template <store::Age age = store::Age::fresh, class Room>
-  Code read(std::string_view key, std::uint64_t hash, Room&& room, store::Reading& reading,
-            std::chrono::milliseconds timeout) const {
+  [[gnu::always_inline]] Code read(std::string_view key, std::uint64_t hash, const Room& room, store::Reading& reading,
+                                   std::chrono::milliseconds timeout) const {
     std::uint64_t rereads = 0;
     const Code code = segment().stripe_of(hash).template read<age>({key, hash}, now(), room, reading, timeout, rereads);
     if (rereads != 0) [[unlikely]]
@@ -86,7 +87,7 @@ class Call {
  private:
   std::uint64_t boottime_;
   View& view_;
-  const store::Counter& counter_;
+  store::CounterLine* own_line_;
 };
 
 /// Whether the value may be stored at all.

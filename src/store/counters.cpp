@@ -15,20 +15,20 @@ constexpr std::uint64_t pack_owner(std::uint32_t process, std::uint32_t thread) 
 
 }  // namespace
 
-Counter Counters::claim() const noexcept {
+CounterLine* Counters::claim() const noexcept {
   const std::uint64_t me = pack_owner(static_cast<std::uint32_t>(::getpid()), base::self().tid);
   for (std::uint32_t i = 1; i < count_; ++i) {
-    if (lines_[i].owner.load(std::memory_order_relaxed) == me) return {&lines_[i], false};
+    if (lines_[i].owner.load(std::memory_order_relaxed) == me) return &lines_[i];
   }
   for (const bool take_dead : {false, true}) {
     for (std::uint32_t i = 1; i < count_; ++i) {
       std::uint64_t owner = lines_[i].owner.load(std::memory_order_relaxed);
       if (owner != 0 && (!take_dead || base::thread_exists(static_cast<std::uint32_t>(owner)))) continue;
       // Relaxed: that the old owner is gone is the kernel's word, and its counts were stored before.
-      if (lines_[i].owner.compare_exchange_strong(owner, me, std::memory_order_relaxed)) return {&lines_[i], false};
+      if (lines_[i].owner.compare_exchange_strong(owner, me, std::memory_order_relaxed)) return &lines_[i];
     }
   }
-  return {&lines_[0], true};
+  return nullptr;
 }
 
 void Counters::disown() const noexcept {

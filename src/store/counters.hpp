@@ -12,33 +12,22 @@
 
 namespace forklore::store {
 
-/// What a thread counts on.
-class Counter {
- public:
-  constexpr Counter() = default;
-  Counter(CounterLine* line, bool shared) noexcept : line_(line), shared_(shared) {}
-  /// Adds to one of the line's words, as in add(&CounterLine::hits).
-  void add(Word CounterLine::*word, std::uint64_t n = 1) const noexcept {
-    Word& w = line_->*word;
-    if (shared_) {
-      w.fetch_add(n, std::memory_order_relaxed);
-    } else {
-      w.store(w.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    }
-  }
-
- private:
-  CounterLine* line_ = nullptr;
-  bool shared_ = true;
-};
-
 class Counters {
  public:
   Counters(std::byte* segment, const Geometry& g) noexcept
       : lines_(reinterpret_cast<CounterLine*>(segment + kHeaderBytes)), count_(g.counter_lines) {}
 
-  /// A line for the calling thread: a free one, one whose thread is gone, or the shared one.
-  [[nodiscard]] Counter claim() const noexcept;
+  /// A line for the calling thread: a free one, or one whose thread is gone. nullptr: it shares line 0.
+  [[nodiscard]] CounterLine* claim() const noexcept;
+  /// Adds to one of the words of a line that claim() gave to this thread, as in add(own, &CounterLine::hits).
+  [[gnu::always_inline]] void add(CounterLine* own, Word CounterLine::*word, std::uint64_t n = 1) const noexcept {
+    if (own != nullptr) [[likely]] {
+      Word& w = own->*word;
+      w.store(w.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    } else {
+      (lines_[0].*word).fetch_add(n, std::memory_order_relaxed);
+    }
+  }
   /// Gives all lines free. Only when no other process is attached.
   void disown() const noexcept;
   /// Adds the lines up, and lists the processes that own one and live.

@@ -165,10 +165,10 @@ class Index {
     const std::uint64_t word = header_->index.load(std::memory_order_seq_cst);
     // What follows from a size, and that it is within bounds, is worked out once for each: a guess that is nearly
     // always right spares a read the wait for it.
-    const std::uint64_t known = std::atomic_ref(known_).load(std::memory_order_relaxed);
-    if (static_cast<std::uint32_t>(known) == index_size_of(word)) [[likely]]
-      return {buckets_, word, static_cast<std::uint32_t>(known), static_cast<std::uint32_t>(known >> 32)};
-    return view_of(word);
+    std::uint64_t known = std::atomic_ref(known_).load(std::memory_order_relaxed);
+    if (static_cast<std::uint32_t>(known) != index_size_of(word)) [[unlikely]]
+      known = work_out(word);
+    return {buckets_, word, static_cast<std::uint32_t>(known), static_cast<std::uint32_t>(known >> 32)};
   }
   /// Whether slots have moved since the view was made. The caller has issued an acquire fence; partner: the release
   /// fences behind move_on() and set_size().
@@ -194,11 +194,11 @@ class Index {
   [[nodiscard]] std::uint32_t most() const noexcept { return most_; }
 
  private:
-  [[gnu::noinline]] View view_of(std::uint64_t word) const noexcept {
+  [[gnu::noinline]] std::uint64_t work_out(std::uint64_t word) const noexcept {
     const std::uint32_t size = std::clamp(index_size_of(word), least_, most_);
-    const std::uint32_t mask = std::bit_ceil(size) - 1;
-    std::atomic_ref(known_).store(std::uint64_t{mask} << 32 | size, std::memory_order_relaxed);
-    return {buckets_, word, size, mask};
+    const std::uint64_t known = std::uint64_t{std::bit_ceil(size) - 1} << 32 | size;
+    std::atomic_ref(known_).store(known, std::memory_order_relaxed);
+    return known;
   }
 
   Bucket* buckets_;

@@ -123,7 +123,8 @@ inline constexpr std::uint64_t kDead =
 inline constexpr std::size_t kIntegerBytes = 8;
 inline constexpr std::uint16_t kIntegerFormat = 1;
 inline constexpr std::size_t kTimingBytes = 8;
-inline constexpr std::uint32_t kTimedBit = std::uint32_t{1} << 31;  // of the word that has the value's size
+inline constexpr unsigned kTimedShift = 31;  // in the word that has the value's size
+inline constexpr std::uint32_t kTimedBit = std::uint32_t{1} << kTimedShift;
 
 /// Of a timed entry, what its further word says.
 struct Timing {
@@ -159,6 +160,10 @@ struct EntryHead {
   [[nodiscard]] static constexpr EntryHead unpack(std::uint64_t first, std::uint64_t second) noexcept {
     return {first >> 16, static_cast<std::uint16_t>(first), static_cast<std::uint32_t>(second) & ~kTimedBit,
             static_cast<std::uint16_t>(second >> 32), (second & kTimedBit) != 0};
+  }
+  /// Whether a second word is that of an entry that is not timed, and its key of so many bytes.
+  [[nodiscard]] static constexpr bool is_untimed(std::uint64_t second, std::size_t key_size) noexcept {
+    return second >> kTimedShift == key_size << (32 - kTimedShift);
   }
   [[nodiscard]] constexpr bool is_integer() const noexcept { return format == kIntegerFormat; }
   /// Whether nobody may have it any more, stale or not.

@@ -39,7 +39,13 @@ struct Place {
 class Log {
  public:
   Log(std::byte* stripe, const Geometry& g) noexcept
-      : states_(reinterpret_cast<Word*>(stripe + g.states_at)),
+      : chunks_(stripe + g.chunks_at),
+        location_mask_(static_cast<std::uint32_t>((std::uint64_t{1} << g.location_bits) - 1)),
+        chunks_units_(static_cast<std::uint32_t>(g.chunks_at / 8)),
+        units_(static_cast<std::uint32_t>((g.chunks << (g.chunk_shift - 3)) - (kEntryHeader / 8 - 1))),
+        chunk_bytes_(g.chunk_bytes),
+        header_(reinterpret_cast<StripeHeader*>(stripe)),
+        states_(reinterpret_cast<Word*>(stripe + g.states_at)),
         due_(reinterpret_cast<Word*>(stripe + g.due_at)),
         heads_(reinterpret_cast<Word*>(stripe + g.heads_at)),
         generations_(reinterpret_cast<HalfWord*>(stripe + g.generations_at)),
@@ -47,15 +53,9 @@ class Log {
         first_(reinterpret_cast<HalfWord*>(stripe + g.first_at)),
         live_(reinterpret_cast<HalfWord*>(stripe + g.live_at)),
         next_(reinterpret_cast<HalfWord*>(stripe + g.next_at)),
-        chunks_(stripe + g.chunks_at),
-        header_(reinterpret_cast<StripeHeader*>(stripe)),
-        location_mask_((std::uint64_t{1} << g.location_bits) - 1),
-        chunks_units_(g.chunks_at / 8),
-        units_(std::uint64_t{g.chunks} << (g.chunk_shift - 3)),
         generation_mask_(
             static_cast<std::uint32_t>((std::uint64_t{1} << std::min(kFrequencyShift - g.location_bits, 32u)) - 1)),
         count_(g.chunks),
-        chunk_bytes_(g.chunk_bytes),
         chunk_shift_(g.chunk_shift),
         location_bits_(g.location_bits),
         max_entry_(g.max_entry) {}
@@ -64,9 +64,9 @@ class Log {
 
   /// False if the word does not lead to a place where an entry may begin.
   [[nodiscard]] bool locate(std::uint64_t slot, Place& place) const noexcept {
-    const std::uint64_t at = (slot & location_mask_) - chunks_units_;  // wraps to a large number if before the chunks
-    place.chunk = static_cast<std::uint32_t>(at >> (chunk_shift_ - 3));
-    place.offset = static_cast<std::uint32_t>(at << 3) & (chunk_bytes_ - 1);
+    const std::uint32_t at = location(slot);
+    place.chunk = at >> (chunk_shift_ - 3);
+    place.offset = at << 3 & (chunk_bytes_ - 1);
     return at < units_ && place.offset + kEntryHeader <= chunk_bytes_;
   }
   /// The header, each word loaded once. False if it cannot be that of an entry here.
@@ -84,9 +84,10 @@ class Log {
       return is_bounded(place, head) && base::racy_equal(key.data(), at(place) + head.key_at(), key.size());
     return base::racy_equal(key.data(), at(place) + kEntryHeader, key.size());
   }
-  /// Where a slot leads to a plain entry with this key: whole in its chunk, and not timed. nullptr if it does not, or
-  /// may not. In log_plain.hpp, as append_plain().
-  [[nodiscard]] const std::byte* find_plain(std::uint64_t slot, std::string_view key, EntryHead& head) const noexcept;
+  /// Whether a slot leads to a plain entry with this key: whole in its chunk, not timed, not expired (now: 0 if that
+  /// makes no difference). False also where it may. In log_plain.hpp, as append_plain().
+  [[nodiscard]] bool find_plain(std::uint64_t slot, std::string_view key, std::uint64_t now, const std::byte*& entry,
+                                EntryHead& head) const noexcept;
   /// Of a timed entry. The word counts only after a second look at the slot. Reader.
   [[nodiscard]] Timing read_timing(Place place, const EntryHead& head) const noexcept {
     return Timing::unpack(reinterpret_cast<const Word*>(at(place) + head.timing_at())->load(std::memory_order_relaxed));
@@ -275,6 +276,10 @@ class Log {
     return place.offset + head.unspilled() <= chunk_bytes_ && head.total() <= max_entry_ &&
            (!head.is_integer() || head.value_size == kIntegerBytes);
   }
+  /// Where a slot leads, in units of 8 bytes from the first chunk on; what is before that becomes a large number.
+  [[nodiscard]] std::uint32_t location(std::uint64_t slot) const noexcept {
+    return (static_cast<std::uint32_t>(slot) & location_mask_) - chunks_units_;
+  }
   [[nodiscard]] std::uint32_t slot_generation(std::uint64_t slot) const noexcept {
     return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask_;
   }
@@ -295,6 +300,14 @@ class Log {
   /// Takes the chunks in which an entry goes on that begins in this one and of which so many bytes do not fit there.
   void take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::size_t left) noexcept;
 
+  // What a read needs comes first: see Stripe.
+  std::byte* chunks_;
+  std::uint32_t location_mask_;
+  std::uint32_t chunks_units_;  // where they begin, as a location
+  std::uint32_t units_;         // of all chunks, in which a header may begin
+  std::uint32_t chunk_bytes_;
+
+  StripeHeader* header_;
   Word* states_;
   Word* due_;
   Word* heads_;
@@ -303,14 +316,8 @@ class Log {
   HalfWord* first_;  // and kFilled
   HalfWord* live_;
   HalfWord* next_;  // chunk in which the last entry goes on, plus 1. Set before publishing, kept while that entry lives
-  std::byte* chunks_;
-  StripeHeader* header_;
-  std::uint64_t location_mask_;
-  std::uint64_t chunks_units_;  // where they begin, as a location
-  std::uint64_t units_;         // of all chunks
   std::uint32_t generation_mask_;
   std::uint32_t count_;
-  std::uint32_t chunk_bytes_;
   unsigned chunk_shift_;
   unsigned location_bits_;
   std::uint32_t max_entry_;

@@ -6,27 +6,31 @@
 
 namespace forklore::store {
 
-[[gnu::always_inline]] inline const std::byte* Log::find_plain(std::uint64_t slot, std::string_view key,
-                                                               EntryHead& head) const noexcept {
-  const std::uint64_t place = (slot & location_mask_) - chunks_units_;  // as locate() has it
-  const std::size_t key_end = (place << 3 & (chunk_bytes_ - 1)) + kEntryHeader + key.size();
-  if (place >= units_ || key_end > chunk_bytes_) [[unlikely]]
-    return nullptr;
-  const std::byte* const entry = chunks_ + (place << 3);
+[[gnu::always_inline]] inline bool Log::find_plain(std::uint64_t slot, std::string_view key, std::uint64_t now,
+                                                   const std::byte*& entry, EntryHead& head) const noexcept {
+  const std::uint32_t place = location(slot);
+  if (place >= units_) [[unlikely]]
+    return false;
+  entry = chunks_ + (std::size_t{place} << 3);
   // All lines of those with some hundred bytes at once: the value's need not wait for the header's.
   __builtin_prefetch(entry + 64);
   __builtin_prefetch(entry + 128);
   const auto* words = reinterpret_cast<const Word*>(entry);
-  head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), words[1].load(std::memory_order_relaxed));
+  const std::uint64_t second = words[1].load(std::memory_order_relaxed);
+  if (!EntryHead::is_untimed(second, key.size())) [[unlikely]]
+    return false;
+  head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), second);
+  if (head.expired(now)) [[unlikely]]
+    return false;
   // An integer takes as many bytes before its key as any value would behind it.
-  if (head.key_size != key.size() || head.timed || key_end + head.value_size > chunk_bytes_) [[unlikely]]
-    return nullptr;
+  if ((place << 3 & (chunk_bytes_ - 1)) + kEntryHeader + key.size() + head.value_size > chunk_bytes_) [[unlikely]]
+    return false;
   const std::byte* key_at = entry + kEntryHeader;
   if (head.is_integer()) [[unlikely]] {
-    if (head.value_size != kIntegerBytes) return nullptr;
+    if (head.value_size != kIntegerBytes) return false;
     key_at += kIntegerBytes;
   }
-  return base::racy_equal(key.data(), key_at, key.size()) ? entry : nullptr;
+  return base::racy_equal(key.data(), key_at, key.size());
 }
 
 [[gnu::always_inline]] inline std::uint64_t Log::append_plain(Place place, std::uint64_t tag, const EntryHead& head,

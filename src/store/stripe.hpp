@@ -119,7 +119,7 @@ struct ScanPlace {
   std::uint32_t offset = 0;
 };
 
-class Stripe {
+class alignas(kLine) Stripe {
  public:
   /// bytes: g.stripe_bytes of the mapping, which outlive this. writable: false on a read-only mapping.
   Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept;
@@ -140,12 +140,12 @@ class Stripe {
   /// fetched, for prefetch_further().
   bool prefetch_entries(std::uint64_t hash) const noexcept;
   void prefetch_further(std::uint64_t hash) const noexcept;
-  /// Reads an entry. room(found) is asked for memory once the size is known, with no lock held, perhaps more than once;
-  /// nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds begun again. Answers ok, not_found
-  /// or buffer_too_small, and not_found when a lock that is needed in the end stays held for all of timeout. May throw
-  /// what room throws.
+  /// Reads an entry. room(found), of which copies are made, is asked for memory once the size is known, with no lock
+  /// held, perhaps more than once; nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds
+  /// begun again. Answers ok, not_found or buffer_too_small, and not_found when a lock that is needed in the end stays
+  /// held for all of timeout. May throw what room throws.
   template <Age age = Age::fresh, class Room>
-  Code read(const Key& key, std::uint64_t now, Room&& room, Reading& reading, std::chrono::milliseconds timeout,
+  Code read(const Key& key, std::uint64_t now, const Room& room, Reading& reading, std::chrono::milliseconds timeout,
             std::uint64_t& rereads);
   /// Beyond the sequence of every chunk. It never falls, so that places of a scan may be told by their distance from
   /// it; the next to give, which the header has, may be anything in a damaged stripe.
@@ -239,12 +239,16 @@ class Stripe {
 
   // stripe_read.hpp, stripe_read.cpp
   template <Age age, class Room>
-  Attempt attempt(const Key& key, std::uint64_t now, Room& room, Reading& reading) const;
+  Attempt attempt(const Key& key, std::uint64_t now, const Room& room, Reading& reading) const;
   template <class Room>
-  Attempt attempt_plain(const Key& key, std::uint64_t now, Room& room, Reading& reading) const;
+  Attempt attempt_plain(const Key& key, std::uint64_t now, const Room& room, Reading& reading) const;
+  struct Outcome {
+    Code code = Code::not_found;
+    Reading reading;
+    std::uint64_t rereads = 0;
+  };
   template <Age age, class Room>
-  Code read_on(const Key& key, std::uint64_t now, Room& room, Reading& reading, std::chrono::milliseconds timeout,
-               std::uint64_t& rereads);
+  Outcome read_on(Key key, std::uint64_t now, Room room, std::chrono::milliseconds timeout);
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
   [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
@@ -252,7 +256,7 @@ class Stripe {
   [[nodiscard]] std::uint32_t scan_from(ScanPlace& place) const noexcept;
   [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
                                 std::size_t enough, std::vector<std::string>& keys) const;
-  static void raise_frequency(Word& slot, std::uint64_t word) noexcept;
+  void raise_frequency(Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] std::uint64_t version_of(std::uint64_t word, std::int64_t integer) const noexcept;
   [[nodiscard]] std::int64_t integer_at(Place place) const noexcept;
 
@@ -368,10 +372,11 @@ class Stripe {
   bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, bool to_the_last, std::uint64_t now) noexcept;
   void evict(const Located& entry, Kind from) noexcept;
 
-  // Constant after construction.
-  StripeHeader* header_;
+  // Constant after construction. What a read needs of its stripe lies in the first line: the index, and where the
+  // chunks are.
   Index index_;
   Log log_;
+  StripeHeader* header_;
   Ghost ghost_;
   Leases leases_;
   std::uint32_t reserve_chunks_;

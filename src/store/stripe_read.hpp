@@ -27,10 +27,10 @@ namespace forklore::store {
   return unmoved(view) && without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }
 
-[[gnu::always_inline]] inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) noexcept {
+[[gnu::always_inline]] inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) const noexcept {
   // If the slot has moved since the second look, its bucket may even be gone and a chunk of entries lie there. Then the
   // bytes are others (all 64 bits are compared, generation and place among them), and nothing changes.
-  if (frequency_of(word) < kMaxFrequency) {
+  if (frequency_of(word) < kMaxFrequency && writable()) {
     slot.compare_exchange_strong(word, word + kOneFrequency, std::memory_order_relaxed);
   }
 }
@@ -47,7 +47,7 @@ inline std::int64_t Stripe::integer_at(Place place) const noexcept {
 }
 
 template <Age age, class Room>
-[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, Room& room,
+[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, const Room& room,
                                                               Reading& reading) const {
   const std::uint64_t tag = Index::tag(key.hash);
   const Index::View view = index_.view();
@@ -78,7 +78,7 @@ template <Age age, class Room>
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
-      if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
+      if constexpr (!std::is_same_v<Room, NoRoom>) {
         const Into to = room(reading.found);
         if (to.data == nullptr) return Attempt::no_room;
         if (head.is_integer()) {
@@ -89,7 +89,7 @@ template <Age age, class Room>
       }
       if (!unchanged(view, slot, word)) [[unlikely]]
         return Attempt::changed;
-      if (writable()) raise_frequency(slot, word);
+      raise_frequency(slot, word);
       return Attempt::hit;
     }
     if (last) break;
@@ -101,7 +101,7 @@ template <Age age, class Room>
 // leads to the key, and its entry is plain and has not expired. Straight on, so that what it works with stays in
 // registers. All else is attempt()'s.
 template <class Room>
-[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt_plain(const Key& key, std::uint64_t now, Room& room,
+[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt_plain(const Key& key, std::uint64_t now, const Room& room,
                                                                     Reading& reading) const {
   const Index::View view = index_.view();
   Word* const first = view.first_match(key.hash, Index::tag(key.hash));
@@ -110,32 +110,39 @@ template <class Room>
   // Whatever it carries by now, it is the key's if it leads to the key.
   const std::uint64_t word = slot.load(std::memory_order_acquire);
   EntryHead head;
-  const std::byte* const entry = log_.find_plain(word, key.bytes, head);
-  if (entry == nullptr || head.expired(now)) [[unlikely]]
+  const std::byte* entry;  // set where there is one
+  if (!log_.find_plain(word, key.bytes, now, entry, head)) [[unlikely]]
     return Attempt::unusual;
   reading.expiry = head.expiry;
-  const auto* value = reinterpret_cast<const Word*>(entry + kEntryHeader);
-  const auto integer =
-      head.is_integer() ? static_cast<std::int64_t>(value->load(std::memory_order_relaxed)) : std::int64_t{0};
-  reading.found = {head.value_size, head.format, {version_of(word, integer)}};
-  if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
-    const Into to = room(reading.found);
-    if (to.data == nullptr) return Attempt::no_room;
-    if (head.is_integer()) [[unlikely]] {
-      std::memcpy(to.data, &integer, sizeof integer);
-    } else {
-      Log::copy_part(to, entry + kEntryHeader + key.bytes.size(), head.value_size);
+  // Made twice, as what is no integer then needs no more of these questions.
+  const auto finish = [&](auto is_integer) __attribute__((always_inline)) {
+    const std::int64_t integer =
+        is_integer ? static_cast<std::int64_t>(
+                         reinterpret_cast<const Word*>(entry + kEntryHeader)->load(std::memory_order_relaxed))
+                   : 0;
+    reading.found = {head.value_size, head.format, {version_of(word, integer)}};
+    if constexpr (!std::is_same_v<Room, NoRoom>) {
+      const Into to = room(reading.found);
+      if (to.data == nullptr) return Attempt::no_room;
+      if constexpr (is_integer) {
+        std::memcpy(to.data, &integer, sizeof integer);
+      } else {
+        Log::copy_part(to, entry + kEntryHeader + key.bytes.size(), head.value_size);
+      }
     }
-  }
-  if (!unchanged(view, slot, word)) [[unlikely]]
-    return Attempt::changed;
-  if (writable()) raise_frequency(slot, word);
-  return Attempt::hit;
+    if (!unchanged(view, slot, word)) [[unlikely]]
+      return Attempt::changed;
+    raise_frequency(slot, word);
+    return Attempt::hit;
+  };
+  if (head.is_integer()) [[unlikely]]
+    return finish(std::true_type{});
+  return finish(std::false_type{});
 }
 
 template <Age age, class Room>
-inline Code Stripe::read(const Key& key, std::uint64_t now, Room&& room, Reading& reading,
-                         std::chrono::milliseconds timeout, std::uint64_t& rereads) {
+[[gnu::always_inline]] inline Code Stripe::read(const Key& key, std::uint64_t now, const Room& room, Reading& reading,
+                                                std::chrono::milliseconds timeout, std::uint64_t& rereads) {
   switch (attempt_plain(key, now, room, reading)) {
     case Attempt::hit:
       return Code::ok;
@@ -149,23 +156,32 @@ inline Code Stripe::read(const Key& key, std::uint64_t now, Room&& room, Reading
     case Attempt::unusual:
       break;
   }
-  return read_on<age>(key, now, room, reading, timeout, rereads);
+  const Outcome outcome = read_on<age>(key, now, room, timeout);
+  reading = outcome.reading;
+  rereads += outcome.rereads;
+  return outcome.code;
 }
 
 /// A few rounds, then the way that always ends: the value's size is learnt under the lock, room for it is got
-/// without, and what was learnt is checked again under it.
+/// without, and what was learnt is checked again under it. All by value: what its callers have in registers need not be
+/// in memory for a call that they seldom make.
 template <Age age, class Room>
-[[gnu::noinline]] Code Stripe::read_on(const Key& key, std::uint64_t now, Room& room, Reading& reading,
-                                       std::chrono::milliseconds timeout, std::uint64_t& rereads) {
+[[gnu::noinline]] Stripe::Outcome Stripe::read_on(Key key, std::uint64_t now, Room room,
+                                                  std::chrono::milliseconds timeout) {
+  Outcome outcome;
+  const auto end = [&](Code code) {
+    outcome.code = code;
+    return outcome;
+  };
   constexpr unsigned kRounds = 4;
   for (unsigned round = 0; round < kRounds; ++round) {
-    const Attempt outcome = attempt<age>(key, now, room, reading);
-    if (outcome == Attempt::hit) return Code::ok;
-    if (outcome == Attempt::miss) return Code::not_found;
-    if (outcome == Attempt::no_room) return Code::buffer_too_small;
-    ++rereads;
+    const Attempt attempted = attempt<age>(key, now, room, outcome.reading);
+    if (attempted == Attempt::hit) return end(Code::ok);
+    if (attempted == Attempt::miss) return end(Code::not_found);
+    if (attempted == Attempt::no_room) return end(Code::buffer_too_small);
+    ++outcome.rereads;
   }
-  if (!writable()) return Code::not_found;
+  if (!writable()) return end(Code::not_found);
 
   Into ready = nullptr;
   Found expected;
@@ -174,25 +190,25 @@ template <Age age, class Room>
   };
   constexpr unsigned kLockedRounds = 16;
   for (unsigned round = 0; round < kLockedRounds; ++round) {
-    Attempt outcome = Attempt::miss;
+    Attempt attempted = Attempt::miss;
     {
       const Guard guard(*this, timeout);
-      if (!guard.held()) return Code::not_found;
-      if constexpr (std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
-        outcome = attempt<age>(key, now, room, reading);
+      if (!guard.held()) return end(Code::not_found);
+      if constexpr (std::is_same_v<Room, NoRoom>) {
+        attempted = attempt<age>(key, now, room, outcome.reading);
       } else {
-        outcome = attempt<age>(key, now, fitting, reading);
+        attempted = attempt<age>(key, now, fitting, outcome.reading);
       }
     }
-    if (outcome == Attempt::hit) return Code::ok;
-    if (outcome != Attempt::no_room) return Code::not_found;  // changed under the lock: damaged
-    if constexpr (!std::is_same_v<std::remove_const_t<Room>, NoRoom>) {
-      expected = reading.found;
+    if (attempted == Attempt::hit) return end(Code::ok);
+    if (attempted != Attempt::no_room) return end(Code::not_found);  // changed under the lock: damaged
+    if constexpr (!std::is_same_v<Room, NoRoom>) {
+      expected = outcome.reading.found;
       ready = room(expected);
-      if (ready.data == nullptr) return Code::buffer_too_small;
+      if (ready.data == nullptr) return end(Code::buffer_too_small);
     }
   }
-  return Code::not_found;
+  return end(Code::not_found);
 }
 
 }  // namespace forklore::store

@@ -19,9 +19,9 @@ EntryHead head_of(const Key& key, const Decision& decision) noexcept {
 }  // namespace
 
 Stripe::Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept
-    : header_(reinterpret_cast<StripeHeader*>(bytes)),
-      index_(bytes, g),
+    : index_(bytes, g),
       log_(bytes, g),
+      header_(reinterpret_cast<StripeHeader*>(bytes)),
       ghost_(bytes, g),
       leases_(bytes, g),
       reserve_chunks_(g.reserve_chunks),
@@ -45,8 +45,9 @@ inline bool Stripe::find(const Key& key, Located& found) const noexcept {
   Word* const slot = index_.view().first_match(key.hash, Index::tag(key.hash));
   if (slot == nullptr) return false;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
+  const std::byte* entry;  // set where there is one
   EntryHead head;
-  if (log_.find_plain(word, key.bytes, head) == nullptr) [[unlikely]]
+  if (!log_.find_plain(word, key.bytes, 0, entry, head)) [[unlikely]]
     return find_any(key, found);
   found.slot = slot;
   found.word = word;
@@ -122,9 +123,10 @@ template <class Append, class Forget>
   Word* const slot = index_.view().first_match(key.hash, tag);
   if (slot == nullptr) return false;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
+  const std::byte* entry;  // set where there is one
   EntryHead old;
   Place place;
-  if (log_.find_plain(word, key.bytes, old) == nullptr || !log_.locate(word, place)) [[unlikely]]
+  if (!log_.find_plain(word, key.bytes, 0, entry, old) || !log_.locate(word, place)) [[unlikely]]
     return false;
   const Kind kind = kind_of(log_.state(place.chunk));
   if (!is_log(kind) || !keeps_log(kind, head.total())) [[unlikely]]

@@ -40,9 +40,9 @@ class Claimers {
         ids_(threads) {
     for (unsigned i = 0; i < threads; ++i) {
       threads_.emplace_back([this, counters, hits, i] {
-        const Counter counter = counters.claim();
+        CounterLine* const own = counters.claim();
         ids_[i] = base::self().tid;
-        for (unsigned n = 0; n < hits; ++n) counter.add(&CounterLine::hits);
+        for (unsigned n = 0; n < hits; ++n) counters.add(own, &CounterLine::hits);
         counted_.arrive_and_wait();
         may_end_.arrive_and_wait();
       });
@@ -67,8 +67,8 @@ class Claimers {
 
 TEST_CASE("a thread that claims again gets the line it has") {
   CountersBox box(16);
-  box.counters().claim().add(&CounterLine::hits, 3);
-  box.counters().claim().add(&CounterLine::hits, 4);
+  box.counters().add(box.counters().claim(), &CounterLine::hits, 3);
+  box.counters().add(box.counters().claim(), &CounterLine::hits, 4);
   CHECK(box.line(1).hits.load() == 7);
   CHECK(box.line(2).owner.load() == 0);
   CHECK(box.line(1).owner.load() == (std::uint64_t{static_cast<std::uint32_t>(::getpid())} << 32 | base::self().tid));
@@ -103,7 +103,7 @@ TEST_CASE("the line of a dead thread is taken over and counted on; sums never sh
 
 TEST_CASE("disowned lines are free, and keep their counts") {
   CountersBox box(4);
-  box.counters().claim().add(&CounterLine::misses, 9);
+  box.counters().add(box.counters().claim(), &CounterLine::misses, 9);
   box.counters().disown();
   CHECK(box.line(1).owner.load() == 0);
   CHECK(box.sum().misses == 9);

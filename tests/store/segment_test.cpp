@@ -169,7 +169,7 @@ TEST_CASE("adoption frees what another boot or namespace left, keeps the entries
   {
     Segment segment(box.memory.data(), box.description(), true);
     for (unsigned i = 0; i < 100; ++i) REQUIRE(set(segment, "key" + std::to_string(i), "value") == Code::ok);
-    segment.counters().claim().add(&CounterLine::hits, 5);
+    segment.counters().add(segment.counters().claim(), &CounterLine::hits, 5);
   }
   box.stripe_header(0).lock.store(1);  // held by what is a living thread here: the init process
   box.stripe_header(1).open[1].store(200);
