@@ -139,10 +139,8 @@ Code Cache::ttl(std::string_view key, Ttl& left) noexcept {
 std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink, std::span<Found> found,
                                std::span<Code> codes) {
   const Call call(*attachment_);
-  // Passes over a batch, so that its cache misses overlap: hash and fetch buckets, fetch entries, those of the keys
-  // that are not in their first bucket, read.
+  // Passes over a batch, so that its cache misses overlap: hash and fetch buckets, fetch entries, read.
   std::array<std::uint64_t, kBatch> hashes;
-  std::array<std::uint64_t, kBatch> further;
   std::size_t hits = 0;
   for (std::size_t begin = 0; begin < keys.size(); begin += kBatch) {
     const std::size_t n = std::min(kBatch, keys.size() - begin);
@@ -150,11 +148,7 @@ std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink
       hashes[i] = base::hash(keys[begin + i]);
       call.segment().stripe_of(hashes[i]).prefetch(hashes[i]);
     }
-    std::size_t others = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      if (!call.segment().stripe_of(hashes[i]).prefetch_entries(hashes[i])) further[others++] = hashes[i];
-    }
-    for (std::size_t i = 0; i < others; ++i) call.segment().stripe_of(further[i]).prefetch_further(further[i]);
+    for (std::size_t i = 0; i < n; ++i) call.segment().stripe_of(hashes[i]).prefetch_entries(hashes[i]);
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t at = begin + i;
       store::Reading reading;

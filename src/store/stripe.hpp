@@ -134,12 +134,14 @@ class alignas(kLine) Stripe {
 
   // Reading. now: ms since the segment's birth.
 
-  /// Fetches a key's first bucket, where most keys are.
-  void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&index_.view().first(hash)); }
-  /// Fetches what slots of the key's tag lead to, after prefetch(). False if there are none: the second bucket is
-  /// fetched, for prefetch_further().
-  bool prefetch_entries(std::uint64_t hash) const noexcept;
-  void prefetch_further(std::uint64_t hash) const noexcept;
+  /// Fetches a key's buckets.
+  void prefetch(std::uint64_t hash) const noexcept {
+    const Index::View view = index_.view();
+    __builtin_prefetch(&view.first(hash));
+    __builtin_prefetch(&view.second(hash));
+  }
+  /// Fetches what slots of the key's tag lead to, after prefetch().
+  void prefetch_entries(std::uint64_t hash) const noexcept;
   /// Reads an entry. room(found), of which copies are made, is asked for memory once the size is known, with no lock
   /// held, perhaps more than once; nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds
   /// begun again. Answers ok, not_found or buffer_too_small, and not_found when a lock that is needed in the end stays

@@ -20,15 +20,9 @@ bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexce
   return any;
 }
 
-bool Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
+void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
   const Index::View view = index_.view();
-  if (prefetch_from(view.first(hash), Index::tag(hash))) return true;
-  __builtin_prefetch(&view.second(hash));
-  return false;
-}
-
-void Stripe::prefetch_further(std::uint64_t hash) const noexcept {
-  prefetch_from(index_.view().second(hash), Index::tag(hash));
+  if (!prefetch_from(view.first(hash), Index::tag(hash))) prefetch_from(view.second(hash), Index::tag(hash));
 }
 
 void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
