@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <forklore/forklore.hpp>
 #include <stdexcept>
@@ -10,16 +11,33 @@
 #include "shared.hpp"
 
 namespace bench {
+namespace {
+
+/// Gone again whatever ends this.
+struct Made {
+  const std::string& name;
+  ~Made() { static_cast<void>(forklore::remove_segment(name)); }
+};
+
+/// Waits for it even if this process is told to end, and throws after that.
+template <class Work>
+void in_child(Work work) {
+  const ::pid_t child = ::fork();
+  if (child == 0) ::_exit(work() ? 0 : 1);
+  int status = 0;
+  bool told_to_end = false;
+  ::pid_t ended;
+  while ((ended = ::waitpid(child, &status, 0)) < 0 && errno == EINTR) told_to_end = true;
+  if (told_to_end) throw std::runtime_error("told to end");
+  if (child < 0 || ended != child || status != 0) throw std::runtime_error("cannot attach");
+}
+
+}  // namespace
 
 std::vector<double> attach_milliseconds(const std::string& name, std::size_t bytes, unsigned rounds) {
   using Clock = std::chrono::steady_clock;
   const Shared<double> took;
-  const auto in_child = [](auto work) {
-    const ::pid_t child = ::fork();
-    if (child == 0) ::_exit(work() ? 0 : 1);
-    int status = 0;
-    if (child < 0 || ::waitpid(child, &status, 0) != child || status != 0) throw std::runtime_error("cannot attach");
-  };
+  const Made made{name};
   std::vector<double> milliseconds;
   in_child([&] {
     forklore::Cache cache = forklore::Cache::open({.name = name, .capacity_bytes = bytes});
@@ -36,7 +54,6 @@ std::vector<double> attach_milliseconds(const std::string& name, std::size_t byt
     });
     milliseconds.push_back(*took);
   }
-  static_cast<void>(forklore::remove_segment(name));
   return milliseconds;
 }
 

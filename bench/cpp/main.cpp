@@ -76,8 +76,10 @@ std::vector<Entrant> entrants_of(const Options& options) {
         throw CLI::ValidationError("--rival", name + " is not here; --list names them, and servers need their socket");
       }
     }
+    const std::string_view ours = all.front().name;
     std::erase_if(all, [&](const Entrant& one) {
-      return std::find(options.rivals.begin(), options.rivals.end(), one.name) == options.rivals.end();
+      return one.name != ours &&
+             std::find(options.rivals.begin(), options.rivals.end(), one.name) == options.rivals.end();
     });
   }
   return all;
@@ -304,7 +306,7 @@ int main(int argc, char** argv) {
   app.add_option("--workload", options.workloads, "run these alone (comma between them)")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
-  app.add_option("--rival", options.rivals, "run these alone (comma between them)")->delimiter(',');
+  app.add_option("--rival", options.rivals, "measure Forklore beside these alone (comma between them)")->delimiter(',');
   app.add_option("--value", options.values, "sizes of values, in bytes")
       ->delimiter(',')
       ->check(at_least(0))

@@ -91,7 +91,7 @@ def plot(rows: dict[Row, dict[str, list[float]]], rivals: list[str], path: Path)
         for place, rival in enumerate(rivals):
             at = [i + 0.8 * place / len(rivals) - 0.35 for i, took in enumerate(of_size.values()) if rival in took]
             bars = [ratio(took[rival], took[OURS]) for took in of_size.values() if rival in took]
-            axis.barh(at, bars, height=0.8 / len(rivals), label=rival)
+            axis.barh(at, [bar - 1 for bar in bars], left=1, height=0.8 / len(rivals), label=rival)
         axis.set_yticks(range(len(of_size)), of_size.keys())
         axis.invert_yaxis()
         axis.axvline(1, color="black", linewidth=1)

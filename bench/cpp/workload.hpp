@@ -28,10 +28,11 @@ inline constexpr Workload kWorkloads[] = {
     {"get-many-10", "read 10 of a million keys in one call", Kind::get_many, 0, 10},
     {"get-many-100", "read 100 of a million keys in one call", Kind::get_many, 0, 100},
     {"miss", "read keys that are not there, beside a million that are", Kind::miss, 0},
-    {"set", "store new keys, beside a million", Kind::set, 0},
     {"overwrite-hot", "store one of 1,000 keys anew", Kind::overwrite, kHotKeys},
     {"overwrite-random", "store any of a million keys anew", Kind::overwrite, 0},
     {"mixed", "nine reads and one write, by Zipf's law (0.99) over a million keys", Kind::mixed, 0},
+    // Behind all others over these entries, as a store that has taken and erased so many is no longer as it was loaded.
+    {"set", "store new keys, beside a million", Kind::set, 0},
     {"increment", "add one to one of 1,000 integers", Kind::increment, kHotKeys},
 };
 

@@ -54,5 +54,7 @@ if [ $local = no ]; then
     quietly "bench-pip-${package%%>*}" "$ROOT/.venv/bin/pip" install "$package" || say "cannot be installed: $package"
   done
   quietly bench-forklore "$ROOT/.venv/bin/pip" install "$ROOT" || exit 1
+elif ! "$ROOT/.venv/bin/python" -c "import django, forklore, matplotlib, rich" 2>/dev/null; then
+  fail "--local takes what an earlier run has installed: one without it comes first"
 fi
 exec "$ROOT/.venv/bin/python" -B "$HERE/$program" --out "$out" "${options[@]}"
