@@ -61,7 +61,7 @@ def bars(figures: Figures) -> list[Bar]:
             least = 4.0 if about["plain"] else 1.0
             what = f"Django {call}, {about['title']}: times as fast as LocMemCache"
             hold(what, "django-locmem", "django-forklore", kind, call, least=least)
-    # Not of what is pickled: that alone is a fortieth of a server's answer.
+    # Not of what is pickled: that alone is more than a fortieth of a server's answer.
     for rival in ("django-redis", "django-pylibmc", "django-pymemcache"):
         for kind, about in figures.kinds.items():
             for call in ("get", "set") if about["plain"] else ():
