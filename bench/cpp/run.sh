@@ -8,7 +8,7 @@
 #
 #   --quick        100-byte values in one process, Forklore and the two kinds of maps alone: a minute
 #   --targets      what the table of targets is about, 100-byte values in one process and two: two minutes
-#   --full         all sizes of values, one process and two, one thread and two: about half an hour
+#   --full         all sizes of values, one process and two, one thread and two: with --rounds 1 some eight minutes
 #   --local        with the rivals that are here; the others are left out
 #   --out FOLDER   where the results are kept
 #
