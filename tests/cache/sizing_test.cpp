@@ -1,7 +1,11 @@
-// How many entries of a size fit a capacity: the figures of docs/layout.md, printed and held.
+// How many entries of a size fit a capacity: printed as rows of docs/figures.md, and the page held to them.
+// scripts/figures.sh writes the page anew.
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <iostream>
 #include <string>
 
 #include "sanitized.hpp"
@@ -35,6 +39,27 @@ Fit fill(std::size_t capacity, std::size_t value_size) {
   return fit;
 }
 
+std::string with_commas(std::uint64_t n) {
+  std::string digits = std::to_string(n);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+/// What the page says of values of this size, in its third column; 0 if it has no such row.
+std::uint64_t full_on_page(std::size_t value_size) {
+  std::ifstream page(FORKLORE_PAGES "/figures.md");
+  const std::string begin = "| " + with_commas(value_size) + " | ";
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with(begin)) continue;
+    std::uint64_t n = 0;
+    for (const char c : line.substr(line.find("| ", begin.size()), line.rfind("| ") - line.find("| ", begin.size()))) {
+      if (std::isdigit(static_cast<unsigned char>(c)) != 0) n = n * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    return n;
+  }
+  return 0;
+}
+
 }  // namespace
 
 TEST_CASE("what fits 64 MiB with keys of 24 bytes") {
@@ -43,9 +68,10 @@ TEST_CASE("what fits 64 MiB with keys of 24 bytes") {
     if (tests::kSanitized && value < 512) continue;
     const Fit fit = fill(kCapacity, value);
     const auto share = static_cast<double>(fit.full * (24 + value)) / static_cast<double>(kCapacity);
-    MESSAGE("values of " << value << ": " << fit.untouched << " before the first leaves, " << fit.full
-                         << " when full; keys and values are " << static_cast<int>(share * 100)
-                         << " % of the capacity");
+    std::cout << "| " << with_commas(value) << " | " << with_commas(fit.untouched) << " | " << with_commas(fit.full)
+              << " | " << static_cast<int>(share * 100) << " % |\n";
+    INFO("values of " << value << " bytes; scripts/figures.sh writes docs/figures.md anew");
+    CHECK(static_cast<double>(full_on_page(value)) == doctest::Approx(static_cast<double>(fit.full)).epsilon(0.005));
     // By the sum of docs/layout.md: header, rounding, a slot at its place in the index, ghost, chunk table, reserve.
     const std::size_t entry = (16 + 24 + value + 7) / 8 * 8;
     const double each = static_cast<double>(kCapacity) / static_cast<double>(fit.full);
