@@ -44,7 +44,8 @@ def links() -> list[str]:
 def protocol() -> list[str]:
     page = (ROOT / "docs/protocol.md").read_text()
     rules = [int(number) for number in re.findall(r"^### (\d+)\. ", page, re.MULTILINE)]
-    faults = [] if rules == list(range(1, len(rules) + 1)) else ["docs/protocol.md: its rules are not numbered in order"]
+    in_order = rules == list(range(1, len(rules) + 1))
+    faults = [] if in_order else ["docs/protocol.md: its rules are not numbered in order"]
     texts = {path: path.read_text() for path in CODE}
     for path, text in texts.items():
         for number in re.findall(r"protocol (\d+)", text):
