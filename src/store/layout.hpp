@@ -252,7 +252,7 @@ struct alignas(kLine) StripeHeader {
   HalfWord small_share;                  // of the chunks beside the index, in 1/2^31; 0: as at first. A hint
   Word sequence;                         // the next to give. Derived from the states
   Word slots_used;                       // counted anew after a death
-  Word usual_size;                       // of new entries of late, as stripe_policy.cpp has it; 0: none yet. A hint
+  Word usual_size;                       // of new entries of late, as policy.cpp has it; 0: none yet. A hint
   Word ghost_bytes[2];                   // of entries that left small and main for the ghost: its clocks; hints
   // Counts of the stripe's own work; they only grow.
   alignas(kLine) Word evictions;

@@ -28,6 +28,7 @@
 #include "store/layout.hpp"
 #include "store/leases.hpp"
 #include "store/log.hpp"
+#include "store/policy.hpp"
 
 namespace forklore::store {
 
@@ -272,6 +273,8 @@ class alignas(kLine) Stripe {
               Kind kind) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
+  /// The log for an entry of a key; old: the one that it replaces.
+  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept;
   /// All decisions but to store.
   void carry_out(const Located& old, const Decision& decision) noexcept;
   template <class Append, class Forget>
@@ -313,34 +316,8 @@ class alignas(kLine) Stripe {
   [[nodiscard]] bool hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept;
   [[nodiscard]] std::uint64_t count_slots() const noexcept;
 
-  // stripe_policy.cpp. Under the lock.
-  /// How many chunks are not the index's.
-  [[nodiscard]] std::uint32_t log_chunks() const noexcept;
-  /// How many chunks the small log may have before it gives way first.
-  [[nodiscard]] std::uint32_t small_share() const noexcept;
-  /// How many the large log may have before it gives way to another large entry.
-  [[nodiscard]] std::uint32_t large_share() const noexcept;
-  /// 0 for what is not large beside the entries that the stripe holds and those that come, up to 3 for the largest.
-  [[nodiscard]] unsigned dearness(std::size_t bytes) const noexcept;
-  void note_size(std::size_t bytes, bool large) noexcept;
-  /// Whether an entry of so many bytes goes to the log of the one that it replaces.
-  [[nodiscard]] bool keeps_log(Kind was, std::size_t bytes) const noexcept;
-  /// The log for an entry of a key; old: the one that it replaces.
-  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept;
-  /// While memory is free, nothing leaves: what would have to, by the shares, becomes main's as it is. For an entry
-  /// that goes to the log kind and takes so many chunks.
-  void fill_main(Kind kind, std::uint32_t needed) noexcept;
-  /// Whether the entries that come now are clearly twice as large as those in main's oldest chunk, or half as large.
-  [[nodiscard]] bool outgrown() const noexcept;
-  /// Whether main's oldest chunk is of what it was filled with, and owed to small for what came back to it. Counts it
-  /// as given.
-  [[nodiscard]] bool gives_way_as_owed() noexcept;
-  /// The chunk to evict from, for such an entry.
-  [[nodiscard]] std::uint32_t choose_oldest(Kind kind, std::uint32_t needed) noexcept;
-  /// Whether an entry of a chunk that is evicted from stays, in main, and its frequency from then on.
-  [[nodiscard]] bool stays(Kind from, std::size_t bytes, unsigned& frequency) const noexcept;
-  /// Remembers a key that leaves.
-  void remember(Kind from, std::uint64_t hash, std::size_t bytes) noexcept;
+  /// Under the lock.
+  [[nodiscard]] Policy policy() noexcept { return {*header_, log_, index_, ghost_, reject_}; }
 
   // stripe_reclaim.cpp. Under the lock.
   enum class Reclaim : std::uint8_t { evict, compact };

@@ -2,7 +2,7 @@
 //
 // In this order: a free chunk; a chunk that is wholly dead; where garbage has grown, the chunk with the most of it,
 // after a look at chunks in which enough may have expired; else the oldest chunk of the log that the policy chooses,
-// whose entries go on in main or leave (stripe_policy.cpp).
+// whose entries go on in main or leave (policy.cpp).
 //
 // Counts only choose the victim: no chunk is freed unwalked, and the entry whose value goes on into it from the chunk
 // before is moved or evicted whole. An open chunk is never reclaimed.
@@ -42,7 +42,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
     // One dead chunk is taken back even if others are free: what lately died is still in the processor's caches.
     const bool reuse = round == 0 && found.dead < log_.size();
     if (needed == 0 || (found.free >= needed + reserve_chunks_ && !reuse)) {
-      if (round == 0) fill_main(kind, needed);
+      if (round == 0) policy().fill_main(kind, needed);
       return true;
     }
     if (round == rounds) return !reject_ && found.free >= needed;
@@ -59,7 +59,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
     if (victim >= log_.size()) {
       if (reject_) return false;
       how = Reclaim::evict;
-      victim = choose_oldest(kind, needed);
+      victim = policy().choose_victim(kind, needed);
     }
     if (victim >= log_.size()) return !reject_ && found.free >= needed;
     if (!reclaim(victim, how, moves, now)) return false;
@@ -197,7 +197,7 @@ bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, b
   const Kind from = log_of(log_.state(entry.place.chunk));
   const Kind target = how == Reclaim::evict ? Kind::main : from;
   unsigned frequency = frequency_of(entry.word);
-  const bool keep = how == Reclaim::compact || stays(from, entry.head.total(), frequency);
+  const bool keep = how == Reclaim::compact || policy().stays(from, entry.head.total(), frequency);
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
   const bool fits = needed == 0 || log_.count_free() + (to_the_last ? 1 : 0) > needed;
   if (!keep || needed > moves || !fits) {
@@ -215,7 +215,7 @@ bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, b
 }
 
 void Stripe::evict(const Located& entry, Kind from) noexcept {
-  remember(from, entry.hash, entry.head.total());
+  policy().remember(from, entry.hash, entry.head.total());
   remove(entry);
   count(header_->evictions);
   if (from == Kind::main) count(header_->main_evictions);

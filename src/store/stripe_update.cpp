@@ -129,7 +129,7 @@ template <class Append, class Forget>
   if (!log_.find_plain(word, key.bytes, 0, entry, old) || !log_.locate(word, place)) [[unlikely]]
     return false;
   const Kind kind = kind_of(log_.state(place.chunk));
-  if (!is_log(kind) || !keeps_log(kind, head.total())) [[unlikely]]
+  if (!is_log(kind) || !policy().keeps_log(kind, head.total())) [[unlikely]]
     return false;
   const Place end = log_.end(kind);
   if (!log_.is_plain_end(end, head)) [[unlikely]]
@@ -138,6 +138,11 @@ template <class Append, class Forget>
       *slot, key, end, [&] { return log_.append_plain(end, tag, head, key.bytes, decision.value); },
       [&] { log_.forget(place, old); });
   return true;
+}
+
+[[gnu::noinline]] Kind Stripe::choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept {
+  const Kind was = old.slot == nullptr ? Kind::free : log_of(log_.state(old.place.chunk));
+  return policy().choose_log(key.hash, was, bytes);
 }
 
 inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head,
