@@ -7,10 +7,9 @@
 
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 
 namespace forklore::python {
-
-PyObject* default_object = nullptr;
 
 bool Key::encode(PyObject* key) {
   if (!PyUnicode_Check(key)) {
@@ -65,8 +64,13 @@ bool parse_seconds(const char* what, PyObject* object, double& seconds) {
   return false;
 }
 
+bool is_default(PyObject* object) {
+  return PyUnicode_Check(object) &&
+         object == interpreter().default_object;  // seldom has to ask which interpreter this is
+}
+
 bool parse_ttl(PyObject* object, Ttl& ttl) {
-  if (object == nullptr || object == default_object) {
+  if (object == nullptr || is_default(object)) {
     ttl = kDefaultTtl;
     return true;
   }

@@ -14,9 +14,6 @@
 
 namespace forklore::python {
 
-/// The object DEFAULT: "what the handle was opened with". Borrowed, set when the module is loaded.
-extern PyObject* default_object;
-
 /// The parameters of one METH_FASTCALL | METH_KEYWORDS method: the first `required` must be given, the first
 /// `positional` may be given by position, all may be given by name.
 template <std::size_t N>
@@ -105,6 +102,8 @@ class Key {
 
 /// Seconds as an int, a float, a timedelta or what has __float__. False with TypeError set, which begins with what.
 bool parse_seconds(const char* what, PyObject* object, double& seconds);
+/// Whether it is DEFAULT: "what the handle was opened with".
+bool is_default(PyObject* object);
 /// Seconds (int, float, timedelta or what has __float__), None (never) or DEFAULT as a Ttl. More than zero is at
 /// least a millisecond; what is beyond 292 million years never expires. False with TypeError or ValueError set.
 bool parse_ttl(PyObject* object, Ttl& ttl);

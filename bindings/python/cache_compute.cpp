@@ -10,34 +10,33 @@
 #include "compute.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 
 namespace forklore::python {
 namespace {
 
-// What this context (thread, task, greenlet) computes: nested tuples (path, key, [still at it], those outside of it),
-// so that it never waits for itself. In a ContextVar, which asyncio and gevent keep for each task.
-PyObject* computing = nullptr;
-
-// While one lives, this context computes key.
+// While one lives, this context computes key. What a context (thread, task, greenlet) computes, so that it never waits
+// for itself: nested tuples (path, key, [still at it], those outside of it). In a ContextVar, which asyncio and gevent
+// keep for each task.
 class Computing {
  public:
   Computing(const Call& call, std::string_view key) {
     PyObject* outer = nullptr;
-    if (PyContextVar_Get(computing, Py_None, &outer) < 0) return;
+    if (PyContextVar_Get(interpreter().computing, Py_None, &outer) < 0) return;
     const Reference outside(outer);
     const std::string path = guarded([&] { return call.cache().path(); }, std::string());
     flag_ = Reference(Py_BuildValue("[O]", Py_True));
     const Reference bytes(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
     if (!flag_ || !bytes) return;
     const Reference mine(Py_BuildValue("(sOOO)", path.c_str(), bytes.get(), flag_.get(), outside.get()));
-    if (mine) token_ = Reference(PyContextVar_Set(computing, mine.get()));
+    if (mine) token_ = Reference(PyContextVar_Set(interpreter().computing, mine.get()));
   }
   // Leaves the exception that is set as it is.
   ~Computing() {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     if (flag_) PyList_SetItem(flag_.get(), 0, Py_NewRef(Py_False));
-    if (token_ && PyContextVar_Reset(computing, token_.get()) < 0) PyErr_Clear();
+    if (token_ && PyContextVar_Reset(interpreter().computing, token_.get()) < 0) PyErr_Clear();
     PyErr_Restore(type, value, traceback);
   }
   Computing(const Computing&) = delete;
@@ -52,13 +51,14 @@ class Computing {
 }  // namespace
 
 bool make_computing(PyObject* module) {
+  PyObject*& computing = interpreter().computing;
   computing = PyContextVar_New("forklore.computing", nullptr);
   return computing != nullptr && PyModule_AddObjectRef(module, "_computing", computing) == 0;
 }
 
 bool would_wait_for_itself(const Call& call, NamedKey key) {
   PyObject* found = nullptr;
-  if (PyContextVar_Get(computing, Py_None, &found) < 0) return true;
+  if (PyContextVar_Get(interpreter().computing, Py_None, &found) < 0) return true;
   Reference chain(found);
   if (chain.get() == Py_None) return false;
   const std::string path = guarded([&] { return call.cache().path(); }, std::string());
@@ -114,8 +114,8 @@ bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait,
 }
 
 bool swallow_refusal(PyObject* key) {
-  if (PyErr_ExceptionMatches(errors.too_large) == 0 && PyErr_ExceptionMatches(errors.full) == 0 &&
-      PyErr_ExceptionMatches(errors.busy) == 0) {
+  if (PyErr_ExceptionMatches(errors().too_large) == 0 && PyErr_ExceptionMatches(errors().full) == 0 &&
+      PyErr_ExceptionMatches(errors().busy) == 0) {
     return false;
   }
   PyObject *type, *value, *traceback;
@@ -140,9 +140,8 @@ bool store_computed(Computation& computation, const Call& call, PyObject* key, P
 
 namespace {
 
-PyObject* kept_type = nullptr;  // forklore.Kept, imported with the first computation
-
 bool is_kept(PyObject* value) {
+  PyObject*& kept_type = interpreter().kept_type;
   if (kept_type == nullptr) {
     Reference module(run_python([] { return PyImport_ImportModule("forklore.kept"); }));
     kept_type = module ? PyObject_GetAttrString(module.get(), "Kept") : nullptr;
@@ -202,7 +201,7 @@ PyObject* compute_as_greenlet(PyObject* cache, NamedKey key, const Wanted& wante
   const Reference bytes(PyBytes_FromStringAndSize(key.bytes.data(), static_cast<Py_ssize_t>(key.bytes.size())));
   const Reference module(bytes ? run_python([] { return PyImport_ImportModule("forklore.compute"); }) : nullptr);
   const Reference function(module ? PyObject_GetAttrString(module.get(), "get_or_compute") : nullptr);
-  const Reference ttl(wanted.ttl == kDefaultTtl ? Py_NewRef(default_object) : to_seconds(wanted.ttl));
+  const Reference ttl(wanted.ttl == kDefaultTtl ? Py_NewRef(interpreter().default_object) : to_seconds(wanted.ttl));
   const Reference stale_for(to_seconds(wanted.options.stale_for));
   const Reference early(PyFloat_FromDouble(wanted.options.early));
   const Reference wait(to_seconds(wanted.options.wait));

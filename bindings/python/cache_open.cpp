@@ -5,6 +5,7 @@
 #include "cache_type.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 
 namespace forklore::python {
 namespace {
@@ -42,18 +43,6 @@ bool parse_when_full(PyObject* object, std::optional<WhenFull>& when_full) {
   }
   set_option_error("when_full must be \"evict\" or \"reject\", not %R; None takes what is there", object);
   return false;
-}
-
-bool parse_name(PyObject* object, std::string& name) {
-  Py_ssize_t size = 0;
-  const char* text = PyUnicode_Check(object) ? PyUnicode_AsUTF8AndSize(object, &size) : nullptr;
-  if (text == nullptr) {
-    PyErr_Clear();
-    PyErr_Format(PyExc_TypeError, "name is a str, not %.200s", Py_TYPE(object)->tp_name);
-    return false;
-  }
-  name.assign(text, static_cast<std::size_t>(size));
-  return true;
 }
 
 bool parse_path(PyObject* object, std::filesystem::path& path) {
@@ -127,14 +116,13 @@ bool parse_lock_timeout(PyObject* object, std::chrono::milliseconds& timeout) {
 bool parse_default_ttl(PyObject* object, Ttl& ttl) {
   if (absent(object)) return true;
   double seconds = 0;
-  if (object != default_object &&
-      !parse_seconds("default_ttl is seconds (int, float, timedelta) or None", object, seconds))
+  if (!is_default(object) && !parse_seconds("default_ttl is seconds (int, float, timedelta) or None", object, seconds))
     return false;
   if (std::isnan(seconds)) {
     set_option_error("default_ttl must be a number of seconds, not %R", object);
     return false;
   }
-  return object == default_object || parse_ttl(object, ttl);
+  return is_default(object) || parse_ttl(object, ttl);
 }
 
 bool parse_options(const Given& given, Options& options) {
@@ -181,7 +169,7 @@ bool take_arguments(PyObject* positional, PyObject* keywords, Given& given) {
 bool open_object(PyObject* self, const Given& given, bool attach_only) {
   auto* object = reinterpret_cast<CacheObject*>(self);
   if (object->handle != nullptr || object->closed) {
-    PyErr_SetString(errors.error, "a Cache is opened once");
+    PyErr_SetString(errors().error, "a Cache is opened once");
     return false;
   }
   Options options;
@@ -200,7 +188,7 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
   if (handle == nullptr) return false;
   if (object->handle != nullptr) {  // another thread was opening the same object
     delete_handle(handle);
-    PyErr_SetString(errors.error, "a Cache is opened once");
+    PyErr_SetString(errors().error, "a Cache is opened once");
     return false;
   }
   object->serializer = serializer;
@@ -209,6 +197,18 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
 }
 
 }  // namespace
+
+bool parse_name(PyObject* object, std::string& name) {
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_Check(object) ? PyUnicode_AsUTF8AndSize(object, &size) : nullptr;
+  if (text == nullptr) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "name is a str, not %.200s", Py_TYPE(object)->tp_name);
+    return false;
+  }
+  name.assign(text, static_cast<std::size_t>(size));
+  return true;
+}
 
 bool parse_place(PyObject* object, Place& place) {
   if (PyUnicode_Check(object)) {
@@ -261,7 +261,7 @@ PyObject* cache_reduce(PyObject* self, PyObject*) {
   if (!call) return nullptr;
   const Options& options = call.options();
   if (options.place == Place::anonymous) {
-    PyErr_SetString(errors.error,
+    PyErr_SetString(errors().error,
                     "a Cache in anonymous memory is shared by fork alone and cannot be pickled; place=\"shm\" can");
     return nullptr;
   }
@@ -280,7 +280,7 @@ PyObject* cache_reduce(PyObject* self, PyObject*) {
 
 PyObject* reopen(PyObject*, PyObject* const* given, Py_ssize_t count) {
   if (count != 3 || !PyType_Check(given[0]) || !PyDict_Check(given[2]) ||
-      PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(given[0]), cache_type) == 0) {
+      PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(given[0]), interpreter().cache_type) == 0) {
     PyErr_SetString(PyExc_TypeError, "_reopen(type, name, options) is for pickle alone");
     return nullptr;
   }

@@ -7,10 +7,9 @@
 #include "docstrings.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 
 namespace forklore::python {
-
-PyTypeObject* cache_type = nullptr;
 
 void delete_handle(Handle* handle) {
   const Unlocked unlocked;
@@ -18,7 +17,7 @@ void delete_handle(Handle* handle) {
 }
 
 void Call::refuse() {
-  PyErr_SetString(errors.error, self_->closed ? "this Cache is closed" : "this Cache has not been opened");
+  PyErr_SetString(errors().error, self_->closed ? "this Cache is closed" : "this Cache has not been opened");
   self_ = nullptr;
 }
 
@@ -43,8 +42,9 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
       PyErr_Clear();
       const Reference words = key_in_words(key);
       if (!words) break;
-      PyErr_Format(errors.too_large, "%zu bytes under %U: this segment takes values of up to %zu; max_value raises it",
-                   size, words.get(), most);
+      PyErr_Format(errors().too_large,
+                   "%zu bytes under %U: this segment takes values of up to %zu; max_value raises it", size, words.get(),
+                   most);
       break;
     }
     case Code::invalid_key:
@@ -56,21 +56,21 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
       break;
     }
     case Code::full:
-      PyErr_SetString(errors.full, "no room left, and when_full=\"reject\" keeps what is there; raise the capacity");
+      PyErr_SetString(errors().full, "no room left, and when_full=\"reject\" keeps what is there; raise the capacity");
       break;
     case Code::busy:
-      PyErr_Format(errors.busy, "another process held the lock for all of lock_timeout (%d ms)",
+      PyErr_Format(errors().busy, "another process held the lock for all of lock_timeout (%d ms)",
                    static_cast<int>(call.options().lock_timeout.count()));
       break;
     case Code::read_only:
-      PyErr_SetString(errors.error,
+      PyErr_SetString(errors().error,
                       call.options().read_only
                           ? "this Cache was opened with read_only=True"
                           : "this process may not write the segment: it was removed and could not be made "
                             "anew here (the log says why), or is of another pid namespace");
       break;
     default:
-      PyErr_Format(errors.error, "unexpected answer: %s", to_string(code).data());
+      PyErr_Format(errors().error, "unexpected answer: %s", to_string(code).data());
       break;
   }
   return nullptr;
@@ -187,10 +187,9 @@ PyType_Spec spec{"forklore.Cache", sizeof(CacheObject), 0, Py_TPFLAGS_DEFAULT | 
 }  // namespace
 
 bool make_cache_type(PyObject* module) {
-  PyObject* made = PyType_FromSpec(&spec);
-  if (made == nullptr || PyModule_AddObjectRef(module, "Cache", made) < 0) return false;
-  cache_type = reinterpret_cast<PyTypeObject*>(made);
-  return make_keys_type();
+  PyTypeObject*& type = interpreter().cache_type;
+  type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  return type != nullptr && PyModule_AddType(module, type) == 0 && make_keys_type(module);
 }
 
 }  // namespace forklore::python

@@ -8,6 +8,7 @@
 
 #include <forklore/cache.hpp>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "arguments.hpp"
@@ -57,8 +58,7 @@ class Call {
   CacheObject* self_;
 };
 
-/// The type, borrowed for the life of the process. make_cache_type sets it and adds it to the module.
-extern PyTypeObject* cache_type;
+/// Makes the type of this interpreter and adds it to the module. False with an exception set.
 bool make_cache_type(PyObject* module);
 /// Deletes the handle: unmapping may take long, so without the GIL.
 void delete_handle(Handle* handle);
@@ -67,6 +67,8 @@ void delete_handle(Handle* handle);
 PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t size = 0);
 
 // cache_open.cpp
+/// A segment's name. False with TypeError set.
+bool parse_name(PyObject* object, std::string& name);
 /// "shm", "file" or "anonymous". False with OpenError set.
 bool parse_place(PyObject* object, Place& place);
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords);
@@ -95,6 +97,6 @@ Fast cache_scan, cache_keys;
 PyObject* cache_clear(PyObject* self, PyObject*);
 PyObject* cache_stats(PyObject* self, PyObject*);
 PyObject* cache_verify(PyObject* self, PyObject*);
-bool make_keys_type();
+bool make_keys_type(PyObject* module);
 
 }  // namespace forklore::python

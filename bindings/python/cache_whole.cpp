@@ -6,6 +6,7 @@
 #include "cache_type.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 #include "records.hpp"
 
 namespace forklore::python {
@@ -46,7 +47,6 @@ struct KeyIterator {
 };
 
 constexpr std::size_t kBatch = 1000;
-PyTypeObject* key_iterator_type = nullptr;
 
 PyObject* key_iterator_next(PyObject* self) {
   auto* iterator = reinterpret_cast<KeyIterator*>(self);
@@ -77,15 +77,16 @@ void key_iterator_dealloc(PyObject* self) {
 
 }  // namespace
 
-bool make_keys_type() {
+bool make_keys_type(PyObject* module) {
   static PyType_Slot slots[] = {{Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
                                 {Py_tp_iternext, reinterpret_cast<void*>(key_iterator_next)},
                                 {Py_tp_dealloc, reinterpret_cast<void*>(key_iterator_dealloc)},
                                 {0, nullptr}};
   static PyType_Spec spec{"forklore._core.KeyIterator", sizeof(KeyIterator), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
-  key_iterator_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return key_iterator_type != nullptr;
+  PyTypeObject*& type = interpreter().key_iterator_type;
+  type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  return type != nullptr;
 }
 
 PyObject* cache_keys(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
@@ -95,7 +96,8 @@ PyObject* cache_keys(PyObject* self, PyObject* const* given, Py_ssize_t count, P
   if (!kParameters.bind(given, count, keywords, values) || !parse_prefix(values[0], prefix)) return nullptr;
   const Call call(self);
   if (!call) return nullptr;
-  Reference made(key_iterator_type->tp_alloc(key_iterator_type, 0));
+  PyTypeObject* type = interpreter().key_iterator_type;
+  Reference made(type->tp_alloc(type, 0));
   if (!made) return nullptr;
   auto* iterator = reinterpret_cast<KeyIterator*>(made.get());
   iterator->cache = Py_NewRef(self);

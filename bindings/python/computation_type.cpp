@@ -6,6 +6,7 @@
 #include "compute.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 #include "native_type.hpp"
 
 namespace forklore::python {
@@ -63,7 +64,8 @@ PyObject* abandon(PyObject* self, PyObject*) {
 
 PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   PyObject *cache, *key, *stale_for, *early, *wait;
-  if (!PyArg_ParseTuple(positional, "O!OOOO", cache_type, &cache, &key, &stale_for, &early, &wait)) return nullptr;
+  if (!PyArg_ParseTuple(positional, "O!OOOO", interpreter().cache_type, &cache, &key, &stale_for, &early, &wait))
+    return nullptr;
   ComputeOptions options;
   if (!parse_compute_options(stale_for, early, wait, options)) return nullptr;
   std::unique_ptr<State> state(new (std::nothrow) State(cache, key));

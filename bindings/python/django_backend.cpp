@@ -6,12 +6,10 @@
 #include "cache_type.hpp"
 #include "compute.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 
 namespace forklore::python {
 namespace {
-
-// What Django's callers have for a timeout that is not given. Known with the first backend, and kept.
-PyObject* default_timeout = nullptr;
 
 // Which version of a class this is; it changes with any attribute of the class or of its bases. 0: it has none now.
 unsigned version_of(PyTypeObject* type) {
@@ -53,7 +51,7 @@ bool ask(BackendObject* self) {
   if (!said || !PyArg_ParseTuple(said.get(), "OOOOp", &keys, &none, &ttl, &stale_for, &spreads)) return false;
   if (!take_keys(self, keys) || !take_times(self, ttl, stale_for)) return false;
   self->spreads = spreads != 0;
-  Py_XSETREF(default_timeout, Py_NewRef(none));
+  Py_XSETREF(self->default_timeout, Py_NewRef(none));
   self->class_version = changes == self->changes && version == version_of(Py_TYPE(self)) ? version : 0;
   return true;
 }
@@ -70,7 +68,7 @@ Reference handle_of(BackendObject* self) {
   if (self->handle != nullptr) return Reference(Py_NewRef(self->handle));
   auto* object = reinterpret_cast<PyObject*>(self);
   Reference handle(run_python([&] { return PyObject_GetAttrString(object, "handle"); }));
-  if (handle && !PyObject_TypeCheck(handle.get(), cache_type)) {
+  if (handle && !PyObject_TypeCheck(handle.get(), interpreter().cache_type)) {
     PyErr_Format(PyExc_TypeError, "the handle of a backend is a forklore.Cache, not %.200s",
                  Py_TYPE(handle.get())->tp_name);
     return {};
@@ -82,7 +80,7 @@ Reference handle_of(BackendObject* self) {
 
 bool take_timeout(BackendObject* self, PyObject* timeout, Ttl& ttl) {
   if (!know(self)) return false;
-  if (timeout == default_timeout && !self->spreads) {
+  if (timeout == self->default_timeout && !self->spreads) {
     ttl = self->ttl;
     return true;
   }

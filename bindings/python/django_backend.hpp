@@ -18,6 +18,7 @@ struct BackendObject {
   static constexpr std::size_t kMostHead = 200;
 
   PyObject_HEAD PyObject* handle;  // the forklore.Cache that the backend's calls go to; owned; nullptr: ask for it
+  PyObject* default_timeout;       // what callers have for a timeout that is not given; owned
   unsigned class_version;          // of the class that was asked; 0: ask again
   unsigned changes;                // of attributes, so far
   Ttl ttl;                         // where no timeout is given

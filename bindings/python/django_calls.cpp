@@ -199,6 +199,7 @@ PyObject* set_many(PyObject* self, PyObject* const* given, Py_ssize_t count) {
 void dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   Py_CLEAR(backend_of(self)->handle);
+  Py_CLEAR(backend_of(self)->default_timeout);
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -234,7 +235,7 @@ PyType_Spec spec{"forklore._core.DjangoCalls", sizeof(BackendObject), 0, Py_TPFL
 }  // namespace
 
 bool make_django_type(PyObject* module) {
-  Reference type(PyType_FromSpec(&spec));
+  Reference type(PyType_FromModuleAndSpec(module, &spec, nullptr));
   return type && PyModule_AddObjectRef(module, "DjangoCalls", type.get()) == 0;
 }
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 Function = ast.FunctionDef
+MODULE = "$module"
 MOST = 16_000  # of one literal, which C++ compilers take as it is
 
 
@@ -36,13 +37,13 @@ class Stub:
         return "forklore.DEFAULT" if is_left_out else ast.get_source_segment(self.source, node) or ""
 
     def signature(self, function: Function, name: str, own: str) -> str:
-        """As CPython's __text_signature__ wants it; own stands for self or the type, "" where a class is called."""
+        """As CPython's __text_signature__ wants it; own stands for self, the type or the module, "" where a class is called."""
         given = function.args
         positional = [*given.posonlyargs, *given.args]
         defaults = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
         words = [arg.arg if value is None else f"{arg.arg}={self.default(value)}"
                  for arg, value in zip(positional, defaults, strict=True)]  # fmt: skip
-        words[0:1] = [own] if own else []
+        words[: 0 if own == MODULE else 1] = [own] if own else []
         if given.posonlyargs or own:
             words.insert(max(len(given.posonlyargs), 1), "/")
         if given.kwonlyargs:
@@ -69,6 +70,8 @@ class Stub:
         for node in self.tree.body:
             if isinstance(node, ast.ClassDef) and node.name == "Cache":
                 yield from self.of_cache(node)
+            elif isinstance(node, Function) and not node.args.vararg:
+                yield node.name, self.signature(node, node.name, MODULE) + documentation(node)
             elif isinstance(node, ast.ClassDef | Function):
                 yield node.name, documentation(node)
 

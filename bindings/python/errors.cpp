@@ -6,11 +6,10 @@
 #include <string>
 
 #include "docstrings.hpp"
+#include "interpreter.hpp"
 #include "reference.hpp"
 
 namespace forklore::python {
-
-Errors errors;
 
 namespace {
 
@@ -25,7 +24,10 @@ PyObject* make(PyObject* module, const char* name, const char* doc, PyObject* fi
 
 }  // namespace
 
+Errors& errors() { return interpreter().errors; }
+
 bool make_errors(PyObject* module) {
+  Errors& errors = interpreter().errors;
   return (errors.error = make(module, "Error", docs::kError, PyExc_Exception)) != nullptr &&
          (errors.open_error = make(module, "OpenError", docs::kOpenError, errors.error, PyExc_OSError)) != nullptr &&
          (errors.too_large = make(module, "TooLarge", docs::kTooLarge, errors.error, PyExc_ValueError)) != nullptr &&
@@ -37,7 +39,7 @@ bool make_errors(PyObject* module) {
 
 void set_open_error(int number, const char* message) {
   Reference arguments(Py_BuildValue("(is)", number, message));
-  if (arguments) PyErr_SetObject(errors.open_error, arguments.get());
+  if (arguments) PyErr_SetObject(errors().open_error, arguments.get());
 }
 
 void set_option_error(const char* format, ...) {
@@ -47,7 +49,7 @@ void set_option_error(const char* format, ...) {
   va_end(list);
   if (!message) return;
   Reference arguments(Py_BuildValue("(iO)", EINVAL, message.get()));
-  if (arguments) PyErr_SetObject(errors.open_error, arguments.get());
+  if (arguments) PyErr_SetObject(errors().open_error, arguments.get());
 }
 
 namespace {
@@ -78,7 +80,7 @@ void set_current_exception() {
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& error) {
-    PyErr_SetString(errors.error, error.what());
+    PyErr_SetString(errors().error, error.what());
   }
 }
 
@@ -90,9 +92,9 @@ void set_serializer_error(const char* message) {
     if (traceback != nullptr) PyException_SetTraceback(cause, traceback);
   }
   if (cause == nullptr) {
-    PyErr_SetString(errors.serializer_error, message);
+    PyErr_SetString(errors().serializer_error, message);
   } else {
-    PyErr_Format(errors.serializer_error, "%s: %s: %S", message, Py_TYPE(cause)->tp_name, cause);
+    PyErr_Format(errors().serializer_error, "%s: %s: %S", message, Py_TYPE(cause)->tp_name, cause);
     PyObject *outer_type, *outer, *outer_traceback;
     PyErr_Fetch(&outer_type, &outer, &outer_traceback);
     PyErr_NormalizeException(&outer_type, &outer, &outer_traceback);

@@ -9,16 +9,17 @@
 
 namespace forklore::python {
 
-/// The exception classes, borrowed for the life of the process. Set by make_errors.
+/// The exception classes of one interpreter. Set by make_errors.
 struct Errors {
-  PyObject* error = nullptr;             // Error(Exception)
-  PyObject* open_error = nullptr;        // OpenError(Error, OSError)
-  PyObject* too_large = nullptr;         // TooLarge(Error, ValueError)
-  PyObject* full = nullptr;              // Full(Error)
-  PyObject* busy = nullptr;              // Busy(Error, TimeoutError)
-  PyObject* serializer_error = nullptr;  // SerializerError(Error, TypeError)
+  PyObject* error;             // Error(Exception)
+  PyObject* open_error;        // OpenError(Error, OSError)
+  PyObject* too_large;         // TooLarge(Error, ValueError)
+  PyObject* full;              // Full(Error)
+  PyObject* busy;              // Busy(Error, TimeoutError)
+  PyObject* serializer_error;  // SerializerError(Error, TypeError)
 };
-extern Errors errors;
+/// Those of the interpreter that runs now.
+Errors& errors();
 
 /// Makes the classes and adds them to the module. False with an exception set if Python fails.
 bool make_errors(PyObject* module);

@@ -8,6 +8,7 @@
 #include "compute.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 #include "native_type.hpp"
 
 namespace forklore::python {
@@ -79,7 +80,7 @@ PyObject* token(PyObject* self, PyObject*) { return PyLong_FromUnsignedLongLong(
 // Lease(cache, name, ttl, limit)
 PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   PyObject *cache, *name, *ttl, *limit;
-  if (!PyArg_ParseTuple(positional, "O!OOO", cache_type, &cache, &name, &ttl, &limit)) return nullptr;
+  if (!PyArg_ParseTuple(positional, "O!OOO", interpreter().cache_type, &cache, &name, &ttl, &limit)) return nullptr;
   LockOptions options;
   if (!parse_lock_ttl(ttl, options.ttl)) return nullptr;
   std::unique_ptr<State> state(new (std::nothrow) State(cache));

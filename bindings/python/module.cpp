@@ -1,6 +1,5 @@
-// module.cpp - forklore._core: everything native of the Python package.
-#include <pybind11/pybind11.h>
-
+// module.cpp - forklore._core: everything native of the Python package. Multi-phase initialization (PEP 489), plain C
+// API: what each interpreter has of it is in interpreter.hpp.
 #include <string>
 
 #include "arguments.hpp"
@@ -10,12 +9,11 @@
 #include "docstrings.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 #include "records.hpp"
 
 namespace forklore::python {
 namespace {
-
-namespace py = pybind11;
 
 // The type of DEFAULT: one instance, also after a copy or a pickle. It is a str, since inspect and help() show nothing
 // but plain values as defaults.
@@ -30,75 +28,84 @@ PyType_Slot default_slots[] = {{Py_tp_doc, const_cast<char*>(docs::kDefaultTtl)}
 PyType_Spec default_spec{"forklore._core.DefaultTtl", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                          default_slots};
 
-void add_default(py::module_& module) {
-  py::object type = py::reinterpret_steal<py::object>(PyType_FromSpec(&default_spec));
-  if (!type) throw py::error_already_set();
-  auto* made = reinterpret_cast<PyTypeObject*>(type.ptr());
-  default_object = PyUnicode_Type.tp_new(made, py::make_tuple("DEFAULT").ptr(), nullptr);
-  if (default_object == nullptr) throw py::error_already_set();
-  module.add_object("DefaultTtl", type);
-  module.add_object("DEFAULT", default_object);
+bool make_default(PyObject* module) {
+  const Reference type(PyType_FromModuleAndSpec(module, &default_spec, nullptr));
+  const Reference arguments(Py_BuildValue("(s)", "DEFAULT"));
+  if (!type || !arguments) return false;
+  PyObject*& made = interpreter().default_object;
+  made = PyUnicode_Type.tp_new(reinterpret_cast<PyTypeObject*>(type.get()), arguments.get(), nullptr);
+  return made != nullptr && PyModule_AddObjectRef(module, "DefaultTtl", type.get()) == 0 &&
+         PyModule_AddObjectRef(module, "DEFAULT", made) == 0;
 }
 
-Place place_of(const py::object& name) {
-  Place place{};
-  if (!parse_place(name.ptr(), place)) throw py::error_already_set();
-  return place;
+PyObject* remove(PyObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<2> kParameters{"remove", 1, 1, {"name", "place"}};
+  std::array<PyObject*, 2> values{};
+  std::string name;
+  Place place = Place::shm;
+  if (!kParameters.bind(given, count, keywords, values) || !parse_name(values[0], name)) return nullptr;
+  if (values[1] != nullptr && !parse_place(values[1], place)) return nullptr;
+  return guarded(
+      [&] {
+        const bool removed = [&] {
+          const Unlocked unlocked;
+          return remove_segment(name, place);
+        }();
+        return PyBool_FromLong(removed ? 1 : 0);
+      },
+      static_cast<PyObject*>(nullptr));
 }
 
-template <class Call>
-auto without_gil(Call&& call) {
-  try {
-    const Unlocked unlocked;
-    return call();
-  } catch (...) {
-    // Unlocked has taken the GIL back.
-    set_current_exception();
-  }
-  throw py::error_already_set();
+PyObject* list_segments(PyObject*, PyObject*) {
+  return guarded(
+      []() -> PyObject* {
+        const std::vector<SegmentInfo> found = [] {
+          const Unlocked unlocked;
+          return segments();
+        }();
+        Reference list(PyList_New(0));
+        for (const SegmentInfo& info : found) {
+          const Reference record(list ? to_python(info) : nullptr);
+          if (!record || PyList_Append(list.get(), record.get()) < 0) return nullptr;
+        }
+        return list.release();
+      },
+      static_cast<PyObject*>(nullptr));
 }
 
-bool remove(const std::string& name, const py::object& place_name) {
-  const Place place = place_of(place_name);
-  return without_gil([&] { return remove_segment(name, place); });
+template <class Function>
+PyCFunction as_function(Function* function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
-py::list list_segments() {
-  py::list list;
-  for (const SegmentInfo& info : without_gil([] { return segments(); })) {
-    py::object record = py::reinterpret_steal<py::object>(to_python(info));
-    if (!record) throw py::error_already_set();
-    list.append(record);
-  }
-  return list;
-}
+PyMethodDef functions[] = {{"remove", as_function(remove), METH_FASTCALL | METH_KEYWORDS, docs::kRemove},
+                           {"segments", list_segments, METH_NOARGS, docs::kSegments},
+                           {"_reopen", as_function(reopen), METH_FASTCALL, "For pickle alone."},
+                           {"_check", as_function(check_arguments), METH_VARARGS | METH_KEYWORDS, docs::kCheck},
+                           {nullptr, nullptr, 0, nullptr}};
 
-PyMethodDef reopen_method{"_reopen", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(reopen)), METH_FASTCALL,
-                          "For pickle alone."};
-PyMethodDef check_method{"_check", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(check_arguments)),
-                         METH_VARARGS | METH_KEYWORDS, docs::kCheck};
-
-void add_function(py::module_& module, PyMethodDef& method) {
-  PyObject* function = PyCFunction_NewEx(&method, nullptr, py::str("forklore._core").release().ptr());
-  if (function == nullptr) throw py::error_already_set();
-  module.add_object(method.ml_name, py::reinterpret_steal<py::object>(function));
-}
-
-void fill(py::module_& module) {
+int execute(PyObject* module) {
+  bool again = false;
+  if (!enter_interpreter(module, again)) return -1;
+  if (again) return 0;
   install_hooks();
-  add_default(module);
-  module.attr("__version__") = FORKLORE_VERSION;
-  if (!make_errors(module.ptr()) || !make_cache_type(module.ptr()) || !make_django_type(module.ptr()) ||
-      !make_computing(module.ptr()) || !make_computation_type(module.ptr()) || !make_lease_type(module.ptr())) {
-    throw py::error_already_set();
-  }
-  module.def("remove", &remove, py::arg("name"), py::kw_only(), py::arg("place") = "shm", docs::kRemove);
-  module.def("segments", &list_segments, docs::kSegments);
-  add_function(module, reopen_method);
-  add_function(module, check_method);
+  const bool made = PyModule_AddStringConstant(module, "__version__", FORKLORE_VERSION) == 0 && make_default(module) &&
+                    make_errors(module) && make_cache_type(module) && make_django_type(module) &&
+                    make_computing(module) && make_computation_type(module) && make_lease_type(module);
+  return made ? 0 : -1;
 }
+
+PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)},
+#ifdef Py_mod_multiple_interpreters
+                            // One with a GIL of its own is refused; before 3.12 there are none.
+                            {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED},
+#endif
+                            {0, nullptr}};
+
+PyModuleDef definition{PyModuleDef_HEAD_INIT, "forklore._core",  nullptr,         sizeof(Interpreter), functions, slots,
+                       traverse_interpreter,  clear_interpreter, free_interpreter};
 
 }  // namespace
 }  // namespace forklore::python
 
-PYBIND11_MODULE(_core, module) { forklore::python::fill(module); }
+PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&forklore::python::definition); }

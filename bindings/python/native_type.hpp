@@ -41,7 +41,7 @@ bool add_native_type(PyObject* module, const char* name, ::newfunc make, PyMetho
                          {Py_tp_methods, methods},
                          {0, nullptr}};
   PyType_Spec spec{name, sizeof(NativeObject<State>), 0, Py_TPFLAGS_DEFAULT, slots};
-  PyObject* type = PyType_FromSpec(&spec);
+  PyObject* type = PyType_FromModuleAndSpec(module, &spec, nullptr);
   const bool added = type != nullptr && PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(type)) == 0;
   Py_XDECREF(type);
   return added;

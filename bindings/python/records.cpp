@@ -6,6 +6,7 @@
 #include <string>
 
 #include "hooks.hpp"
+#include "interpreter.hpp"
 #include "reference.hpp"
 
 namespace forklore::python {
@@ -96,16 +97,14 @@ PyObject* type_of_limits(const char* name, PyObject*& made) {
 }  // namespace
 
 PyObject* to_python(const RateDecision& decision) {
-  static PyObject* kept = nullptr;
-  PyObject* type = type_of_limits("RateLimit", kept);
+  PyObject* type = type_of_limits("RateLimit", interpreter().rate_limit_type);
   if (type == nullptr) return nullptr;
   return PyObject_CallFunction(type, "OIIdd", decision.allowed ? Py_True : Py_False, decision.limit, decision.remaining,
                                in_seconds(decision.retry_after), in_seconds(decision.reset_after));
 }
 
 PyObject* to_python(const WindowCount& count) {
-  static PyObject* kept = nullptr;
-  PyObject* type = type_of_limits("WindowCount", kept);
+  PyObject* type = type_of_limits("WindowCount", interpreter().window_count_type);
   if (type == nullptr) return nullptr;
   return PyObject_CallFunction(type, "IIdd", count.current, count.previous, count.sliding,
                                in_seconds(count.reset_after));

@@ -1,30 +1,19 @@
 // reference.hpp - A reference to a Python object that is given back at the end of the scope. The GIL must be held.
 #pragma once
 
-#include <Python.h>
-
-#include <utility>
+#include <pybind11/pytypes.h>
 
 namespace forklore::python {
 
-class Reference {
+/// pybind11's, which counts, with the words of the C API that the binding is written in: no call of it throws.
+class Reference : public pybind11::object {
  public:
   Reference() = default;
   /// Takes over one reference, or nullptr.
-  explicit Reference(PyObject* object) : object_(object) {}
-  Reference(Reference&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-  Reference& operator=(Reference&& other) noexcept {
-    std::swap(object_, other.object_);
-    return *this;
-  }
-  ~Reference() { Py_XDECREF(object_); }
+  explicit Reference(PyObject* object) : pybind11::object(object, stolen_t{}) {}
 
-  [[nodiscard]] PyObject* get() const { return object_; }
-  [[nodiscard]] PyObject* release() { return std::exchange(object_, nullptr); }
-  explicit operator bool() const { return object_ != nullptr; }
-
- private:
-  PyObject* object_ = nullptr;
+  [[nodiscard]] PyObject* get() const { return ptr(); }
+  [[nodiscard]] PyObject* release() { return pybind11::object::release().ptr(); }
 };
 
 }  // namespace forklore::python

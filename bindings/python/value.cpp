@@ -5,25 +5,19 @@
 
 #include "errors.hpp"
 #include "hooks.hpp"
+#include "interpreter.hpp"
 
 namespace forklore::python {
 namespace {
 
-// The two callables of a serializer, borrowed for the life of the process; set once its first handle is opened.
-struct Calls {
-  PyObject* dump = nullptr;
-  PyObject* load = nullptr;
-};
-Calls pickle_calls, json_calls, msgpack_calls;
-
-Calls* calls_of(Serializer serializer) {
+SerializerCalls* calls_of(Serializer serializer) {
   switch (serializer) {
     case Serializer::pickle:
-      return &pickle_calls;
+      return &interpreter().pickle;
     case Serializer::json:
-      return &json_calls;
+      return &interpreter().json;
     case Serializer::msgpack:
-      return &msgpack_calls;
+      return &interpreter().msgpack;
     case Serializer::none:
       break;
   }
@@ -44,7 +38,7 @@ PyObject* bind(const char* module_name, const char* function, const char* keywor
 }
 
 bool load_calls(Serializer serializer) {
-  Calls* calls = calls_of(serializer);
+  SerializerCalls* calls = calls_of(serializer);
   if (calls == nullptr || calls->load != nullptr) return true;
   Reference dump, load;
   switch (serializer) {
@@ -97,7 +91,7 @@ bool is_wide(const char* data, std::size_t size) {
 }
 
 PyObject* damaged(std::uint16_t format, std::size_t size) {
-  PyErr_Format(errors.serializer_error, "the stored value is damaged: format %d with %zu bytes", int{format}, size);
+  PyErr_Format(errors().serializer_error, "the stored value is damaged: format %d with %zu bytes", int{format}, size);
   return nullptr;
 }
 
@@ -213,9 +207,9 @@ bool Encoded::take_text(PyObject* value) {
 
 bool Encoded::take_other(PyObject* value, Serializer serializer) {
   format_ = static_cast<std::uint16_t>(serializer);
-  const Calls* calls = calls_of(serializer);
+  const SerializerCalls* calls = calls_of(serializer);
   if (calls == nullptr) {
-    PyErr_Format(errors.serializer_error,
+    PyErr_Format(errors().serializer_error,
                  "serializer=\"none\" stores exactly bytes, str, int, float, bool and None, not %.200s",
                  Py_TYPE(value)->tp_name);
     return false;
@@ -324,14 +318,14 @@ PyObject* Decoded::big() {
 
 PyObject* Decoded::serialized(Serializer serializer) {
   const auto own = static_cast<Serializer>(format_);
-  const Calls* calls = calls_of(own);
+  const SerializerCalls* calls = calls_of(own);
   if (calls == nullptr) {
-    PyErr_Format(errors.serializer_error, "the stored value has format %d, which this build does not know",
+    PyErr_Format(errors().serializer_error, "the stored value has format %d, which this build does not know",
                  int{format_});
     return nullptr;
   }
   if (own != serializer) {
-    PyErr_Format(errors.serializer_error, "the stored value is a %s; this handle was opened with serializer=\"%s\"",
+    PyErr_Format(errors().serializer_error, "the stored value is a %s; this handle was opened with serializer=\"%s\"",
                  to_string(own), to_string(serializer));
     return nullptr;
   }

@@ -71,6 +71,12 @@ class Decoded {
   bool ascii_ = false;  // of what an object_ for a str of ASCII was filled with: told by the read
 };
 
+/// The two callables of a serializer. Set once the interpreter's first handle with it is opened.
+struct SerializerCalls {
+  PyObject* dump;
+  PyObject* load;
+};
+
 /// The name of a serializer in the API: "pickle", "json", "msgpack", "none".
 const char* to_string(Serializer serializer);
 /// The serializer of that name, its module imported. False with OpenError set.

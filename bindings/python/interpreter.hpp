@@ -1,0 +1,61 @@
+// interpreter.hpp - What one interpreter has of forklore._core.
+//
+// A process may have several interpreters, and objects of one are never to be seen in another. So nothing native is
+// kept in a static variable but what is here, in the state of the module, of which each interpreter has its own. They
+// share the interpreter lock (GIL): one that has its own cannot import the module (module.cpp).
+#pragma once
+
+#include <Python.h>
+
+#include <array>
+#include <utility>
+
+#include "errors.hpp"
+#include "value.hpp"
+
+namespace forklore::python {
+
+/// All are owned references, nullptr before they are made, or imported with their first use.
+struct Interpreter {
+  PyObject* default_object;  // DEFAULT: "what the handle was opened with"
+  PyTypeObject* cache_type;
+  PyTypeObject* key_iterator_type;
+  Errors errors;
+  PyObject* computing;  // a ContextVar: what this context computes (cache_compute.cpp)
+  PyObject* kept_type;  // forklore.Kept
+  PyObject* rate_limit_type;
+  PyObject* window_count_type;
+  SerializerCalls pickle;
+  SerializerCalls json;
+  SerializerCalls msgpack;
+
+  /// Where each of them lies.
+  auto all() {
+    const auto of = [](PyTypeObject*& type) { return reinterpret_cast<PyObject**>(&type); };
+    return std::array{&default_object,    of(cache_type),     of(key_iterator_type),
+                      &errors.error,      &errors.open_error, &errors.too_large,
+                      &errors.full,       &errors.busy,       &errors.serializer_error,
+                      &computing,         &kept_type,         &rate_limit_type,
+                      &window_count_type, &pickle.dump,       &pickle.load,
+                      &json.dump,         &json.load,         &msgpack.dump,
+                      &msgpack.load};
+  }
+};
+static_assert(sizeof(Interpreter) ==
+                  std::tuple_size_v<decltype(std::declval<Interpreter&>().all())> * sizeof(PyObject*),
+              "all() names every one");
+
+/// That of the interpreter that runs now. The GIL must be held. A call and a comparison.
+Interpreter& interpreter();
+
+/// Gives module, which was just created, to its interpreter. False with an exception set.
+/// again: the interpreter has one already, since that was taken out of sys.modules and imported anew. Then module has
+/// the names of that one, and nothing is to be made.
+bool enter_interpreter(PyObject* module, bool& again);
+
+/// For PyModuleDef.
+int traverse_interpreter(PyObject* module, ::visitproc visit, void* context);
+int clear_interpreter(PyObject* module);
+void free_interpreter(void* module);
+
+}  // namespace forklore::python
