@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""prose_test.py [MOST]: no sentence of the pages or of the public headers' comments has more than 35 words. A list
+item or a cell of a table is a sentence of its own; code, links and quotes do not count as more than a word."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST = int(sys.argv[1]) if len(sys.argv) > 1 else 35
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(path for folder in ("docs", "bench", "examples", "tests") for path in (ROOT / folder).rglob("*.md")),
+]
+
+
+def blocks(text: str) -> list[str]:
+    """Paragraphs, list items and cells, each with its line breaks gone."""
+    text = re.sub(r"^```.*?^```$", "\n", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(\|.*)$", lambda row: "\n" + row[1].replace("|", "\n\n") + "\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^( *(?:[-*]|\d+\.) |#+ )", r"\n\1", text, flags=re.MULTILINE)
+    return [" ".join(block.split()) for block in re.split(r"\n\s*\n", text)]
+
+
+def comments(text: str) -> str:
+    """A header's comments, one paragraph for each run of lines."""
+    lines = [re.match(r"\s*(?:.*?\s)?///?<? ?(.*)$", line) for line in text.splitlines()]
+    return "\n".join("" if line is None else line[1] if line[1][:3] != "   " else "" for line in lines)
+
+
+def sentences(block: str) -> list[str]:
+    block = re.sub(r"`[^`]*`|\"[^\"]*\"", "code", block)
+    block = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", block)
+    return re.split(r"(?<=[.!?:;])[\"')*]*\s+", block)
+
+
+def main() -> int:
+    texts = {path: path.read_text() for path in PAGES}
+    texts |= {path: comments(path.read_text()) for path in sorted((ROOT / "include").rglob("*.hpp"))}
+    faults = [
+        f"{path.relative_to(ROOT)}: {words} words: {sentence}"
+        for path, text in texts.items()
+        for block in blocks(text)
+        for sentence in sentences(block)
+        if (words := len(re.findall(r"[\w'-]*\w[\w'-]*", sentence))) > MOST
+    ]
+    print("\n".join(faults), end="\n" if faults else "")
+    print(f"{len(texts)} pages and headers, {len(faults)} sentences of more than {MOST} words")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
