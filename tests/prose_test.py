@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """prose_test.py [MOST]: no sentence of the pages or of the public headers' comments has more than 35 words. A list
-item or a cell of a table is a sentence of its own; code, links and quotes do not count as more than a word."""
+item or a cell of a table is a sentence of its own; code and quotes count as one word, numbers as none."""
 
 import re
 import sys
@@ -23,9 +23,16 @@ def blocks(text: str) -> list[str]:
 
 
 def comments(text: str) -> str:
-    """A header's comments, one paragraph for each run of lines."""
-    lines = [re.match(r"\s*(?:.*?\s)?///?<? ?(.*)$", line) for line in text.splitlines()]
-    return "\n".join("" if line is None else line[1] if line[1][:3] != "   " else "" for line in lines)
+    """A header's comments, one paragraph for each run of lines; one behind code begins anew."""
+    found = []
+    for line in text.splitlines():
+        code, slashes, comment = line.partition("//")
+        comment = comment.lstrip("/<")
+        if not slashes or code.strip():
+            found.append("")
+        if slashes and not comment.startswith("   "):  # which is an example
+            found.append(comment)
+    return "\n".join(found)
 
 
 def sentences(block: str) -> list[str]:
@@ -42,7 +49,7 @@ def main() -> int:
         for path, text in texts.items()
         for block in blocks(text)
         for sentence in sentences(block)
-        if (words := len(re.findall(r"[\w'-]*\w[\w'-]*", sentence))) > MOST
+        if (words := len(re.findall(r"[\w'-]*[A-Za-z][\w'-]*", sentence))) > MOST
     ]
     print("\n".join(faults), end="\n" if faults else "")
     print(f"{len(texts)} pages and headers, {len(faults)} sentences of more than {MOST} words")
