@@ -79,8 +79,19 @@ def protocol() -> list[str]:
     return faults
 
 
+def architecture() -> list[str]:
+    """Every function and class that the page names is one."""
+    page = prose((ROOT / "docs/architecture.md").read_text())
+    sources = [*CODE, *(ROOT / "bindings").rglob("*.py")]
+    code = set(re.findall(r"\w+", "".join(path.read_text() for path in sources)))
+    names = re.findall(r"`(?:\w+(?:::|\.))?(\w+)(?:\([^`]*\))?`", page)
+    return [
+        f"docs/architecture.md: there is no {name} in the code" for name in dict.fromkeys(names) if name not in code
+    ]
+
+
 def main() -> int:
-    faults = links() + protocol()
+    faults = links() + protocol() + architecture()
     for line in faults:
         print(line)
     print(f"{len(PAGES)} pages, {len(faults)} faults")
