@@ -29,7 +29,8 @@ PyType_Spec default_spec{"forklore._core.DefaultTtl", 0, 0, Py_TPFLAGS_DEFAULT |
                          default_slots};
 
 bool make_default(PyObject* module) {
-  const Reference type(PyType_FromModuleAndSpec(module, &default_spec, nullptr));
+  // Without the module: DEFAULT holds its type, which the garbage collector does not see, as it is a str.
+  const Reference type(PyType_FromSpec(&default_spec));
   const Reference arguments(Py_BuildValue("(s)", "DEFAULT"));
   if (!type || !arguments) return false;
   PyObject*& made = interpreter().default_object;

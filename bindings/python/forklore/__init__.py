@@ -10,19 +10,27 @@ Linux with glibc, one host. Entries leave when the segment is full and when they
 A process may die at any instruction; the others go on, and what was stored stays.
 """
 
-from ._core import (
-    DEFAULT,
-    Busy,
-    Cache,
-    Error,
-    Full,
-    OpenError,
-    SerializerError,
-    TooLarge,
-    __version__,
-    remove,
-    segments,
-)
+try:
+    from ._core import (
+        DEFAULT,
+        Busy,
+        Cache,
+        Error,
+        Full,
+        OpenError,
+        SerializerError,
+        TooLarge,
+        __version__,
+        remove,
+        segments,
+    )
+except ImportError as error:
+    if "subinterpreters" not in str(error):  # CPython's words to an interpreter with a GIL of its own
+        raise
+    raise ImportError(
+        "forklore works in every interpreter that shares the GIL, and this one has its own. Run the application in the "
+        "main interpreter. Apache with mod_wsgi: WSGIApplicationGroup %{GLOBAL}. uWSGI: single-interpreter = true"
+    ) from None
 from .kept import Kept
 from .limits import RateLimit, RateLimited, WindowCount, rate_limited
 from .locks import Lock, NotHeld
