@@ -37,7 +37,8 @@ class Stub:
         return "forklore.DEFAULT" if is_left_out else ast.get_source_segment(self.source, node) or ""
 
     def signature(self, function: Function, name: str, own: str) -> str:
-        """As CPython's __text_signature__ wants it; own stands for self, the type or the module, "" where a class is called."""
+        """As CPython's __text_signature__ wants it; own stands for self, the type or the module, "" where a class is
+        called."""
         given = function.args
         positional = [*given.posonlyargs, *given.args]
         defaults = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)

@@ -1,5 +1,7 @@
-"""Interpreters beside the main one, on every Python: what test_subinterpreters.py runs, each scenario in a process of its
-own, which may crash or hang. Usage: interpreters.py SCENARIO SEGMENT
+"""Interpreters beside the main one, on every Python. test_subinterpreters.py runs each scenario in a process of its own,
+which may crash or hang.
+
+usage: interpreters.py SCENARIO SEGMENT
 """
 
 from __future__ import annotations
@@ -277,9 +279,9 @@ def work():
 """
     quiet = "import warnings; warnings.simplefilter('ignore')"
     with interpreters(1, f"{quiet}; me, timeout = 'two', 3000" + settings) as (second,):
-        with interpreters(1, f"{quiet}; me, timeout = 'one', 300" + settings) as (first,):
-            with beside(lambda: first.run("work()")):
-                second.run("work()")
+        one = interpreters(1, f"{quiet}; me, timeout = 'one', 300" + settings)
+        with one as (first,), beside(lambda: first.run("work()")):
+            second.run("work()")
         second.run("work()")
 
 
@@ -301,7 +303,6 @@ def again(segment: str) -> None:
 def freed(segment: str) -> None:
     """Nothing native holds the module: an interpreter that ends leaves nothing behind."""
     import gc
-
     import weakref
 
     found = importlib.util.find_spec("forklore")
