@@ -55,9 +55,9 @@ bool parse_limit(PyObject* given, const Call& call, unsigned& limit) {
   if (!parse_integer(given, number)) return false;
   if (number == 1) return true;
   const Stats stats = guarded([&] { return call.cache().stats(); }, Stats());
-  const unsigned most = std::max(stats.lease_lines / std::max(stats.stripes, 1u), 1u);
+  const unsigned most = std::max(stats.lock_lines / std::max(stats.stripes, 1u), 1u);
   if (number < 1 || number > most) {
-    PyErr_Format(PyExc_ValueError, "limit is from 1 to %u, the leases of a stripe of this segment, not %R", most,
+    PyErr_Format(PyExc_ValueError, "limit is from 1 to %u, the lines for locks of a stripe of this segment, not %R", most,
                  given);
     return false;
   }

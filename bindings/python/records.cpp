@@ -70,8 +70,8 @@ PyObject* to_python(const Stats& stats) {
   fields("main_evictions", stats.main_evictions)("large_evictions", stats.large_evictions);
   fields("expirations", stats.expirations)("moves", stats.moves)("reclaims", stats.reclaims);
   fields("recoveries", stats.recoveries)("resets", stats.resets);
-  fields("lease_lines", stats.lease_lines)("leases_held", stats.leases_held)("computations", stats.computations)(
-      "computed", stats.computed);
+  fields("lock_lines", stats.lock_lines)("computation_lines", stats.computation_lines);
+  fields("leases_held", stats.leases_held)("computations", stats.computations)("computed", stats.computed);
   fields("voided", stats.voided)("locked", stats.locked)("waits", stats.waits);
   fields("leases_lacking", stats.leases_lacking)("leases_overdue", stats.leases_overdue);
   fields("leases_taken_over", stats.leases_taken_over)("reattachments", stats.reattachments);

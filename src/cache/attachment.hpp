@@ -35,6 +35,7 @@ struct View {
   // It was removed or replaced, and what the name means now could not be opened. Relaxed: set once, under the
   // registry's mutex; who sees it late looks again later.
   std::atomic<bool> lost{false};
+  std::atomic<std::uint64_t> said_lacking{0};  // boottime at which the log was told that no line is left. Relaxed
 };
 
 class Attachment {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <utility>
 
 #include "base/waiting.hpp"
 #include "cache/lease_call.hpp"
@@ -34,7 +35,8 @@ bool is_due_early(const store::Reading& reading, std::uint64_t now, double early
 }
 
 /// Where nobody waits, an owner that lived a moment ago, as any thread of this process saw it, is not looked at again.
-bool owner_died(store::Stripe& stripe, const store::Holders& holders) noexcept {
+bool owner_died(store::Stripe& stripe, const store::Holders& holders, std::string_view key,
+                milliseconds timeout) noexcept {
   // Relaxed: of two that look at once, one owner with the other's time is not looked at for that moment.
   static constinit std::atomic<std::uint64_t> known_alive{0};
   static constinit std::atomic<std::uint64_t> looked{0};
@@ -44,7 +46,7 @@ bool owner_died(store::Stripe& stripe, const store::Holders& holders) noexcept {
       now - looked.load(std::memory_order_relaxed) < 10) {
     return false;
   }
-  if (stripe.give_back_of_dead(holders) != 0) return true;
+  if (stripe.give_back_of_dead(holders, key, timeout) != 0) return true;
   looked.store(now, std::memory_order_relaxed);
   known_alive.store(owner, std::memory_order_relaxed);
   return false;
@@ -76,7 +78,7 @@ Turn Computation::begin(Sink sink, Found& found) {
   const store::Key key{key_, hash};
   const milliseconds timeout = Access::lock_timeout(*cache_);
   const auto room = [&](const Found& is) { return sink.room(sink.context, 0, is); };
-  const store::LeaseWish wish{.kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process()};
+  store::LeaseWish wish{.kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process()};
   for (unsigned round = 0; round < kRounds; ++round) {
     const Call call(Access::attachment(*cache_));
     store::Stripe& stripe = call.segment().stripe_of(hash);
@@ -100,7 +102,9 @@ Turn Computation::begin(Sink sink, Found& found) {
 
     store::Lease lease;
     store::Holders holders;
-    if (present && stripe.leases().find_flight(hash, holders) && !owner_died(stripe, holders)) return otherwise;
+    const auto died = [&] { return owner_died(stripe, holders, key_, timeout); };
+    const auto any_died = [&] { return stripe.give_back_of_dead(holders, key_, timeout) != 0; };
+    if (present && stripe.leases().find_flight(hash, holders) && !died()) return otherwise;
     // Nor does who has an older value sleep for the stripe's lock: if it cannot be had, the next call may refresh.
     const milliseconds patience = present ? milliseconds(0) : timeout;
     const std::uint64_t version = present ? reading.found.version.word : 0;
@@ -115,10 +119,15 @@ Turn Computation::begin(Sink sink, Found& found) {
         if (!present) call.count(&store::CounterLine::busy);
         return otherwise;
       case Answer::full:
-        if (stripe.give_back_of_dead(holders) != 0) continue;
-        return otherwise;
+        if (any_died()) continue;
+        if (present) return otherwise;
+        if (std::exchange(wish.or_placeholder, true)) {
+          say_lacking(*cache_, call.view(), Lacking::computation);
+          return otherwise;
+        }
+        continue;
       case Answer::held:
-        if (present ? owner_died(stripe, holders) : stripe.give_back_of_dead(holders) != 0) continue;
+        if (present ? died() : any_died()) continue;
         if (present) return otherwise;
         if (until_ == Clock::time_point{}) {
           until_ = Clock::now() + std::clamp(options_.wait, milliseconds(0), milliseconds(std::chrono::hours(24)));
@@ -160,6 +169,7 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
         call.segment()
             .stripe_of(lease_.hash)
             .update_with(*known, {key_, lease_.hash}, call.now(), Access::lock_timeout(*cache_), decision));
+    if (code != Code::busy) lease_ = {};  // it is given back
   }
   abandon();
   until_ = {};
@@ -167,10 +177,10 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
 }
 
 void Computation::abandon() noexcept {
-  give_back(*cache_, lease_);
+  give_back(*cache_, lease_, key_);
   lease_ = {};
 }
 
-bool Computation::held() const noexcept { return is_held(*cache_, lease_); }
+bool Computation::held() const noexcept { return is_held(*cache_, lease_, key_); }
 
 }  // namespace forklore

@@ -23,18 +23,25 @@ inline std::optional<store::Lease> lease_in(const View& view, const Lease& lease
   return store::Lease{lease.line, lease.word};
 }
 
-/// Gives it back. False if it was no longer held.
-inline bool give_back(const Cache& cache, const Lease& lease) noexcept {
+/// Gives it back. False if it was no longer held. key: of a computation.
+inline bool give_back(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
   if (lease.word == 0) return false;
   View& view = Access::attachment(cache).view();
   const auto known = lease_in(view, lease);
-  return known && view.segment.stripe_of(lease.hash).give_back(*known, lease.hash);
+  return known &&
+         view.segment.stripe_of(lease.hash).give_back(*known, {key, lease.hash}, Access::lock_timeout(cache));
 }
 
-inline bool is_held(const Cache& cache, const Lease& lease) noexcept {
+inline bool is_held(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
   View& view = Access::attachment(cache).view();
   const auto known = lease_in(view, lease);
-  return known && view.segment.stripe_of(lease.hash).leases().holds(*known, view.segment.age(base::boottime_ms()));
+  return known && view.segment.stripe_of(lease.hash)
+                      .holds(*known, {key, lease.hash}, view.segment.age(base::boottime_ms()),
+                             Access::lock_timeout(cache));
 }
+
+/// Tells the log that no line was left, once a minute at most. With no lock held.
+enum class Lacking : std::uint8_t { lock, computation };
+void say_lacking(const Cache& cache, View& view, Lacking what) noexcept;
 
 }  // namespace forklore

@@ -109,7 +109,8 @@ Code Lock::acquire(milliseconds wait) noexcept {
       }
       return Code::ok;
     }
-    if (answer != Answer::busy && stripe.give_back_of_dead(holders) != 0) continue;
+    if (answer != Answer::busy && stripe.give_back_of_dead(holders, {}, milliseconds(0)) != 0) continue;
+    if (answer == Answer::full) say_lacking(*cache_, call.view(), Lacking::lock);
     const auto left = until - Clock::now();
     if (left <= Clock::duration::zero()) {
       call.count(&store::CounterLine::busy);

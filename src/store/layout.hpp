@@ -115,6 +115,9 @@ constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state
 //
 // It is fresh until so long before its expiry; after that it is there for who asks for stale values, and for nobody
 // else.
+//
+// A placeholder is a timed entry that is never fresh and is no value to anybody: its key's is being computed, by who
+// found no line for that (leases.hpp). Its value is two words: the lease, and its owner.
 
 inline constexpr std::size_t kEntryHeader = 16;
 inline constexpr std::uint64_t kNever = (std::uint64_t{1} << 48) - 1;
@@ -129,8 +132,11 @@ inline constexpr std::uint32_t kTimedBit = std::uint32_t{1} << kTimedShift;
 /// Of a timed entry, what its further word says.
 struct Timing {
   std::uint32_t stale_for = 0;  ///< ms
-  std::uint32_t cost = 0;       ///< ms
+  std::uint32_t cost = 0;       ///< ms; of a placeholder kNoCost, which is no value's
 
+  static constexpr std::uint32_t kNoCost = ~std::uint32_t{0};
+  [[nodiscard]] static constexpr Timing of_placeholder() noexcept { return {~std::uint32_t{0}, kNoCost}; }
+  [[nodiscard]] constexpr bool is_placeholder() const noexcept { return cost == kNoCost; }
   [[nodiscard]] constexpr std::uint64_t word() const noexcept { return std::uint64_t{cost} << 32 | stale_for; }
   [[nodiscard]] static constexpr Timing unpack(std::uint64_t word) noexcept {
     return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
@@ -218,7 +224,6 @@ constexpr std::uint64_t next_index_word(std::uint64_t index, std::uint32_t bucke
 // giving back never waits. A lease is identified by its key's hash and its kind: keys of one hash wait for each other.
 
 enum class LeaseKind : std::uint8_t { free = 0, flight = 1, lock = 2 };
-inline constexpr unsigned kLeaseKinds = 3;
 inline constexpr unsigned kTokenShift = 2;
 inline constexpr std::uint64_t kLeaseKindMask = (std::uint64_t{1} << kTokenShift) - 1;
 constexpr std::uint64_t pack_lease(std::uint64_t token, LeaseKind kind) noexcept {
@@ -232,9 +237,12 @@ constexpr bool is_lease(std::uint64_t lease, LeaseKind kind) noexcept {
   return lease_kind_number(lease) == static_cast<unsigned>(kind);
 }
 constexpr bool is_held(std::uint64_t lease) noexcept { return lease_kind_number(lease) != 0; }
+inline constexpr std::uint32_t kNoLine = ~std::uint32_t{0};  // of a lease that a placeholder keeps
+inline constexpr std::uint64_t kPlaceholderMs = 600'000;     // for so long, unless its computation ends before
 inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + sizeof(HalfWord);  // of all columns
-inline constexpr unsigned kMaxLeases = 64;                                       // of a stripe
-inline constexpr unsigned kMinLeases = 16;                                       // so every column fills its lines
+inline constexpr unsigned kMaxFlights = 64;                                      // lines of a stripe, its first
+inline constexpr unsigned kMaxLocks = 128;                                       // likewise, behind them
+inline constexpr unsigned kMinLines = 16;                                        // of each
 
 // ---- Stripe header. All but the lock, the index word, waits and taken_over is read and written under the lock alone.
 

@@ -35,7 +35,7 @@ void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::c
 
 bool Leases::find_flight(std::uint64_t hash, Holders& holders) const noexcept {
   holders.count = 0;
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  for (std::uint32_t i = 0; i < flights_; ++i) {
     // Acquire, of all three; partner: the releases in acquire(). Name and owner are this lease's or a later one's of
     // the line, and this one's if it is still held afterwards.
     const Lease lease{i, words_[i].load(std::memory_order_acquire)};
@@ -49,52 +49,51 @@ bool Leases::find_flight(std::uint64_t hash, Holders& holders) const noexcept {
   return false;
 }
 
+std::uint64_t Leases::next_word(LeaseKind kind) noexcept {
+  count(header_->tokens);
+  count(kind == LeaseKind::flight ? header_->computations : header_->locked);
+  return pack_lease(header_->tokens.load(std::memory_order_relaxed), kind);
+}
+
 Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept {
-  // Acquire; partner: the release in move_on(). Before the words are looked at.
-  holders.turn = turn_of(name(wish.hash, wish.kind)).load(std::memory_order_acquire);
+  holders.turn = turn(wish.hash, wish.kind);  // before the words are looked at
   holders.count = 0;
-  std::uint32_t flights = 0;
-  std::uint32_t line = count_;
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  const Lines lines = lines_of(wish.kind);
+  std::uint32_t held = 0;
+  std::uint32_t line = kNoLine;
+  for (std::uint32_t i = lines.begin; i < lines.end; ++i) {
     // Acquire; partner: the release in give_back(). What its last holder did is done.
     const std::uint64_t word = words_[i].load(std::memory_order_acquire);
     if (!is_held(word)) {
       line = i;
       continue;
     }
-    const bool same = hash(i) == wish.hash && is_lease(word, wish.kind);
+    const bool same = hash(i) == wish.hash;
     if (deadlines_[i].load(std::memory_order_relaxed) <= now) {
-      if (same || line == count_) {
+      if (same || line == kNoLine) {
         free(i, word);
         count(header_->overdue);
         line = i;
       }
       continue;
     }
-    flights += is_lease(word, LeaseKind::flight);
+    ++held;
     if (same) holders.held[holders.count++] = {{i, word}, hash(i), owner(i)};
   }
-  const auto flights_with = [&](LeaseKind kind) {
-    header_->flights.store(flights + (kind == LeaseKind::flight ? 1 : 0), std::memory_order_relaxed);
-  };
-  if (holders.count >= std::max(wish.limit, 1u)) {
-    flights_with(LeaseKind::free);
-    return Grant::held;
-  }
-  if (line == count_) {
+  const bool is_held_by_others = holders.count >= std::max(wish.limit, 1u);
+  const bool granted = !is_held_by_others && line != kNoLine;
+  if (wish.kind == LeaseKind::flight) header_->flights.store(held + (granted ? 1 : 0), std::memory_order_relaxed);
+  if (is_held_by_others) return Grant::held;
+  if (line == kNoLine) {
     holders.count = 0;
-    for (std::uint32_t i = 0; i < count_; ++i) {
+    for (std::uint32_t i = lines.begin; i < lines.end; ++i) {
       if (const std::uint64_t word = this->word(i); is_held(word)) {
         holders.held[holders.count++] = {{i, word}, hash(i), owner(i)};
       }
     }
-    count(header_->no_lease);
     return Grant::full;
   }
-  count(header_->tokens);
-  count(wish.kind == LeaseKind::flight ? header_->computations : header_->locked);
-  flights_with(wish.kind);
-  const std::uint64_t word = pack_lease(header_->tokens.load(std::memory_order_relaxed), wish.kind);
+  const std::uint64_t word = next_word(wish.kind);
   if (base::broken("lease-before-owner")) words_[line].store(word, std::memory_order_release);
   hashes_[line].store(wish.hash, std::memory_order_release);
   owners_[line].store(wish.owner, std::memory_order_release);
@@ -112,7 +111,7 @@ bool Leases::extend(const Lease& lease, std::uint64_t now, std::uint64_t deadlin
 
 bool Leases::void_flights(std::uint64_t hash) noexcept {
   bool any = false;
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  for (std::uint32_t i = 0; i < flights_; ++i) {
     const std::uint64_t word = this->word(i);
     if (!is_lease(word, LeaseKind::flight) || this->hash(i) != hash) continue;
     free(i, word);
@@ -124,7 +123,7 @@ bool Leases::void_flights(std::uint64_t hash) noexcept {
 }
 
 void Leases::void_all_flights() noexcept {
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  for (std::uint32_t i = 0; i < flights_; ++i) {
     const std::uint64_t word = this->word(i);
     if (!is_lease(word, LeaseKind::flight)) continue;
     free(i, word);
@@ -141,7 +140,7 @@ void Leases::recover() noexcept {
     const std::uint64_t word = this->word(i);
     newest = std::max(newest, token_of(word));
     if (!is_held(word)) continue;
-    bool sound = lease_kind_number(word) < kLeaseKinds;
+    bool sound = is_lease(word, kind_of(i));
     for (std::uint32_t other = 0; other < i; ++other) {
       const std::uint64_t before = this->word(other);
       const bool same_flight = is_lease(word, LeaseKind::flight) && is_lease(before, LeaseKind::flight);

@@ -1,4 +1,10 @@
-// leases.hpp - A stripe's table of leases: who computes which value, and who holds which lock.
+// leases.hpp - A stripe's table of leases: who computes which value, and who holds which lock. Its first lines are for
+// computations, the others for locks: neither takes the other's.
+//
+// Where no line is left for a computation, an entry under its key stands for it: a placeholder. Whatever writes to the
+// key or erases it removes that by the very store that changes the slot, so it is a lease that is void with the write.
+// It is looked at, taken and given back under the lock alone (stripe_leases.cpp). Making room may evict it; then its
+// value is not stored, and the next caller computes.
 //
 // A lease is taken under the stripe lock and given back without it. Whoever finds it held looks, outside the lock,
 // whether its owner still lives, and may then give it back in the owner's place: it names the very lease by its token,
@@ -10,8 +16,10 @@
 // itself may be lost with a death; who waits looks again after a while.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "base/hash.hpp"
@@ -23,8 +31,10 @@ namespace forklore::store {
 
 /// A lease as its holder keeps it: none if word is 0.
 struct Lease {
-  std::uint32_t line = 0;
+  std::uint32_t line = 0;  ///< kNoLine: a placeholder keeps it
   std::uint64_t word = 0;  ///< pack_lease()
+
+  [[nodiscard]] bool has_line() const noexcept { return line != kNoLine; }
 };
 
 /// What somebody wants a lease for.
@@ -34,9 +44,10 @@ struct LeaseWish {
   std::uint32_t limit = 1;          ///< how many may hold one of this name at once
   std::uint64_t owner = 0;          ///< base::own_process()
   std::uint64_t deadline = kNever;  ///< ms since birth; from then on others may have it though its owner lives
+  bool or_placeholder = false;      ///< of a flight: where there is no line
 };
 
-/// Who is in the way of a wish: those that hold the name, or, where the table is full, all.
+/// Who is in the way of a wish: those that hold the name, or, where the table is full, all of that kind.
 struct Holders {
   struct Held {
     Lease lease;
@@ -45,7 +56,7 @@ struct Holders {
   };
   std::uint32_t turn = 0;  ///< of the word to wait on, as it was before they were looked at
   std::uint32_t count = 0;
-  std::array<Held, kMaxLeases> held;
+  std::array<Held, std::max(kMaxFlights, kMaxLocks)> held;
 };
 
 enum class Grant : std::uint8_t { granted, held, full };
@@ -59,9 +70,15 @@ class Leases {
         owners_(hashes_ + g.leases),
         deadlines_(owners_ + g.leases),
         turns_(reinterpret_cast<HalfWord*>(deadlines_ + g.leases)),
-        count_(g.leases) {}
+        count_(g.leases),
+        flights_(g.flights),
+        turn_mask_(std::bit_floor(g.leases) - 1) {}
 
   [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
+  /// Of the leases that a line is for.
+  [[nodiscard]] LeaseKind kind_of(std::uint32_t line) const noexcept {
+    return line < flights_ ? LeaseKind::flight : LeaseKind::lock;
+  }
   [[nodiscard]] std::uint64_t word(std::uint32_t line) const noexcept {
     return words_[line].load(std::memory_order_relaxed);
   }
@@ -76,7 +93,8 @@ class Leases {
 
   /// Whether it is still held, and its holder's to use.
   [[nodiscard]] bool holds(const Lease& lease) const noexcept {
-    return lease.word != 0 && words_[lease.line].load(std::memory_order_acquire) == lease.word;
+    return is_held(lease.word) && lease.line < count_ &&
+           words_[lease.line].load(std::memory_order_acquire) == lease.word;
   }
   /// The same, and its deadline has not passed.
   [[nodiscard]] bool holds(const Lease& lease, std::uint64_t now) const noexcept {
@@ -95,6 +113,11 @@ class Leases {
   void wake(std::uint64_t hash, LeaseKind kind) noexcept;
   /// Counts a call that is going to wait, however often it sleeps.
   void count_wait() noexcept { header_->waits.fetch_add(1, std::memory_order_relaxed); }
+  /// What to wait on for a name, read before its lease is looked at.
+  /// Acquire; partner: the release in move_on().
+  [[nodiscard]] std::uint32_t turn(std::uint64_t hash, LeaseKind kind) const noexcept {
+    return turn_of(name(hash, kind)).load(std::memory_order_acquire);
+  }
   /// Sleeps until a lease of the name may have been given back since turn was read, or for at_most.
   void wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::chrono::nanoseconds at_most) noexcept;
 
@@ -102,6 +125,10 @@ class Leases {
 
   /// Gives a lease of a name that fewer than limit hold; else says who is in the way. now: ms since birth.
   [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept;
+  /// The next token, for a lease of that kind, which is counted.
+  [[nodiscard]] std::uint64_t next_word(LeaseKind kind) noexcept;
+  /// A placeholder of a name is gone, or has become a value: wake() is due.
+  void placeholder_gone(std::uint64_t hash) noexcept { move_on(name(hash, LeaseKind::flight)); }
   /// Gives it another deadline. False if it is no longer held or its deadline has passed.
   [[nodiscard]] bool extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline) noexcept;
   /// Whether anybody may be computing: a write looks no further if not.
@@ -119,7 +146,13 @@ class Leases {
   static std::uint64_t name(std::uint64_t hash, LeaseKind kind) noexcept {
     return base::mix(hash + static_cast<std::uint64_t>(kind));
   }
-  [[nodiscard]] HalfWord& turn_of(std::uint64_t name) const noexcept { return turns_[name & (count_ - 1)]; }
+  struct Lines {
+    std::uint32_t begin, end;
+  };
+  [[nodiscard]] Lines lines_of(LeaseKind kind) const noexcept {
+    return kind == LeaseKind::lock ? Lines{flights_, count_} : Lines{0, flights_};
+  }
+  [[nodiscard]] HalfWord& turn_of(std::uint64_t name) const noexcept { return turns_[name & turn_mask_]; }
   static std::uint32_t bit_of(std::uint64_t name) noexcept { return std::uint32_t{1} << (name >> 59); }
   /// Changes what those sleep on that wait for a name. Release; partner: the acquire in acquire().
   void move_on(std::uint64_t name) noexcept { turn_of(name).fetch_add(1, std::memory_order_release); }
@@ -131,7 +164,9 @@ class Leases {
   Word* owners_;
   Word* deadlines_;
   HalfWord* turns_;
-  std::uint32_t count_;  // a power of two
+  std::uint32_t count_;
+  std::uint32_t flights_;  // of these
+  std::uint32_t turn_mask_;
 };
 
 }  // namespace forklore::store

@@ -114,7 +114,8 @@ void Segment::sum(Stats& stats) {
   stats.stripes = g.shape.stripes;
   stats.chunk_bytes = g.chunk_bytes;
   stats.chunks = g.chunks * g.shape.stripes;
-  stats.lease_lines = g.leases * g.shape.stripes;
+  stats.computation_lines = g.flights * g.shape.stripes;
+  stats.lock_lines = (g.leases - g.flights) * g.shape.stripes;
   stats.when_full = g.shape.reject ? WhenFull::reject : WhenFull::evict;
   stats.age_seconds = age(base::boottime_ms()) / 1000;
   stats.index_bytes = g.shape.capacity - std::uint64_t{g.chunk_bytes} * g.chunks * g.shape.stripes;

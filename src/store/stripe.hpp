@@ -178,22 +178,26 @@ class alignas(kLine) Stripe {
   enum class Answer : std::uint8_t {
     granted,
     held,     ///< by those that holders names
-    full,     ///< there is no line left; holders names all
+    full,     ///< there is no line left, nor room for a placeholder; holders names all that have lines of the kind
     present,  ///< of a flight: there is a value by now
     busy,     ///< the stripe's lock could not be had
   };
-  /// Asks for a lease. A flight is not given if the key has a fresh value, unless that is of this version.
+  /// Asks for a lease. A flight is not given if the key has a fresh value, unless that is of this version; nor is a
+  /// placeholder where there is an older one.
   Answer acquire(const Key& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
                  std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept;
   /// Gives a lease another deadline: ok, changed (it is no longer held), busy.
   Code extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline,
               std::chrono::milliseconds timeout) noexcept;
-  /// Gives back, with no lock, a lease that is the caller's or whose owner is known to be dead. False if it was no
-  /// longer held.
-  bool give_back(const Lease& lease, std::uint64_t hash) noexcept;
+  /// Whether a lease is still held, and its holder's to use.
+  bool holds(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout) noexcept;
+  /// Gives back a lease that is the caller's or whose owner is known to be dead: with no lock, but for a placeholder.
+  /// False if it was no longer held, or the lock could not be had.
+  bool give_back(const Lease& lease, const Key& key, std::chrono::milliseconds timeout) noexcept;
   /// Gives back what dead owners hold of what stands in the way, and the flights of those that were killed and have yet
-  /// to end. How many.
-  std::uint32_t give_back_of_dead(const Holders& holders) noexcept;
+  /// to end. How many. key: that was asked for.
+  std::uint32_t give_back_of_dead(const Holders& holders, std::string_view key,
+                                  std::chrono::milliseconds timeout) noexcept;
   [[nodiscard]] Leases& leases() noexcept { return leases_; }
 
   /// For diagnosis, the one place that allocates under the lock. Checks every invariant and appends what is wrong, each
@@ -231,6 +235,12 @@ class alignas(kLine) Stripe {
     Place place;
     EntryHead head;
     std::uint64_t hash = 0;
+  };
+  /// A flight that has no line, as an entry.
+  struct Placeholder {
+    Located entry;
+    std::uint64_t word = 0;  ///< pack_lease(); 0: there is none
+    std::uint64_t owner = 0;
   };
   enum class Attempt : std::uint8_t {
     hit,
@@ -296,6 +306,14 @@ class alignas(kLine) Stripe {
   /// The answer to damage: no entries, all chunks free.
   void reset() noexcept;
   void empty() noexcept;
+
+  // stripe_leases.cpp. Under the lock.
+  /// The placeholder under a key, whoever's it is.
+  [[nodiscard]] Placeholder find_placeholder(const Key& key) const noexcept;
+  /// Makes one. False if there is no room.
+  bool place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease& lease) noexcept;
+  /// Gives a lease back. wake() is due then.
+  bool leave(const Lease& lease, const Key& key) noexcept;
 
   // stripe_index.cpp. Under the lock.
   /// Lets the index grow or shrink towards its due size, by work in proportion to the bytes that a new entry takes.

@@ -1,4 +1,7 @@
-// The leases of a stripe: taken under its lock, given back without it.
+// The leases of a stripe: taken under its lock, and given back without it where a line of the table keeps them.
+#include <algorithm>
+#include <array>
+
 #include "base/process.hpp"
 #include "store/stripe_read.hpp"
 
@@ -19,15 +22,54 @@ bool alike(const Holders::Held& one, const Holders::Held& other) noexcept {
 
 }  // namespace
 
+Stripe::Placeholder Stripe::find_placeholder(const Key& key) const noexcept {
+  Placeholder found;
+  if (!find(key, found.entry) || !found.entry.head.timed) return found;
+  std::array<std::uint64_t, 2> words{};
+  const EntryHead& head = found.entry.head;
+  if (head.value_size != sizeof words || head.is_integer()) return found;
+  if (!log_.read_timing(found.entry.place, head).is_placeholder()) return found;
+  if (!log_.copy_out(found.entry.place, head.value_at(), reinterpret_cast<char*>(words.data()), sizeof words)) {
+    return found;
+  }
+  if (!is_lease(words[0], LeaseKind::flight)) return found;
+  found.word = words[0];
+  found.owner = words[1];
+  return found;
+}
+
+bool Stripe::place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease& lease) noexcept {
+  const Lease mine{kNoLine, leases_.next_word(LeaseKind::flight)};
+  const std::array<std::uint64_t, 2> words{mine.word, owner};
+  const Decision decision{.action = Decision::Action::store,
+                          .value = {reinterpret_cast<const char*>(words.data()), sizeof words},
+                          .expiry = std::min(now + kPlaceholderMs, kNever - 1),
+                          .timed = true,
+                          .timing = Timing::of_placeholder()};
+  bool voided = false;
+  if (change(key, now, decision, &mine, voided, Kind::free) != Code::ok) return false;
+  lease = mine;
+  return true;
+}
+
 Stripe::Answer Stripe::acquire(const Key& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
                                std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept {
   Guard guard(*this, timeout);
   if (!guard.held()) return Answer::busy;
+  bool may_place = wish.or_placeholder;
   if (wish.kind == LeaseKind::flight) {
     // Who had the flight before may have stored a value since the caller looked.
     Located entry;
     const Present present = look(key, now, entry);
     if (present.found && present.version != version) return Answer::present;
+    const Placeholder other = find_placeholder(key);
+    if (other.word != 0 && !entry.head.expired(now)) {
+      holders.turn = leases_.turn(wish.hash, wish.kind);
+      holders.count = 1;
+      holders.held[0] = {{kNoLine, other.word}, wish.hash, other.owner};
+      return Answer::held;
+    }
+    may_place = may_place && (entry.slot == nullptr || entry.head.expired(now));  // an old value is not given up
   }
   switch (leases_.acquire(wish, now, lease, holders)) {
     case Grant::granted:
@@ -37,6 +79,8 @@ Stripe::Answer Stripe::acquire(const Key& key, const LeaseWish& wish, std::uint6
     case Grant::full:
       break;
   }
+  if (may_place && place(key, wish.owner, now, lease)) return Answer::granted;
+  if (wish.kind == LeaseKind::lock || wish.or_placeholder) count(header_->no_lease);
   return Answer::full;
 }
 
@@ -47,19 +91,41 @@ Code Stripe::extend(const Lease& lease, std::uint64_t now, std::uint64_t deadlin
   return leases_.extend(lease, now, deadline) ? Code::ok : Code::changed;
 }
 
-bool Stripe::give_back(const Lease& lease, std::uint64_t hash) noexcept {
-  if (!leases_.give_back(lease, hash)) return false;
-  leases_.wake(hash, static_cast<LeaseKind>(lease_kind_number(lease.word)));
-  return true;
+bool Stripe::holds(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout) noexcept {
+  if (lease.has_line()) return leases_.holds(lease, now);
+  Guard guard(*this, timeout);
+  return guard.held() && find_placeholder(key).word == lease.word;
 }
 
-std::uint32_t Stripe::give_back_of_dead(const Holders& holders) noexcept {
+bool Stripe::leave(const Lease& lease, const Key& key) noexcept {
+  if (lease.has_line()) return leases_.give_back(lease, key.hash);
+  const Placeholder mine = find_placeholder(key);
+  const bool stands = mine.word == lease.word;
+  if (stands) remove(mine.entry);
+  leases_.placeholder_gone(key.hash);
+  return stands;
+}
+
+bool Stripe::give_back(const Lease& lease, const Key& key, std::chrono::milliseconds timeout) noexcept {
+  bool given = false;
+  if (lease.has_line()) {
+    given = leases_.give_back(lease, key.hash);
+  } else {
+    Guard guard(*this, timeout);
+    given = guard.held() && leave(lease, key);
+  }
+  if (given) leases_.wake(key.hash, static_cast<LeaseKind>(lease_kind_number(lease.word)));
+  return given;
+}
+
+std::uint32_t Stripe::give_back_of_dead(const Holders& holders, std::string_view key,
+                                        std::chrono::milliseconds timeout) noexcept {
   std::uint32_t given = 0;
   bool over = false;
   for (std::uint32_t i = 0; i < holders.count; ++i) {
     const Holders::Held& held = holders.held[i];
     if (i == 0 || !alike(held, holders.held[i - 1])) over = is_over(held);
-    if (!over || !give_back(held.lease, held.hash)) continue;
+    if (!over || !give_back(held.lease, {key, held.hash}, timeout)) continue;
     ++given;
     header_->taken_over.fetch_add(1, std::memory_order_relaxed);
   }

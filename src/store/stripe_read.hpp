@@ -74,6 +74,7 @@ template <Age age, class Room>
         reading.timing = log_.read_timing(place, head);
         reading.expiry = reading.timing.fresh_until(head.expiry);
         if (age == Age::fresh && reading.expiry <= now) return gone();
+        if (age == Age::stale && reading.timing.is_placeholder()) return gone();
       }
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;

@@ -78,7 +78,7 @@ class Stripe::Verifier {
     for (std::uint32_t line = 0; line < leases.size(); ++line) {
       const std::uint64_t word = leases.word(line);
       if (!is_held(word)) continue;
-      if (lease_kind_number(word) >= kLeaseKinds) fault("lease", line, "is of no kind");
+      if (!is_lease(word, leases.kind_of(line))) fault("lease", line, "is of another kind than its line");
       if (token_of(word) > stripe_.header_->tokens.load(std::memory_order_relaxed)) {
         fault("lease", line, "has a token that was not given");
       }

@@ -257,25 +257,153 @@ TEST_CASE("early refresh comes in proportion to what it costs") {
   CHECK(refreshes() > 100);  // exp(-1/20) of 200, at least
 }
 
-TEST_CASE("a full table degrades to computing for oneself") {
-  Box box;
-  std::vector<std::unique_ptr<Computation>> all;
-  const unsigned lines = 16;
-  std::vector<std::string> keys;
-  for (unsigned i = 0; i < lines; ++i) keys.push_back("key" + std::to_string(i));
-  for (const std::string& key : keys) {
-    all.push_back(std::make_unique<Computation>(box.cache, key));
-    REQUIRE(begin(*all.back()) == Turn::compute);
+namespace {
+
+/// A cache all of whose lines for computations are taken, by computations of other keys.
+struct FullBox : Box {
+  explicit FullBox(WhenFull when_full = WhenFull::evict) {
+    cache = open({.capacity_bytes = 1 << 20, .when_full = when_full, .stripes = 1});
+    const unsigned lines = cache.stats().computation_lines;
+    for (unsigned i = 0; i < lines; ++i) keys.push_back("line" + std::to_string(i));
+    for (const std::string& key : keys) {
+      all.push_back(std::make_unique<Computation>(cache, key));
+      REQUIRE(begin(*all.back()) == Turn::compute);
+    }
   }
-  CHECK(get_or_compute(box.cache, "one more", 1s, [] { return "value"; }) == "value");
-  CHECK_FALSE(box.cache.get("one more"));
-  CHECK(box.cache.stats().leases_lacking == 1);
-  CHECK(box.cache.stats().leases_held == lines);
-  all.clear();
-  CHECK(box.cache.stats().leases_held == 0);
-  CHECK(get_or_compute(box.cache, "one more", 1s, [] { return "value"; }) == "value");
-  CHECK(box.cache.get("one more") == "value");
-  CHECK(box.cache.verify().empty());
+  ~FullBox() { CHECK(cache.verify().empty()); }
+
+  std::vector<std::string> keys;
+  std::vector<std::unique_ptr<Computation>> all;
+};
+
+/// As a memoized recursion asks: fib(n) by fib(n-1) and fib(n-2).
+std::uint64_t fib(Cache& cache, unsigned n, unsigned& calls) {
+  return std::stoull(get_or_compute(cache, "fib " + std::to_string(n), kForever, [&] {
+    ++calls;
+    return std::to_string(n < 2 ? n : fib(cache, n - 1, calls) + fib(cache, n - 2, calls));
+  }));
+}
+
+}  // namespace
+
+TEST_CASE("a computation beyond the lines is as any other: one computes, the others wait, and it is stored") {
+  FullBox box;
+  Computation first(box.cache, "key"), second(box.cache, "key", {.wait = 60s});
+  std::string value;
+  REQUIRE(begin(first) == Turn::compute);
+  CHECK(first.held());
+  CHECK_FALSE(box.cache.get("key"));
+  CHECK(box.cache.contains("key") == Code::not_found);
+  REQUIRE(begin(second) == Turn::wait);
+  std::thread other([&] { CHECK(first.store("value") == Code::ok); });
+  for (Turn turn = begin(second, value); turn != Turn::fresh; turn = begin(second, value)) {
+    REQUIRE(turn == Turn::wait);
+    second.wait();
+  }
+  other.join();
+  CHECK(value == "value");
+  CHECK(box.cache.get("key") == "value");
+  CHECK_FALSE(first.held());
+  CHECK(box.cache.stats().leases_lacking == 0);
+
+  // Given up, it is the next one's, with a line if there is one by now.
+  REQUIRE(box.cache.erase("key") == Code::ok);
+  REQUIRE(begin(first) == Turn::compute);
+  first.abandon();
+  REQUIRE(begin(second) == Turn::compute);
+  box.all.clear();
+  CHECK(begin(first) == Turn::wait);
+  CHECK(second.store("line or not") == Code::ok);
+  CHECK(box.cache.get("key") == "line or not");
+}
+
+TEST_CASE("beyond the lines too, what is written or erased meanwhile wins, whatever else happens to the key") {
+  for (const bool erase : {true, false}) {
+    FullBox box;
+    const auto write = [&] {
+      if (erase) {
+        CHECK(box.cache.erase("key") == Code::not_found);
+      } else {
+        CHECK(box.cache.set("key", "written") == Code::ok);
+      }
+    };
+    CHECK(get_or_compute(box.cache, "key", 1s, [&] {
+            write();
+            return "computed";
+          }) == "computed");
+    CHECK(box.cache.get("key") == (erase ? std::nullopt : std::optional<std::string>("written")));
+    CHECK(box.cache.stats().voided == 1);
+
+    // Another computes after the write: the first one's value is not stored in its place.
+    Computation first(box.cache, "other"), second(box.cache, "other");
+    REQUIRE(begin(first) == Turn::compute);
+    CHECK(box.cache.erase("other") == Code::not_found);
+    REQUIRE(begin(second) == Turn::compute);
+    CHECK(first.store("old") == Code::changed);
+    CHECK(second.held());
+    CHECK(second.store("new") == Code::ok);
+    CHECK(box.cache.get("other") == "new");
+  }
+}
+
+TEST_CASE("beyond the lines too, a child of a fork holds nothing, and a death leaves nothing") {
+  FullBox box;
+  Computation computation(box.cache, "key");
+  REQUIRE(begin(computation) == Turn::compute);
+  Child child([&] {
+    if (computation.held()) return 1;
+    if (computation.store("the child's") != Code::changed) return 2;
+    computation.abandon();
+    Computation same(box.cache, "key");
+    if (begin(same) != Turn::wait) return 3;
+    auto* own = new Computation(box.cache, "own");  // not given back
+    return begin(*own) == Turn::compute ? 0 : 4;
+  });
+  CHECK(child.join() == 0);
+  CHECK(computation.held());
+  Computation next(box.cache, "own");
+  CHECK(begin(next) == Turn::compute);
+  CHECK(next.store("value") == Code::ok);
+  CHECK(computation.store("the parent's") == Code::ok);
+  CHECK(box.cache.get("key") == "the parent's");
+}
+
+TEST_CASE("a full cache that evicts nothing has no room beyond the lines, and says so once") {
+  FullBox box(WhenFull::reject);
+  const std::string large(box.cache.stats().max_value_bytes, 'x');
+  for (int i = 0; box.cache.set("large" + std::to_string(i), large) == Code::ok;) ++i;
+  for (int i = 0; box.cache.set("small" + std::to_string(i), "x") == Code::ok;) ++i;
+  static int said = 0;
+  said = 0;
+  set_hooks({.log = [](std::string_view line) {
+    said += line.find("lines for computations") != std::string_view::npos;
+  }});
+  for (int i = 0; i < 3; ++i) CHECK(get_or_compute(box.cache, "key", 1s, [] { return "value"; }) == "value");
+  set_hooks({});
+  CHECK(said == 1);
+  CHECK(box.cache.stats().leases_lacking == 3);
+}
+
+TEST_CASE("recursion computes each value once, however deep") {
+  for (const unsigned threads : {1u, 4u}) {
+    Box box;
+    constexpr unsigned kDeep = 90;
+    REQUIRE(kDeep > 4 * box.cache.stats().computation_lines);
+    std::atomic<unsigned> calls{0};
+    std::vector<std::thread> all;
+    for (unsigned i = 0; i < threads; ++i) {
+      all.emplace_back([&, i] {
+        unsigned mine = 0;
+        CHECK(fib(box.cache, kDeep - i, mine) > 1'000'000'000'000);
+        calls += mine;
+      });
+    }
+    for (std::thread& thread : all) thread.join();
+    CHECK(calls == kDeep + 1);
+    CHECK(box.cache.stats().leases_held == 0);
+    CHECK(box.cache.stats().entries == kDeep + 1);
+    CHECK(box.cache.verify().empty());
+  }
 }
 
 TEST_CASE("what cannot be stored is computed and returned all the same, and nobody waits for it") {

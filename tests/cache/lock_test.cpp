@@ -8,6 +8,7 @@
 
 #include "cache/box.hpp"
 #include "child.hpp"
+#include "forklore/compute.hpp"
 #include "test_clock.hpp"
 
 using namespace forklore;
@@ -213,17 +214,26 @@ TEST_CASE("locks go with their segment") {
   CHECK(lock.try_acquire() == Code::ok);
 }
 
-TEST_CASE("a full table makes a lock wait, and the dead leave it") {
+TEST_CASE("a full table makes a lock wait, and the dead leave it; computations have lines of their own") {
   Box box;
+  static int said = 0;
+  set_hooks({.log = [](std::string_view line) { said += line.find("lines for locks") != std::string_view::npos; }});
+  const unsigned lines = box.cache.stats().lock_lines;
   std::vector<std::unique_ptr<Lock>> all;
-  for (int i = 0; i < 16; ++i) {
+  for (unsigned i = 0; i < lines; ++i) {
     all.push_back(std::make_unique<Lock>(box.cache, "name" + std::to_string(i)));
     REQUIRE(all.back()->try_acquire() == Code::ok);
   }
   Lock more(box.cache, "one more");
-  CHECK(box.cache.stats().lease_lines == 16);
-  CHECK(more.acquire(30ms) == Code::full);
-  all.resize(8);
+  CHECK(said == 0);
+  CHECK(more.acquire(60ms) == Code::full);
+  CHECK(more.try_acquire() == Code::full);
+  CHECK(said == 1);
+  CHECK(box.cache.stats().leases_lacking >= 2);
+  set_hooks({});
+  CHECK(get_or_compute(box.cache, "key", 1s, [] { return "value"; }) == "value");
+  CHECK(box.cache.get("key") == "value");
+  all.resize(lines - 8);
   Child child([&] {
     for (int i = 0; i < 8; ++i) {
       auto* lock = new Lock(box.cache, "child" + std::to_string(i));
@@ -232,7 +242,7 @@ TEST_CASE("a full table makes a lock wait, and the dead leave it") {
     return 0;
   });
   CHECK(child.join() == 0);
-  CHECK(box.cache.stats().leases_held == 16);
+  CHECK(box.cache.stats().leases_held == lines);
   CHECK(more.try_acquire() == Code::ok);
   CHECK(box.cache.stats().leases_taken_over == 8);
 }

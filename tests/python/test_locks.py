@@ -155,11 +155,11 @@ def test_why_a_lock_is_no_longer_held(cache: forklore.Cache) -> None:
 
 def test_no_lease_is_left(cache: forklore.Cache) -> None:
     stats = cache.stats()
-    all_of_them = [cache.lock(f"l{number}") for number in range(20 * stats.lease_lines)]
+    all_of_them = [cache.lock(f"l{number}") for number in range(20 * stats.lock_lines)]
     held = [lock for lock in all_of_them if lock.acquire(0)]
-    assert len(held) == stats.lease_lines == cache.stats().leases_held
+    assert len(held) == stats.lock_lines == cache.stats().leases_held
     with (
-        pytest.raises(forklore.Busy, match=r"no lease was left for the lock 'one more'"),
+        pytest.raises(forklore.Busy, match=r"no line was left for the lock 'one more'"),
         cache.lock("one more", wait=0),
     ):
         pass
@@ -189,7 +189,7 @@ def test_a_counting_lock(cache: forklore.Cache) -> None:
     first.release()
     assert third.acquire(1) is True
     stats = cache.stats()
-    most = stats.lease_lines // stats.stripes
+    most = stats.lock_lines // stats.stripes
     cache.lock("l", limit=most)
     for limit in (0, most + 1, 10**12):
         with pytest.raises(ValueError, match=f"limit is from 1 to {most}"):

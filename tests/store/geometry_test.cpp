@@ -80,9 +80,11 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
       end = part.at + part.bytes;
     }
     REQUIRE(end <= g.stripe_bytes);
-    REQUIRE(std::has_single_bit(g.leases));
-    REQUIRE(g.leases >= kMinLeases);
-    REQUIRE(g.leases <= kMaxLeases);
+    for (const auto& [lines, most] : {std::pair{g.flights, kMaxFlights}, {g.leases - g.flights, kMaxLocks}}) {
+      REQUIRE(lines % 8 == 0);
+      REQUIRE(lines >= kMinLines);
+      REQUIRE(lines <= most);
+    }
     // The buckets go on in the chunks without a gap, and leave most of them to entries.
     REQUIRE(g.buckets_at + sizeof(Bucket) * g.least_buckets == g.chunks_at);
     REQUIRE(std::has_single_bit(g.least_buckets));

@@ -36,8 +36,17 @@ struct Table : StripeBox {
     return ask(key, LeaseKind::flight, 1, kNever, base::own_process(), version);
   }
   Answer lock(std::string_view name, std::uint32_t limit = 1) { return ask(name, LeaseKind::lock, limit); }
-  bool give_back(std::string_view name, const Lease& which) { return stripe.give_back(which, base::hash(name)); }
-  bool holds(const Lease& which) { return stripe.leases().holds(which); }
+  bool give_back(std::string_view name, const Lease& which) {
+    return stripe.give_back(which, {name, base::hash(name)}, timeout);
+  }
+  std::uint32_t give_back_of_dead(const Holders& of, std::string_view key = {}) {
+    return stripe.give_back_of_dead(of, key, timeout);
+  }
+  [[nodiscard]] std::uint32_t flights() const { return geometry.flights; }
+  [[nodiscard]] std::uint32_t locks() const { return geometry.leases - geometry.flights; }
+  bool holds(const Lease& which, std::string_view key = {}) {
+    return stripe.holds(which, {key, base::hash(key)}, now, timeout);
+  }
   Code put(const Lease& which, std::string_view key, std::string_view value) {
     return stripe.update_with(which, {key, base::hash(key)}, now, timeout, [&](const Present&) {
       return Decision{.action = Decision::Action::store, .value = value};
@@ -124,17 +133,17 @@ TEST_CASE("as many hold a name as its limit says") {
 TEST_CASE("a full table says so and names who has it; a line that comes free is given") {
   Table table;
   std::vector<Lease> held;
-  for (std::uint32_t i = 0; i < table.geometry.leases; ++i) {
+  for (std::uint32_t i = 0; i < table.locks(); ++i) {
     REQUIRE(table.lock("name" + std::to_string(i)) == Answer::granted);
     held.push_back(table.lease);
   }
   REQUIRE(table.lock("one more") == Answer::full);
-  CHECK(table.holders.count == table.geometry.leases);
-  CHECK(table.stripe.give_back_of_dead(table.holders) == 0);
-  CHECK(table.flight("one more") == Answer::full);
+  CHECK(table.holders.count == table.locks());
+  CHECK(table.give_back_of_dead(table.holders) == 0);
+  CHECK(table.flight("one more") == Answer::granted);  // lines for computations are others
   CHECK(table.give_back("name5", held[5]));
   CHECK(table.lock("one more") == Answer::granted);
-  CHECK(table.header().no_lease == 2);
+  CHECK(table.header().no_lease == 1);
 }
 
 TEST_CASE("what dead owners hold is given back for them, and nothing that was taken meanwhile") {
@@ -144,20 +153,20 @@ TEST_CASE("what dead owners hold is given back for them, and nothing that was ta
   const Lease old = table.lease;
   REQUIRE(table.lock("a") == Answer::held);
   const Holders seen = table.holders;
-  CHECK(table.stripe.give_back_of_dead(seen) == 1);
+  CHECK(table.give_back_of_dead(seen) == 1);
   CHECK_FALSE(table.holds(old));
   REQUIRE(table.lock("a") == Answer::granted);
-  CHECK(table.stripe.give_back_of_dead(seen) == 0);
+  CHECK(table.give_back_of_dead(seen) == 0);
   CHECK(table.holds(table.lease));
   CHECK(table.header().taken_over == 1);
 
   // A full table of the dead is a free one.
-  for (std::uint32_t i = 1; i < table.geometry.leases; ++i) {
+  for (std::uint32_t i = 0; i < table.flights(); ++i) {
     REQUIRE(table.ask("name" + std::to_string(i), LeaseKind::flight, 1, kNever, dead) == Answer::granted);
   }
-  REQUIRE(table.lock("one more") == Answer::full);
-  CHECK(table.stripe.give_back_of_dead(table.holders) == table.geometry.leases - 1);
-  CHECK(table.lock("one more") == Answer::granted);
+  REQUIRE(table.flight("one more") == Answer::full);
+  CHECK(table.give_back_of_dead(table.holders) == table.flights());
+  CHECK(table.flight("one more") == Answer::granted);
 }
 
 TEST_CASE("of an owner that was killed and has yet to end, flights are given back and locks are not") {
@@ -171,22 +180,25 @@ TEST_CASE("of an owner that was killed and has yet to end, flights are given bac
   REQUIRE(table.ask("a", LeaseKind::flight, 1, kNever, killed.name()) == Answer::granted);
   const Lease flight = table.lease;
   REQUIRE(table.lock("a") == Answer::held);
-  CHECK(table.stripe.give_back_of_dead(table.holders) == 0);
+  CHECK(table.give_back_of_dead(table.holders) == 0);
   REQUIRE(table.flight("a") == Answer::held);
-  CHECK(table.stripe.give_back_of_dead(table.holders) == 1);
+  CHECK(table.give_back_of_dead(table.holders) == 1);
   CHECK_FALSE(table.holds(flight));
   CHECK(table.flight("a") == Answer::granted);
 
-  // The same of a full table.
-  for (std::uint32_t i = 2; i < table.geometry.leases; ++i) {
-    const LeaseKind kind = i % 2 == 0 ? LeaseKind::lock : LeaseKind::flight;
-    REQUIRE(table.ask("name" + std::to_string(i), kind, 1, kNever, killed.name()) == Answer::granted);
+  // The same of full tables.
+  for (std::uint32_t i = 1; i < std::max(table.flights(), table.locks()); ++i) {
+    const std::string name = "name" + std::to_string(i);
+    if (i < table.locks()) REQUIRE(table.ask(name, LeaseKind::lock, 1, kNever, killed.name()) == Answer::granted);
+    if (i < table.flights()) REQUIRE(table.ask(name, LeaseKind::flight, 1, kNever, killed.name()) == Answer::granted);
   }
   REQUIRE(table.lock("one more") == Answer::full);
-  CHECK(table.stripe.give_back_of_dead(table.holders) == table.geometry.leases / 2 - 1);
+  CHECK(table.give_back_of_dead(table.holders) == 0);
+  REQUIRE(table.flight("one more") == Answer::full);
+  CHECK(table.give_back_of_dead(table.holders) == table.flights() - 1);
   killed.let_go();
   REQUIRE(table.lock("a") == Answer::held);
-  CHECK(table.stripe.give_back_of_dead(table.holders) == 1);
+  CHECK(table.give_back_of_dead(table.holders) == 1);
 }
 
 TEST_CASE("a lock is another's from its deadline on, though its owner lives; before it may be put off") {
@@ -266,6 +278,127 @@ TEST_CASE("whatever changes the value voids the flight, and what changes nothing
   CHECK(flight_after([](Table& t) { REQUIRE(t.set("elsewhere", "other") == Code::ok); }) == 0);
 }
 
+namespace {
+
+/// A table all of whose lines for computations are taken.
+struct FullTable : Table {
+  FullTable() {
+    for (std::uint32_t i = 0; i < flights(); ++i) {
+      REQUIRE(flight("line" + std::to_string(i)) == Answer::granted);
+      lines.push_back(lease);
+    }
+  }
+  Answer place(std::string_view key, std::uint64_t owner = base::own_process()) {
+    const std::uint64_t hash = base::hash(key);
+    const LeaseWish wish{.kind = LeaseKind::flight, .hash = hash, .owner = owner, .or_placeholder = true};
+    return stripe.acquire({key, hash}, wish, 0, now, timeout, lease, holders);
+  }
+  std::vector<Lease> lines;
+};
+
+}  // namespace
+
+TEST_CASE("a flight without a line has a placeholder: one for a key, no value to anybody, and it may store once") {
+  FullTable table;
+  REQUIRE(table.flight("key") == Answer::full);
+  REQUIRE(table.place("key") == Answer::granted);
+  const Lease lease = table.lease;
+  CHECK_FALSE(lease.has_line());
+  CHECK(table.holds(lease, "key"));
+  CHECK_FALSE(table.get("key"));
+  CHECK(table.set("key", "") == Code::ok);
+  CHECK_FALSE(table.holds(lease, "key"));
+  CHECK(table.put(lease, "key", "late") == Code::changed);
+  CHECK(table.get("key") == "");
+  CHECK(table.header().no_lease == 0);
+  REQUIRE(table.erase("key") == Code::ok);
+
+  REQUIRE(table.place("key") == Answer::granted);
+  const Lease next = table.lease;
+  CHECK(token_of(next.word) > token_of(lease.word));
+  REQUIRE(table.place("key") == Answer::held);
+  CHECK(table.holders.held[0].lease.word == next.word);
+  CHECK(table.holders.held[0].owner == base::own_process());
+  CHECK(table.give_back_of_dead(table.holders, "key") == 0);
+  CHECK(table.give_back("line3", table.lines[3]));
+  CHECK(table.flight("key") == Answer::held);  // a line that is free by now changes nothing
+  CHECK(table.put(lease, "key", "late") == Code::changed);
+  CHECK(table.put(next, "key", "value") == Code::ok);
+  CHECK(table.get("key") == "value");
+  CHECK_FALSE(table.holds(next, "key"));
+  CHECK(table.put(next, "key", "again") == Code::changed);
+  CHECK(table.place("key") == Answer::present);
+}
+
+TEST_CASE("given back, a placeholder is gone; a dead owner's is given back for it") {
+  FullTable table;
+  REQUIRE(table.place("key") == Answer::granted);
+  const Lease first = table.lease;
+  CHECK(table.give_back("key", first));
+  CHECK_FALSE(table.give_back("key", first));
+  REQUIRE(table.place("key", dead_process()) == Answer::granted);
+  REQUIRE(table.place("key") == Answer::held);
+  const Holders seen = table.holders;
+  CHECK(table.give_back_of_dead(seen, "key") == 1);
+  REQUIRE(table.place("key") == Answer::granted);
+  CHECK(table.give_back_of_dead(seen, "key") == 0);
+  CHECK(table.holds(table.lease, "key"));
+  table.now += kPlaceholderMs;  // of a holder that never comes back
+  CHECK(table.place("key") == Answer::granted);
+}
+
+TEST_CASE("an older value is not given up for a placeholder") {
+  FullTable table;
+  REQUIRE(table.stripe.update({"key", base::hash("key")}, table.now, table.timeout,
+                              Decision{.action = Decision::Action::store,
+                                       .value = "old",
+                                       .expiry = table.now + 100,
+                                       .timed = true,
+                                       .timing = {.stale_for = 100, .cost = 1}}) == Code::ok);
+  CHECK_FALSE(table.get("key"));
+  CHECK(table.place("key") == Answer::full);
+  table.now += 100;
+  CHECK(table.place("key") == Answer::granted);
+}
+
+TEST_CASE("whatever writes to a key or erases it voids its placeholder, and nothing else does") {
+  const auto stands_after = [](const auto& call) {
+    FullTable table;
+    REQUIRE(table.place("key") == Answer::granted);
+    const Lease lease = table.lease;
+    call(table);
+    const bool stands = table.holds(lease, "key");
+    const std::optional<std::string> before = table.get("key");
+    CHECK(table.put(lease, "key", "late") == (stands ? Code::ok : Code::changed));
+    CHECK(table.get("key") == (stands ? "late" : before));
+    return stands;
+  };
+  CHECK_FALSE(stands_after([](Table& t) { REQUIRE(t.set("key", "first") == Code::ok); }));
+  CHECK_FALSE(stands_after([](Table& t) { REQUIRE(t.set_integer("key", 1) == Code::ok); }));
+  CHECK_FALSE(stands_after([](Table& t) { REQUIRE(t.erase("key") == Code::not_found); }));
+  CHECK_FALSE(stands_after([](Table& t) { REQUIRE(t.stripe.clear(t.timeout) == Code::ok); }));
+  CHECK(stands_after([](Table& t) { REQUIRE(t.increment("key", 1) == Code::not_a_number); }));
+  CHECK(stands_after([](Table& t) { REQUIRE(t.compare_and_set("key", 7, "other") == Code::changed); }));
+  CHECK(stands_after([](Table& t) { REQUIRE(t.touch("key", t.now + 1000) == Code::not_found); }));
+  CHECK(stands_after([](Table& t) { REQUIRE(t.set("elsewhere", "other") == Code::ok); }));
+  CHECK(stands_after([](Table& t) { static_cast<void>(t.get("key")); }));
+  // Erased, and computed anew by another: the first one's value is not the second's.
+  CHECK_FALSE(stands_after([](FullTable& t) {
+    REQUIRE(t.erase("key") == Code::not_found);
+    REQUIRE(t.place("key") == Answer::granted);
+  }));
+  // Evicted.
+  CHECK_FALSE(stands_after([](Table& t) {
+    const std::string large(3000, 'x');
+    for (int i = 0; i < 200; ++i) REQUIRE(t.set("other" + std::to_string(i), large) == Code::ok);
+  }));
+  // Moved about: a placeholder goes on from where it lies to where room is.
+  CHECK(stands_after([](Table& t) {
+    t.header().lock.store(FUTEX_OWNER_DIED);
+    REQUIRE(t.set("elsewhere", "other") == Code::ok);
+  }));
+}
+
 TEST_CASE("who waits is woken by what he waits for, and by nothing that was there before") {
   Table table;
   REQUIRE(table.lock("a") == Answer::granted);
@@ -337,7 +470,7 @@ TEST_CASE("threads hold a name one at a time") {
         --inside;
         ++turns;
         ++n;
-        if (!table.stripe.give_back(lease, hash)) break;
+        if (!table.stripe.give_back(lease, {"a", hash}, 10s)) break;
       }
     });
   }

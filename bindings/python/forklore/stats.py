@@ -72,22 +72,24 @@ class Stats:
     """Stripes emptied because they were damaged."""
 
     # Who computes, and who locks.
-    lease_lines: int
-    """How many computations and locks there may be at once: as many in each stripe, and a name's are in one."""
+    lock_lines: int
+    """How many locks there may be at once: as many in each stripe, and a name is in one."""
+    computation_lines: int
+    """Likewise of computations that take no entry's room. Further ones have placeholders among the entries."""
     leases_held: int
-    """Computations under way and locks held, at the moment of asking."""
+    """Of these lines, those in use at the moment of asking."""
     computations: int
     """Begun, each by one caller of all."""
     computed: int
     """Of these, whose value was stored."""
     voided: int
-    """Of these, whose key was written to or deleted meanwhile, so that nothing was stored."""
+    """Of these, whose key was written to or deleted meanwhile, or whose placeholder was evicted: nothing was stored."""
     locked: int
     """Locks taken."""
     waits: int
     """Calls that had to wait for the value that somebody else computes, or for a lock."""
     leases_lacking: int
-    """Times that a stripe had no lease left for one more."""
+    """Times that a stripe had no line left for one more lock, or neither line nor room for one more computation."""
     leases_overdue: int
     """Locks whose ttl was over when somebody else took them."""
     leases_taken_over: int

@@ -1,0 +1,32 @@
+#include "cache/lease_call.hpp"
+
+#include <exception>
+#include <string>
+
+#include "base/clock.hpp"
+#include "cache/log_line.hpp"
+
+namespace forklore {
+
+void say_lacking(const Cache& cache, View& view, Lacking what) noexcept {
+  constexpr std::uint64_t kAgainAfter = 60'000;  // ms
+  const std::uint64_t now = base::boottime_ms();
+  std::uint64_t said = view.said_lacking.load(std::memory_order_relaxed);
+  if (said != 0 && now - said < kAgainAfter) return;
+  if (!view.said_lacking.compare_exchange_strong(said, now, std::memory_order_relaxed)) return;
+  const store::Geometry& g = view.segment.geometry();
+  try {
+    const std::string where = "forklore: " + Access::attachment(cache).path() + ": ";
+    const std::string locks = std::to_string(g.leases - g.flights);
+    log_line(what == Lacking::lock
+                 ? where + "all " + locks + " lines for locks of a stripe are held, so one more lock waits or fails; " +
+                       "a larger capacity has more lines (stats: lock_lines, leases_lacking)"
+                 : where + "all " + std::to_string(g.flights) + " lines for computations of a stripe are taken and it " +
+                       "is full, so a computed value is not stored; open it with a larger capacity " +
+                       "(stats: computation_lines, leases_lacking)");
+  } catch (const std::exception&) {
+    // no memory for the words
+  }
+}
+
+}  // namespace forklore
