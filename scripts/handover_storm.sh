@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: scripts/handover_storm.sh [--handovers N] [--seed N] [--quiet]
+# usage: scripts/handover_storm.sh [--handovers N] [--seed N] [--beyond-lines] [--quiet]
 #
 # Builds and runs the handover storm: eight processes hand a lock, a semaphore and a computation to each other, while one
 # of them is killed again and again, mostly the holder. Prints progress and how long a dead holder's next one waited;
@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | grep -v '^set '; exit 0 ;;
 esac
-accept_only "--handovers --seed" "--quiet" "$@"
+accept_only "--handovers --seed" "--beyond-lines --quiet" "$@"
 
 say "building the storm (logs: build/logs)"
 need_cpp

@@ -57,8 +57,8 @@ bool parse_limit(PyObject* given, const Call& call, unsigned& limit) {
   const Stats stats = guarded([&] { return call.cache().stats(); }, Stats());
   const unsigned most = std::max(stats.lock_lines / std::max(stats.stripes, 1u), 1u);
   if (number < 1 || number > most) {
-    PyErr_Format(PyExc_ValueError, "limit is from 1 to %u, the lines for locks of a stripe of this segment, not %R", most,
-                 given);
+    PyErr_Format(PyExc_ValueError, "limit is from 1 to %u, the lines for locks of a stripe of this segment, not %R",
+                 most, given);
     return false;
   }
   limit = static_cast<unsigned>(number);

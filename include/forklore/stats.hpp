@@ -46,18 +46,18 @@ struct Stats {
   std::uint64_t recoveries = 0;        ///< stripes taken over from a dead owner
   std::uint64_t resets = 0;            ///< stripes emptied because they were damaged
   // Who computes and who locks (compute.hpp, lock.hpp).
-  unsigned lock_lines = 0;              ///< how many locks there may be at once, in all stripes; alike in each
-  unsigned computation_lines = 0;       ///< likewise of computations that take no entry's room
-  std::uint64_t leases_held = 0;        ///< of both, at the moment of asking
-  std::uint64_t computations = 0;       ///< begun, each by one caller of all
-  std::uint64_t computed = 0;           ///< of these, whose value was stored
-  std::uint64_t voided = 0;             ///< of these, whose key was written to or erased meanwhile, or whose placeholder
-                                        ///< was evicted: not stored
-  std::uint64_t locked = 0;             ///< locks taken
-  std::uint64_t waits = 0;              ///< calls that had to wait for another's value, or for a lock
-  std::uint64_t leases_lacking = 0;     ///< times that a stripe had no line left for one more lock, or neither line nor
-                                        ///< room for one more computation
-  std::uint64_t leases_overdue = 0;     ///< locks whose time was over when somebody else took them
+  unsigned lock_lines = 0;           ///< how many locks there may be at once, in all stripes; alike in each
+  unsigned computation_lines = 0;    ///< likewise of computations that take no entry's room
+  std::uint64_t leases_held = 0;     ///< of both, at the moment of asking
+  std::uint64_t computations = 0;    ///< begun, each by one caller of all
+  std::uint64_t computed = 0;        ///< of these, whose value was stored
+  std::uint64_t voided = 0;          ///< of these, whose key was written to or erased meanwhile, or whose placeholder
+                                     ///< was evicted: not stored
+  std::uint64_t locked = 0;          ///< locks taken
+  std::uint64_t waits = 0;           ///< calls that had to wait for another's value, or for a lock
+  std::uint64_t leases_lacking = 0;  ///< times that a stripe had no line left for one more lock, or neither line nor
+                                     ///< room for one more computation
+  std::uint64_t leases_overdue = 0;  ///< locks whose time was over when somebody else took them
   std::uint64_t leases_taken_over = 0;  ///< computations and locks of dead processes, given to others
   std::uint64_t reattachments = 0;      ///< times that this process moved to a successor
   std::vector<::pid_t> processes;       ///< that have called it and still live

@@ -21,7 +21,8 @@ void say_lacking(const Cache& cache, View& view, Lacking what) noexcept {
     log_line(what == Lacking::lock
                  ? where + "all " + locks + " lines for locks of a stripe are held, so one more lock waits or fails; " +
                        "a larger capacity has more lines (stats: lock_lines, leases_lacking)"
-                 : where + "all " + std::to_string(g.flights) + " lines for computations of a stripe are taken and it " +
+                 : where + "all " + std::to_string(g.flights) +
+                       " lines for computations of a stripe are taken and it " +
                        "is full, so a computed value is not stored; open it with a larger capacity " +
                        "(stats: computation_lines, leases_lacking)");
   } catch (const std::exception&) {

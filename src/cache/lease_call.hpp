@@ -28,16 +28,15 @@ inline bool give_back(const Cache& cache, const Lease& lease, std::string_view k
   if (lease.word == 0) return false;
   View& view = Access::attachment(cache).view();
   const auto known = lease_in(view, lease);
-  return known &&
-         view.segment.stripe_of(lease.hash).give_back(*known, {key, lease.hash}, Access::lock_timeout(cache));
+  return known && view.segment.stripe_of(lease.hash).give_back(*known, {key, lease.hash}, Access::lock_timeout(cache));
 }
 
 inline bool is_held(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
   View& view = Access::attachment(cache).view();
   const auto known = lease_in(view, lease);
-  return known && view.segment.stripe_of(lease.hash)
-                      .holds(*known, {key, lease.hash}, view.segment.age(base::boottime_ms()),
-                             Access::lock_timeout(cache));
+  return known &&
+         view.segment.stripe_of(lease.hash)
+             .holds(*known, {key, lease.hash}, view.segment.age(base::boottime_ms()), Access::lock_timeout(cache));
 }
 
 /// Tells the log that no line was left, once a minute at most. With no lock held.

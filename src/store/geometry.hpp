@@ -36,8 +36,8 @@ struct Geometry {
   std::uint32_t least_buckets = 0;  ///< those before the chunks; a power of two
   std::uint32_t most_buckets = 0;   ///< when as many chunks as may are index
   std::uint32_t ghost_words = 0;
-  std::uint32_t flights = 0;  ///< lines for computations: the first ones
-  std::uint32_t leases = 0;   ///< all lines; those behind are for locks
+  std::uint32_t flights = 0;         ///< lines for computations: the first ones
+  std::uint32_t leases = 0;          ///< all lines; those behind are for locks
   std::uint32_t max_entry = 0;       ///< bytes, header and key included
   std::uint32_t reserve_chunks = 0;  ///< kept free, so that live entries can be moved
 

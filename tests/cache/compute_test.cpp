@@ -375,9 +375,8 @@ TEST_CASE("a full cache that evicts nothing has no room beyond the lines, and sa
   for (int i = 0; box.cache.set("small" + std::to_string(i), "x") == Code::ok;) ++i;
   static int said = 0;
   said = 0;
-  set_hooks({.log = [](std::string_view line) {
-    said += line.find("lines for computations") != std::string_view::npos;
-  }});
+  set_hooks(
+      {.log = [](std::string_view line) { said += line.find("lines for computations") != std::string_view::npos; }});
   for (int i = 0; i < 3; ++i) CHECK(get_or_compute(box.cache, "key", 1s, [] { return "value"; }) == "value");
   set_hooks({});
   CHECK(said == 1);

@@ -56,6 +56,7 @@ try living-owner-robbed "waiting for a lock" "a living owner was taken"
 try magic-first "opening, new"
 try lease-before-owner "lease: lock taken" "is not to be had"
 try void-behind-value "lease: voided by" "may still store"
+try placeholder-unchecked "placeholder: voided by" "may still store"
 tried+="plain-copy"$'\n'  # by threads_test_plain_copy, in builds with ThreadSanitizer
 
 untried=$(grep -rhoP 'broken\("\K[a-z-]+' "$sources" | sort -u | grep -vxF "$tried")

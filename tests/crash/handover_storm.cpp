@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <forklore/forklore.hpp>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -31,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr char kHelp[] =
-    "usage: handover_storm [--handovers N] [--seed N] [--quiet]\n"
+    "usage: handover_storm [--handovers N] [--seed N] [--beyond-lines] [--quiet]\n"
     "\n"
     "Eight processes hand a lock, a semaphore of three and the computation of one value to each other; all the while "
     "one\n"
@@ -42,6 +43,7 @@ constexpr char kHelp[] =
     "\n"
     "  --handovers N   of the lock and the computation together, until it ends (default 20000)\n"
     "  --seed N        of whom to kill, and when (default 1)\n"
+    "  --beyond-lines  computations find no line left in the table, and have placeholders among the entries\n"
     "  --quiet         the last lines alone\n";
 
 constexpr unsigned kWorkers = 8;
@@ -196,6 +198,7 @@ int work(Board& board, const std::string& name, std::uint32_t life, std::uint64_
 struct Arguments {
   std::uint64_t handovers = 20'000;
   std::uint64_t seed = 1;
+  bool beyond_lines = false;
   bool quiet = false;
 };
 
@@ -204,6 +207,10 @@ bool parse(int count, char** given, Arguments& arguments) {
     const std::string_view option = given[i];
     if (option == "--quiet") {
       arguments.quiet = true;
+      continue;
+    }
+    if (option == "--beyond-lines") {
+      arguments.beyond_lines = true;
       continue;
     }
     if ((option != "--handovers" && option != "--seed") || i + 1 == count) return false;
@@ -224,6 +231,7 @@ class Storm {
         cache_(Cache::open({.name = name_, .capacity_bytes = kMinCapacityBytes, .stripes = 1})) {}
 
   int run() {
+    if (arguments_.beyond_lines) take_lines();
     for (unsigned i = 0; i < kWorkers; ++i) begin();
     const auto begun = Clock::now();
     auto moved = begun;
@@ -278,6 +286,17 @@ class Storm {
     Child child;
   };
 
+  /// All for computations, by this process, which is not killed.
+  void take_lines() {
+    const unsigned lines = cache_.stats().computation_lines;
+    for (unsigned i = 0; i < lines; ++i) keys_.push_back("line" + std::to_string(i));
+    std::string value;
+    for (const std::string& key : keys_) {
+      held_.push_back(std::make_unique<Computation>(cache_, key));
+      if (held_.back()->begin(value) != Turn::compute) fault(board_, "a line is not to be had", 0, 0);
+    }
+  }
+
   [[nodiscard]] std::uint64_t handovers() const { return board_.lock.entered + board_.computation.entered; }
 
   void begin() {
@@ -321,6 +340,8 @@ class Storm {
   Random random_;
   tests::UniqueName name_;
   Cache cache_;
+  std::vector<std::string> keys_;
+  std::vector<std::unique_ptr<Computation>> held_;
   std::vector<Worker> workers_;
   std::uint32_t next_ = 1;
   std::uint64_t kills_ = 0;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "base/hash.hpp"
+#include "cache/call.hpp"
 #include "child.hpp"
 #include "crash/scenario.hpp"
 #include "crash/workshop.hpp"
@@ -137,6 +139,117 @@ Prepared prepare_take_over(std::uint64_t seed) {
   return prepared;
 }
 
+/// Takes every line for computations, as this process, which outlives the trial.
+void take_lines(Cache& cache) {
+  const unsigned lines = cache.stats().computation_lines;
+  for (unsigned i = 0; i < lines; ++i) {
+    const auto* key = new std::string(numbered("line-", static_cast<std::uint16_t>(i)));
+    auto* held = new Computation(cache, *key);  // not given back
+    std::string value;
+    if (held->begin(value) != Turn::compute) throw std::runtime_error("no line");
+  }
+}
+
+/// Beyond the lines: whoever died with a placeholder, the key can be computed at once.
+std::string to_be_had_beyond_lines(Cache& cache, const Contents& now, const Contents& /*before*/,
+                                   const Contents& /*after*/) {
+  const auto begun = std::chrono::steady_clock::now();
+  std::string value;
+  Computation computation(cache, "new", {.wait = std::chrono::seconds(2)});
+  Turn turn = computation.begin(value);
+  for (; turn == Turn::wait; turn = computation.begin(value)) computation.wait();
+  if (turn != (now.contains("new") ? Turn::fresh : Turn::compute)) return "nobody may compute what a dead process did";
+  computation.abandon();
+  if (std::chrono::steady_clock::now() - begun > std::chrono::seconds(1)) return "it takes long to compute it";
+  return cache.stats().leases_held == cache.stats().computation_lines ? "" : "a line was given back or taken";
+}
+
+template <class MakeCall>
+Scenario beyond_lines(const std::string& name, MakeCall make_call) {
+  return {name, [make_call](std::uint64_t seed) {
+            Workshop shop(seed);
+            shop.work(60, 600);
+            take_lines(shop.cache());
+            Prepared prepared = shop.with(make_call(shop));
+            prepared.also = to_be_had_beyond_lines;
+            return prepared;
+          }};
+}
+
+/// The placeholder of "new" is this process's. Once a call that writes to the key is through, which a mark that it sets
+/// behind that tells, its value is stored no more.
+Scenario voiding_beyond_lines(const std::string& name, const Call& call) {
+  return {name, [call](std::uint64_t seed) {
+            Workshop shop(seed);
+            shop.work(60, 600);
+            take_lines(shop.cache());
+            const std::uint64_t hash = base::hash("new");
+            store::Segment& segment = Access::attachment(shop.cache()).view().segment;
+            const store::LeaseWish wish{
+                .kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process(), .or_placeholder = true};
+            store::Lease lease;
+            store::Holders holders;
+            if (segment.stripe_of(hash).acquire({"new", hash}, wish, 0, segment.age(base::boottime_ms()),
+                                                std::chrono::seconds(1), lease,
+                                                holders) != store::Stripe::Answer::granted ||
+                lease.has_line()) {
+              throw std::runtime_error("no placeholder");
+            }
+            Prepared prepared = shop.with([call](Cache& cache) {
+              call(cache);
+              set_call("mark", 3, 20)(cache);
+            });
+            prepared.also = [lease, hash](Cache& cache, const Contents& now, const Contents&,
+                                          const Contents&) -> std::string {
+              if (!now.contains("mark")) return {};
+              store::Segment& left = Access::attachment(cache).view().segment;
+              const store::Decision late{.action = store::Decision::Action::store, .value = "late"};
+              const Code code = left.stripe_of(hash).update_with(lease, {"new", hash}, left.age(base::boottime_ms()),
+                                                                 std::chrono::seconds(1), late);
+              return code == Code::changed ? "" : "who computed it before the write may still store";
+            };
+            return prepared;
+          }};
+}
+
+Prepared prepare_take_over_beyond_lines(std::uint64_t seed) {
+  Workshop shop(seed);
+  shop.work(60, 600);
+  take_lines(shop.cache());
+  tests::Child holder([&] {
+    auto* computation = new Computation(shop.cache(), "new");  // not given back
+    std::string value;
+    return computation->begin(value) == Turn::compute ? 0 : 1;
+  });
+  if (holder.join() != 0) throw std::runtime_error("no placeholder");
+  Prepared prepared = shop.with(compute_call("new", checked(2, 200)));
+  prepared.also = to_be_had_beyond_lines;
+  return prepared;
+}
+
+std::vector<Scenario> beyond_lines_scenarios() {
+  std::vector<Scenario> all;
+  all.push_back(
+      beyond_lines("placeholder: value computed", [](Workshop&) { return compute_call("new", checked(1, 300)); }));
+  all.push_back(beyond_lines("placeholder: spilled value", [](Workshop&) {
+    return compute_call("new", checked(1, 9000), {.stale_for = std::chrono::hours(1)});
+  }));
+  all.push_back(beyond_lines("placeholder: given up", [](Workshop&) -> Call {
+    return [](Cache& cache) {
+      std::string value;
+      Computation computation(cache, "new");
+      static_cast<void>(computation.begin(value));
+    };
+  }));
+  all.push_back({"placeholder: taken over", prepare_take_over_beyond_lines});
+  all.push_back(voiding_beyond_lines("placeholder: voided by set", set_call("new", 2, 100)));
+  all.push_back(voiding_beyond_lines("placeholder: voided by erase",
+                                     [](Cache& cache) { static_cast<void>(cache.erase("new")); }));
+  all.push_back(
+      voiding_beyond_lines("placeholder: voided by clear", [](Cache& cache) { static_cast<void>(cache.clear()); }));
+  return all;
+}
+
 }  // namespace
 
 std::vector<Scenario> lease_scenarios() {
@@ -182,6 +295,7 @@ std::vector<Scenario> lease_scenarios() {
     store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(1));
     return [](Cache& cache) { static_cast<void>(cache.clear()); };
   }));
+  for (Scenario& one : beyond_lines_scenarios()) all.push_back(std::move(one));
   // A death between its two stores leaves the old time of arrival with the later expiry: in whole hours the old one.
   for (const bool first : {true, false}) {
     all.push_back(scenario(first ? "rate, first" : "rate, further", {}, [first](Workshop& shop) -> Call {
