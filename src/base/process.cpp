@@ -30,6 +30,8 @@
 namespace forklore::base {
 namespace {
 
+constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";
+
 constinit std::atomic<std::uint32_t> plain_epoch{0};  // the process's epoch where no page can be wiped by fork
 constinit std::atomic<bool> use_plain_epoch{false};
 constinit std::atomic<std::uint32_t> last_epoch{0};        // the highest of this process and all its ancestors
@@ -55,16 +57,31 @@ std::atomic<std::uint32_t>& epoch_word() noexcept {
   return plain_epoch;
 }
 
-// Reads up to size bytes of a small file of /proc; -1 on failure.
+// Reads up to size bytes of a small file of /proc; -1 and errno on failure.
 ssize_t read_small(const char* path, char* to, std::size_t size) noexcept {
   const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return -1;
   ssize_t got = 0;
   do got = ::read(descriptor, to, size);
   while (got < 0 && errno == EINTR);
+  const int why = errno;
   ::close(descriptor);
+  errno = why;
   return got;
 }
+
+/// The path of a file about a process or thread.
+class ProcPath {
+ public:
+  ProcPath(std::uint32_t id, std::string_view file) noexcept {
+    char* const end = std::to_chars(path_.data() + std::strlen(path_.data()), path_.data() + path_.size(), id).ptr;
+    std::copy(file.begin(), file.end(), end);
+  }
+  [[nodiscard]] const char* c_str() const noexcept { return path_.data(); }
+
+ private:
+  std::array<char, 32> path_{"/proc/"};
+};
 
 /// What /proc tells of a thread, or of a process by the id of its first thread.
 struct ProcStat {
@@ -76,10 +93,7 @@ struct ProcStat {
 
 // The begin of a file about a process or thread, as far as there is room in text; empty if there is no such file.
 std::string_view read_about(std::uint32_t id, std::string_view file, std::span<char> text) noexcept {
-  std::array<char, 32> path{"/proc/"};
-  char* end = std::to_chars(path.data() + std::strlen(path.data()), path.data() + path.size(), id).ptr;
-  std::copy(file.begin(), file.end(), end);
-  const ssize_t got = read_small(path.data(), text.data(), text.size());
+  const ssize_t got = read_small(ProcPath(id, file).c_str(), text.data(), text.size());
   return {text.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
 }
 
@@ -118,9 +132,11 @@ int hex_digit(char c) noexcept {
   return -1;
 }
 
-bool read_boot_id(std::array<std::uint8_t, 16>& id) noexcept {
+// 0, or the errno of the failure.
+int read_boot_id(std::array<std::uint8_t, 16>& id) noexcept {
   std::array<char, 64> text{};
-  const ssize_t got = read_small("/proc/sys/kernel/random/boot_id", text.data(), text.size());
+  const ssize_t got = read_small(kBootIdFile, text.data(), text.size());
+  if (got < 0) return errno;
   std::size_t digits = 0;
   for (ssize_t i = 0; i < got && digits < 32; ++i) {
     const int value = hex_digit(text[static_cast<std::size_t>(i)]);
@@ -128,14 +144,14 @@ bool read_boot_id(std::array<std::uint8_t, 16>& id) noexcept {
     id[digits / 2] = static_cast<std::uint8_t>(id[digits / 2] << 4 | value);
     ++digits;
   }
-  return digits == 32;
+  return digits == 32 ? 0 : EBADMSG;
 }
 
 std::uint32_t process_id(std::uint64_t process) noexcept {
   return static_cast<std::uint32_t>(process & ((std::uint64_t{1} << kProcessIdBits) - 1));
 }
 
-// Which process /proc takes this one for; -1 if there is no /proc.
+// Which process /proc takes this one for; -1 if there is no /proc. Needs no descriptor.
 ::pid_t pid_in_proc() noexcept {
   std::array<char, 32> text{};
   const ssize_t length = ::readlink("/proc/self", text.data(), text.size());
@@ -143,6 +159,23 @@ std::uint32_t process_id(std::uint64_t process) noexcept {
   ::pid_t pid = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + length, pid);
   return error == std::errc{} && end == text.data() + length ? pid : -1;
+}
+
+// Whether /proc tells about the processes that this one has ids for.
+bool proc_is_ours() noexcept { return pid_in_proc() == ::getpid(); }
+
+// Whether a thread has ended, asked without a descriptor: it has let go its memory, and with it its program's file.
+// False also of other users' threads, which are not told about.
+bool has_no_program(std::uint32_t id) noexcept {
+  char first = 0;
+  return ::readlink(ProcPath(id, "/exe").c_str(), &first, 1) < 0 && errno == ENOENT;
+}
+
+// How many threads a process has, one that has ended and is not reaped among them. 0: not known. Needs no descriptor.
+std::uint64_t count_threads(std::uint32_t pid) noexcept {
+  struct stat status {};
+  if (::stat(ProcPath(pid, "/task").c_str(), &status) != 0 || status.st_nlink < 3) return 0;
+  return status.st_nlink - 2;  // a directory for each, as its links have it
 }
 
 }  // namespace
@@ -181,9 +214,12 @@ bool thread_exists(std::uint32_t tid) noexcept {
 
 bool thread_alive(std::uint32_t tid) noexcept {
   if (!thread_exists(tid)) return false;
+  if (!proc_is_ours()) return true;
   ProcStat stat;
-  if (!read_stat(tid, stat)) return thread_exists(tid);
-  return !stat.ended();
+  if (read_stat(tid, stat)) return !stat.ended();
+  // No such file: it has ended, or is hidden. No descriptor: that it is there at all says how many threads its process
+  // has.
+  return thread_exists(tid) && !(count_threads(tid) != 0 && has_no_program(tid));
 }
 
 std::uint64_t own_process() noexcept {
@@ -194,7 +230,7 @@ std::uint64_t own_process() noexcept {
   if (known_epoch.load(std::memory_order_acquire) == epoch) return known.load(std::memory_order_relaxed);
   const auto pid = static_cast<std::uint32_t>(::getpid());
   ProcStat stat;
-  const bool seen = pid_in_proc() == ::getpid() && read_stat(pid, stat);
+  const bool seen = proc_is_ours() && read_stat(pid, stat);
   const std::uint64_t word = (seen ? stat.start << kProcessIdBits : 0) | pid;
   known.store(word, std::memory_order_relaxed);
   known_epoch.store(epoch, std::memory_order_release);
@@ -204,16 +240,15 @@ std::uint64_t own_process() noexcept {
 bool process_alive(std::uint64_t process) noexcept {
   const std::uint32_t pid = process_id(process);
   const std::uint64_t start = process >> kProcessIdBits;
-  const std::uint64_t mine = own_process();
-  if (process == mine) return true;
+  if (process == own_process()) return true;
   if (pid == 0) return false;
 
   const auto descriptor = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<::pid_t>(pid), 0));
   // Gone, or no process's id but a thread's, for which there are two answers.
   if (descriptor < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT)) return false;
-  // /proc is of use if this process found itself there.
+  const bool asked = proc_is_ours();
   ProcStat stat;
-  const bool seen = mine >> kProcessIdBits != 0 && read_stat(pid, stat);
+  const bool seen = asked && read_stat(pid, stat);
   bool alive = true;
   if (descriptor >= 0) {
     // Looked at last: if the id is the owner's at this time, then so was the descriptor's process.
@@ -221,15 +256,17 @@ bool process_alive(std::uint64_t process) noexcept {
     alive = ::poll(&ended, 1, 0) != 1;
     ::close(descriptor);
   } else {
+    // No pidfd in this kernel, or no descriptor is free. Of a process whose first thread alone has ended, that is a
+    // zombie and not the last thread.
     alive = ::kill(static_cast<::pid_t>(pid), 0) == 0 || errno != ESRCH;
-    // Of a process whose first thread alone has ended, it is a zombie and not the last thread.
     if (seen && stat.ended() && stat.threads <= 1) alive = false;
+    if (asked && !seen && has_no_program(pid) && count_threads(pid) == 1) alive = false;
   }
   return alive && (!seen || start == 0 || stat.start == start);
 }
 
 bool process_killed(std::uint64_t process) noexcept {
-  if (own_process() >> kProcessIdBits == 0) return false;  // /proc is another's
+  if (!proc_is_ours()) return false;
   // If the id is a later process's by now, then this one is dead, which is no less.
   std::array<char, 4096> text;
   const std::string_view status = read_about(process_id(process), "/status", text);
@@ -239,14 +276,22 @@ bool process_killed(std::uint64_t process) noexcept {
 
 DomainLookup lock_domain() noexcept {
   DomainLookup lookup;
+  const auto failed = [&](const char* file, int why) {
+    lookup.file = file;
+    lookup.why = why;
+    return lookup;
+  };
   struct stat space {};
   const ::pid_t pid = pid_in_proc();
   lookup.proc_of_others = pid != -1 && pid != ::getpid();
-  if (pid != ::getpid() || !read_boot_id(lookup.domain.boot_id) || ::stat("/proc/self/ns/pid", &space) != 0)
-    return lookup;
+  if (lookup.proc_of_others) return failed("/proc/self", ESRCH);
+  if (pid == -1) return failed("/proc/self", ENOENT);
+  if (::stat("/proc/self/ns/pid", &space) != 0) return failed("/proc/self/ns/pid", errno);
   lookup.domain.pid_namespace_device = space.st_dev;
   lookup.domain.pid_namespace_inode = space.st_ino;
   if (::stat("/proc/self/ns/time", &space) == 0) lookup.domain.time_namespace_inode = space.st_ino;
+  lookup.namespaces_known = true;
+  if (const int why = read_boot_id(lookup.domain.boot_id); why != 0) return failed(kBootIdFile, why);
   lookup.known = true;
   return lookup;
 }

@@ -43,7 +43,7 @@ inline const Self& self() noexcept {
 }
 
 /// Whether the thread exists and is more than a zombie waiting to be reaped. In doubt (no /proc, or one that hides
-/// other users' processes) a thread that exists is alive.
+/// other users' processes; no free descriptor, and it is another user's) a thread that exists is alive.
 bool thread_alive(std::uint32_t tid) noexcept;
 
 /// Whether thread tid exists at all, a zombie included: one system call, no file read. For statistics, not for locks.
@@ -61,10 +61,12 @@ inline constexpr unsigned kProcessIdBits = 22;
 std::uint64_t own_process() noexcept;
 /// Whether the process has a thread that lives: not if it is gone or a zombie, but if only its first thread has ended.
 /// In doubt (no /proc, or one that hides other users' processes) a process of that id is taken for it, and alive.
+/// Where no descriptor is free, a process of the same user that has ended is found out all the same, reaped or not. Not
+/// so another user's zombie, nor who has the id of a process that is gone: they count as alive, until one is free.
 bool process_alive(std::uint64_t process) noexcept;
 /// Whether a SIGKILL is on its way to all threads that the process has. It may be alive for long, as each of them needs
 /// a processor to end on, but runs nothing of its own any more, but for what a processor is at in this moment. In doubt
-/// (no /proc, or one that hides other users' processes), and of a process that has ended, false.
+/// (no /proc, or one that hides other users' processes; no free descriptor), and of a process that has ended, false.
 bool process_killed(std::uint64_t process) noexcept;
 
 /// The set of processes to whom a thread id means the same thread: one boot of one host, one pid namespace, one
@@ -75,13 +77,21 @@ struct LockDomain {
   std::uint64_t pid_namespace_inode = 0;
   std::uint64_t time_namespace_inode = 0;
   friend bool operator==(const LockDomain&, const LockDomain&) = default;
+  /// Whether the namespaces are the same. The boot is, where one process has forked from the other.
+  [[nodiscard]] bool same_namespaces(const LockDomain& other) const noexcept {
+    return pid_namespace_device == other.pid_namespace_device && pid_namespace_inode == other.pid_namespace_inode &&
+           time_namespace_inode == other.time_namespace_inode;
+  }
 };
 static_assert(sizeof(LockDomain) == 40);
 
-/// This process's domain; known is false where /proc is missing or belongs to another pid namespace.
+/// This process's domain, as far as /proc tells. Only the boot needs a descriptor.
 struct DomainLookup {
-  bool known = false;
-  bool proc_of_others = false;  ///< /proc belongs to another pid namespace: this process was born outside of that
+  bool known = false;             ///< all of it
+  bool namespaces_known = false;  ///< all but the boot
+  bool proc_of_others = false;    ///< /proc belongs to another pid namespace: this process was born outside of that
+  const char* file = nullptr;     ///< what could not be read; null if it is known
+  int why = 0;                    ///< its errno
   LockDomain domain;
 };
 DomainLookup lock_domain() noexcept;

@@ -11,6 +11,7 @@
 #include "cache/log_line.hpp"
 #include "cache/naming.hpp"
 #include "cache/opening.hpp"
+#include "cache/refusal.hpp"
 
 namespace forklore {
 namespace {
@@ -71,9 +72,9 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
   } else if (attachment) {
     const std::string differs = difference(options, attachment->view().segment.geometry().shape);
     if (!differs.empty()) {
-      throw OpenError(std::make_error_code(std::errc::invalid_argument),
-                      "forklore: " + attachment->path() + ": " + differs +
-                          "; this process has one of that name, which nothing replaces: take another name");
+      fail(std::errc::invalid_argument,
+           attachment->path() + ": " + differs +
+               "; this process has one of that name, which nothing replaces: take another name");
     }
   }
   if (!attachment) {
@@ -87,8 +88,7 @@ Attachment::Attachment(const Options& options, bool must_exist)
     : options_(asking_nothing(options)), path_(path_of(options)) {
   if (options.place == Place::anonymous) {
     if (must_exist) {
-      throw OpenError(std::make_error_code(std::errc::no_such_file_or_directory),
-                      "forklore: anonymous:" + options.name + ": this process has none of that name");
+      fail(std::errc::no_such_file_or_directory, "anonymous:" + options.name + ": this process has none of that name");
     }
     views_.push_back(open_anonymous(options));
   } else {
@@ -176,7 +176,8 @@ void Attachment::claim(View& view, Claimed& mine) noexcept {
   const std::uint32_t epoch = base::self().epoch;
   if (mine.epoch != epoch) {
     const base::DomainLookup lookup = base::lock_domain();
-    const bool born_elsewhere = lookup.known ? lookup.domain != view.domain : lookup.proc_of_others;
+    const bool born_elsewhere =
+        lookup.namespaces_known ? !lookup.domain.same_namespaces(view.domain) : lookup.proc_of_others;
     if (born_elsewhere && view.domain != base::LockDomain{}) view.segment.forbid_writing();
   }
   mine = {view.id, epoch, view.segment.writable() ? view.segment.counters().claim() : nullptr};

@@ -7,15 +7,15 @@
 #include <charconv>
 #include <cstdio>
 
+#include "cache/refusal.hpp"
+
 namespace forklore {
 namespace {
 
 const std::string kPrefix = "forklore-";
 const std::string kSuffix = "-v" + std::to_string(store::kFormatVersion);
 
-[[noreturn]] void refuse(const std::string& what) {
-  throw OpenError(std::make_error_code(std::errc::invalid_argument), "forklore: " + what);
-}
+[[noreturn]] void refuse(const std::string& what) { fail(std::errc::invalid_argument, what); }
 
 bool is_name(std::string_view name) {
   constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";

@@ -11,16 +11,12 @@
 
 #include "base/room.hpp"
 #include "cache/naming.hpp"
+#include "cache/refusal.hpp"
 
 namespace forklore {
 namespace {
 
 using std::filesystem::path;
-
-[[noreturn]] void fail(std::errc code, const std::string& what) {
-  throw OpenError(std::make_error_code(code), "forklore: " + what);
-}
-[[noreturn]] void fail(std::error_code code, const std::string& what) { throw OpenError(code, "forklore: " + what); }
 
 /// A moment for whoever holds the lock; throws when there have been too many. Only waiting counts, not what this
 /// process itself takes to make a segment, nor being stopped.
@@ -117,12 +113,18 @@ std::optional<store::Description> describe_file(const path& name, const base::Fi
 
 base::LockDomain own_domain(bool named) {
   const base::DomainLookup lookup = base::lock_domain();
-  if (!lookup.known && named) {
+  if (lookup.known || !named) return lookup.domain;
+  const std::string unknown = "so it cannot be known with whom locks may be shared; ";
+  if (lookup.proc_of_others) {
     fail(std::errc::not_supported,
-         "/proc is not that of this pid namespace, so it cannot be known with whom locks may be shared; mount it, or "
-         "use place = anonymous");
+         "/proc is not that of this pid namespace, " + unknown + "mount it, or use place = anonymous");
   }
-  return lookup.domain;
+  const std::error_code why(lookup.why, std::generic_category());
+  if (why != std::errc::no_such_file_or_directory && why != std::errc::permission_denied) {
+    fail(why, std::string(lookup.file) + ": cannot read it");
+  }
+  fail(std::errc::not_supported, std::string(lookup.file) + ": cannot be read (" + why.message() + "), " + unknown +
+                                     "mount /proc whole, or use place = anonymous");
 }
 
 /// Turns an empty or unfinished file, locked exclusively, into a segment.

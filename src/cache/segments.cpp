@@ -6,6 +6,7 @@
 
 #include "base/mapping.hpp"
 #include "cache/naming.hpp"
+#include "cache/refusal.hpp"
 #include "forklore/cache.hpp"
 #include "store/segment.hpp"
 
@@ -44,16 +45,15 @@ bool remove_segment(std::string_view name, Place place) {
   {
     const base::File file = base::File::open(path, base::File::Access::read, 0600, error);
     if (error == std::errc::no_such_file_or_directory) return false;
-    if (error) throw OpenError(error, "forklore: " + path.string() + ": cannot open it");
+    if (error) fail(error, path.string() + ": cannot open it");
     if (place == Place::file && !begins_as_segment(file)) {
-      throw OpenError(std::make_error_code(std::errc::invalid_argument),
-                      "forklore: " + path.string() + ": is not a Forklore segment, so it is not removed");
+      fail(std::errc::invalid_argument, path.string() + ": is not a Forklore segment, so it is not removed");
     }
   }
   remove_unfinished(successor_of(path));
   if (::unlink(path.c_str()) == 0) return true;
   if (errno == ENOENT) return false;
-  throw OpenError(std::error_code(errno, std::generic_category()), "forklore: " + path.string() + ": cannot remove it");
+  fail(std::error_code(errno, std::generic_category()), path.string() + ": cannot remove it");
 }
 
 std::vector<SegmentInfo> segments() {

@@ -16,6 +16,7 @@
 
 #include "child.hpp"
 #include "named_child.hpp"
+#include "no_descriptors.hpp"
 
 using namespace forklore::base;
 using forklore::tests::Child;
@@ -85,6 +86,34 @@ int wrong_about_others() {
   headless.signal(SIGKILL);
   headless.wait_for_end();
   return process_alive(headless.name()) ? 8 : 0;
+}
+
+// The same, looked at by a process that has no descriptor left. What needs one is taken for alive.
+int wrong_without_descriptors() {
+  NamedChild child([] { return ::pause(); });
+  NamedChild headless([] {
+    std::thread([] {
+      for (;;) ::pause();
+    }).detach();
+    ::syscall(SYS_exit, 0);  // this thread alone
+    return 0;
+  });
+  const auto first_thread = static_cast<std::uint32_t>(headless.pid());
+  while (thread_alive(first_thread)) ::usleep(1000);
+  static_cast<void>(own_process());
+  if (!forklore::tests::leave_descriptors(0)) return 1;
+  if (!process_alive(own_process()) || !process_alive(child.name()) || process_killed(child.name())) return 2;
+  if (!process_alive(headless.name()) || thread_alive(first_thread)) return 3;
+  child.signal(SIGSTOP);
+  if (!process_alive(child.name()) || !thread_alive(static_cast<std::uint32_t>(child.pid()))) return 4;
+  child.signal(SIGKILL);
+  child.wait_for_end();
+  if (process_alive(child.name()) || thread_alive(static_cast<std::uint32_t>(child.pid()))) return 5;  // a zombie
+  headless.signal(SIGKILL);
+  headless.wait_for_end();
+  if (process_alive(headless.name())) return 6;
+  child.join();
+  return process_alive(child.name()) ? 7 : 0;
 }
 
 // Has the kernel answer pidfd_open as one that does not know it. False if that cannot be had.
@@ -213,6 +242,23 @@ TEST_CASE("the same where the kernel has no pidfd") {
     return;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a zombie is found out, and no living process, where no descriptor is free") {
+  CHECK(Child(wrong_without_descriptors).join() == 0);
+  CHECK(Child([] { return forget_pidfd() ? wrong_without_descriptors() : 0; }).join() == 0);
+}
+
+TEST_CASE("the namespaces are known where no descriptor is free; what could not be read is said") {
+  const DomainLookup mine = lock_domain();
+  CHECK(mine.why == 0);
+  Child child([&] {
+    if (!forklore::tests::leave_descriptors(0)) return 1;
+    const DomainLookup lookup = lock_domain();
+    const bool right = !lookup.known && lookup.namespaces_known && !lookup.proc_of_others && lookup.why == EMFILE;
+    return right && lookup.domain.same_namespaces(mine.domain) ? 0 : 2;
+  });
+  CHECK(child.join() == 0);
 }
 
 TEST_CASE("a process that was killed is known as such before its last thread has ended") {

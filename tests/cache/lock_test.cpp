@@ -9,6 +9,7 @@
 #include "cache/box.hpp"
 #include "child.hpp"
 #include "forklore/compute.hpp"
+#include "no_descriptors.hpp"
 #include "test_clock.hpp"
 
 using namespace forklore;
@@ -245,4 +246,21 @@ TEST_CASE("a full table makes a lock wait, and the dead leave it; computations h
   CHECK(box.cache.stats().leases_held == lines);
   CHECK(more.try_acquire() == Code::ok);
   CHECK(box.cache.stats().leases_taken_over == 8);
+}
+
+TEST_CASE("the lock of a process that died and is not reaped is taken over where no descriptor is free") {
+  Box box;
+  Child holder([&] {
+    Lock lock(box.cache, "name");
+    if (lock.acquire() != Code::ok) return 1;
+    ::kill(::getpid(), SIGKILL);
+    return 2;
+  });
+  holder.wait_for_end();
+  Child next([&] {
+    if (!tests::leave_descriptors(0)) return 1;
+    Lock lock(box.cache, "name");
+    return lock.acquire(20s) == Code::ok ? 0 : 2;
+  });
+  CHECK(next.join() == 0);
 }

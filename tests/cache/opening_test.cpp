@@ -15,6 +15,7 @@
 
 #include "cache/naming.hpp"
 #include "child.hpp"
+#include "no_descriptors.hpp"
 #include "process/waiting.hpp"
 #include "refusal.hpp"
 #include "scratch.hpp"
@@ -511,4 +512,30 @@ TEST_CASE("segments are listed with what they are") {
   CHECK(find()->capacity_bytes == 0);
   CHECK(remove_segment(name.str()));
   CHECK_FALSE(find());
+}
+
+TEST_CASE("too few descriptors are said to be too few, however far the opening came") {
+  UniqueName made;
+  const Cache there = Cache::open({.name = made, .capacity_bytes = 1 << 20});
+  const Scratch scratch;
+  for (const Options& options : {Options{.name = made}, file_options(scratch / "new"),
+                                 Options{.name = made.str() + "-other", .place = Place::anonymous}}) {
+    CAPTURE(options.name);
+    bool opened = false;
+    for (int free = 0; free < 4; ++free) {
+      CAPTURE(free);
+      const int answer = Child([&] {
+                           if (!tests::leave_descriptors(free)) return 1;
+                           const Refusal refused = refusal(options);
+                           if (refused.says.empty()) return 0;
+                           const bool right = refused.code == std::errc::too_many_files_open &&
+                                              refused.has("no descriptor left") && refused.has("ulimit -n");
+                           return right ? 2 : 3;
+                         }).join();
+      CHECK((answer == 0 || answer == 2));
+      if (free == 0 && options.place != Place::shm) CHECK(answer == 2);
+      opened = opened || answer == 0;
+    }
+    CHECK(opened);
+  }
 }
