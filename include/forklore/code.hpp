@@ -14,14 +14,14 @@ enum class Code : std::uint8_t {
   changed,       ///< compare_and_set: the version is no longer the entry's
   too_large,     ///< larger than Stats::max_value_bytes; Options::max_value_bytes raises it
   invalid_key,   ///< empty, or longer than kMaxKeyBytes
-  not_a_number,  ///< increment of an entry, or a value in format kInteger, that is no 64-bit integer; a rate, limit or
-                 ///< time of a lock that makes no sense
+  not_a_number,  ///< increment of an entry, or a value in format kInteger, that is no 64-bit integer
   overflow,      ///< increment past the range of a 64-bit integer
   full,          ///< WhenFull::reject alone: no room without taking a live entry. Of a Lock: no line for one more
   busy,          ///< the lock was held by a living owner for all of Options::lock_timeout
   read_only,     ///< a write through a handle that only reads: opened so, of a segment that was removed and cannot be
                  ///< made anew here, or forked into another pid namespace
   buffer_too_small,  ///< get_into: Found::size says how much is wanted
+  invalid_argument,  ///< a rate, a window, a limit or a time that makes no sense: a count of 0, say
 };
 
 /// The enumerator's own name, "not_found" for Code::not_found.

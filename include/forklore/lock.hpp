@@ -46,8 +46,8 @@ class Lock {
   Lock& operator=(const Lock&) = delete;
 
   /// Takes the lock, waiting for it as long as wait says. Returns ok; busy (others had it all the time, or this object
-  /// holds it already and is not reentrant); full (there was no line for it); not_a_number (a ttl of zero or less, or
-  /// a limit of 0); invalid_key, read_only. Calls the wait hooks while it sleeps.
+  /// holds it already and is not reentrant); full (there was no line for it); invalid_argument (a ttl of zero or less,
+  /// or a limit of 0); invalid_key, read_only. Calls the wait hooks while it sleeps.
   [[nodiscard]] Code acquire(std::chrono::milliseconds wait = kForever) noexcept;
   /// The same without waiting, but for a stripe's lock.
   [[nodiscard]] Code try_acquire() noexcept { return acquire(std::chrono::milliseconds(0)); }
@@ -55,8 +55,8 @@ class Lock {
   bool release() noexcept;
   /// Whether it is still this object's: not after its ttl, nor in the child of a fork.
   [[nodiscard]] bool held() const noexcept;
-  /// Lets the ttl begin anew, or begins another one. Returns ok, changed (no longer held), not_a_number (zero or
-  /// less), busy, read_only.
+  /// Lets the ttl begin anew, or begins another one. Returns ok, changed (no longer held), invalid_argument (zero
+  /// or less), busy, read_only.
   [[nodiscard]] Code extend(Ttl ttl) noexcept;
   /// The fencing token, the same until the lock is released; 0 if it has not been acquired.
   [[nodiscard]] std::uint64_t token() const noexcept;

@@ -38,8 +38,8 @@ struct RateDecision {
 /// Takes so many of what a rate allows, all or none. By the generic cell rate algorithm (ITU-T I.371): a theoretical
 /// arrival time moves on with each that is allowed, and may be ahead of the clock by the burst; the answers are those
 /// of throttled and redis-cell (Brandur Leach). cost 0 looks and takes nothing. Returns ok whether or not it is
-/// allowed; else decision is unspecified: invalid_key, invalid arguments answer not_a_number as does an entry that is
-/// none; full, busy, read_only.
+/// allowed; else decision is unspecified: invalid_key; invalid_argument (a count or a period of nothing, a burst that
+/// takes over 366 days to come); not_a_number (the entry is none); full, busy, read_only.
 [[nodiscard]] Code take(const Cache& cache, std::string_view key, const Rate& rate, RateDecision& decision,
                         std::uint32_t cost = 1) noexcept;
 
@@ -54,7 +54,8 @@ struct WindowCount {
 inline constexpr std::uint32_t kMostInWindow = (1u << 24) - 1;  ///< the count stays there
 
 /// Adds to the count of the window that runs, and tells the counts. Windows of this length follow each other from the
-/// segment's birth; add 0 looks and adds nothing. Returns as take() does.
+/// segment's birth; add 0 looks and adds nothing. Returns as take() does; invalid_argument is a window that is not
+/// above zero and up to 366 days.
 [[nodiscard]] Code count_in_window(const Cache& cache, std::string_view key, std::chrono::milliseconds window,
                                    WindowCount& count, std::uint32_t add = 1) noexcept;
 

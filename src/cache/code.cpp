@@ -28,6 +28,8 @@ std::string_view to_string(Code code) noexcept {
       return "read_only";
     case Code::buffer_too_small:
       return "buffer_too_small";
+    case Code::invalid_argument:
+      return "invalid_argument";
   }
   return "unknown";
 }

@@ -68,7 +68,7 @@ Lock::~Lock() {
 
 Code Lock::acquire(milliseconds wait) noexcept {
   if (!valid_) return Code::invalid_key;
-  if (is_none(options_.ttl) || options_.limit == 0) return Code::not_a_number;
+  if (is_none(options_.ttl) || options_.limit == 0) return Code::invalid_argument;
   if (options_.reentrant) {
     if (Held* const mine = find_held(*cache_, hash_)) {
       if (is_held(*cache_, mine->lease)) {
@@ -143,7 +143,7 @@ bool Lock::release() noexcept {
 bool Lock::held() const noexcept { return depth_ > 0 && is_held(*cache_, lease_); }
 
 Code Lock::extend(Ttl ttl) noexcept {
-  if (is_none(ttl)) return Code::not_a_number;
+  if (is_none(ttl)) return Code::invalid_argument;
   const Call call(Access::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
   if (!known) return Code::changed;

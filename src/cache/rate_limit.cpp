@@ -38,7 +38,7 @@ Code take(const Cache& cache, std::string_view key, const Rate& rate, RateDecisi
           std::uint32_t cost) noexcept {
   if (!is_key(key)) return Code::invalid_key;
   Cells cells{};
-  if (!Cells::make(rate, cells)) return Code::not_a_number;
+  if (!Cells::make(rate, cells)) return Code::invalid_argument;
   const Call call(Access::attachment(cache));
   const std::int64_t now = call.now_ns();
   IntegerEntry entry;
@@ -54,7 +54,7 @@ Code take(const Cache& cache, std::string_view key, const Rate& rate, RateDecisi
 Code count_in_window(const Cache& cache, std::string_view key, std::chrono::milliseconds window, WindowCount& count,
                      std::uint32_t add) noexcept {
   if (!is_key(key)) return Code::invalid_key;
-  if (window <= std::chrono::milliseconds(0) || window > std::chrono::hours(24 * 366)) return Code::not_a_number;
+  if (window <= std::chrono::milliseconds(0) || window > std::chrono::hours(24 * 366)) return Code::invalid_argument;
   const Call call(Access::attachment(cache));
   const std::uint64_t length = static_cast<std::uint64_t>(window.count());
   const std::uint64_t number = call.now() / length & 0xffff;

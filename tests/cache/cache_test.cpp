@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <set>
 #include <thread>
 
 #include "unique_name.hpp"
@@ -464,4 +465,12 @@ TEST_CASE("codes have names") {
   CHECK(to_string(Code::ok) == "ok");
   CHECK(to_string(Code::not_found) == "not_found");
   CHECK(to_string(Code::buffer_too_small) == "buffer_too_small");
+}
+
+TEST_CASE("every code has a word of its own") {
+  std::set<std::string_view> words;
+  for (int i = 0; i <= static_cast<int>(Code::invalid_argument); ++i) words.insert(to_string(static_cast<Code>(i)));
+  CHECK(words.size() == static_cast<std::size_t>(Code::invalid_argument) + 1);
+  CHECK_FALSE(words.contains("unknown"));
+  CHECK(to_string(Code::invalid_argument) == "invalid_argument");
 }

@@ -176,9 +176,9 @@ void Caller::coordinate(const std::string& key) {
   const auto waiting = std::chrono::milliseconds(0);
   const LockOptions options{.ttl = ttl(), .limit = 1 + static_cast<unsigned>(choices_.below(3))};
   Lock lock(cache_, key, options);
-  must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::full, Code::not_a_number, Code::read_only},
+  must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::full, Code::invalid_argument, Code::read_only},
                  "acquire");
-  must_be_one_of(lock.extend(ttl()), {Code::ok, Code::changed, Code::not_a_number, Code::busy, Code::read_only},
+  must_be_one_of(lock.extend(ttl()), {Code::ok, Code::changed, Code::invalid_argument, Code::busy, Code::read_only},
                  "extend");
   static_cast<void>(lock.held());
   RateDecision decision;
