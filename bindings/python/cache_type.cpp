@@ -55,6 +55,9 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
       if (words) PyErr_Format(PyExc_TypeError, "the value under %U is not an int of 64 bits", words.get());
       break;
     }
+    case Code::invalid_argument:
+      PyErr_SetString(PyExc_ValueError, "a count, a limit, a period or a time to live that makes no sense");
+      break;
     case Code::full:
       PyErr_SetString(errors().full, "no room left, and when_full=\"reject\" keeps what is there; raise the capacity");
       break;
