@@ -17,6 +17,7 @@
 #include <forklore/cache.hpp>
 #include <forklore/lease.hpp>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,7 +42,8 @@ enum class Turn : std::uint8_t {
   stale,    ///< the value is past its time, or nearly, and somebody else is at it: take it
   refresh,  ///< the same, and it is this caller who is to compute the next and store it
   compute,  ///< there is none: compute it and store it
-  alone,    ///< compute it; there is nothing to be stored with (the wait is over, no line was left, busy, read_only)
+  alone,    ///< compute it; there is nothing to be stored with (the wait is over, no line was left, busy, read_only,
+            ///< or it is no key)
   wait,     ///< somebody else computes: wait(), then begin() again
   no_room,  ///< the sink gave up
 };
@@ -87,19 +89,20 @@ class Computation {
   std::chrono::steady_clock::time_point begun_{};  // of the computation
 };
 
-/// The value under key, or what compute() returns, which is then stored with ttl: anything that makes a std::string. An
-/// exception of compute() reaches this caller alone; the next one computes. If the value cannot be stored (too large,
-/// full, busy) it is returned all the same.
+/// The value under key, or what compute() returns, which is then stored with ttl: anything that makes a std::string. It
+/// comes to value, whose memory is reused. Returns ok; invalid_key (nothing was computed, and value is as it was); else
+/// what storing came to: changed, too_large, full, busy, read_only, and value is what was computed all the same. An
+/// exception of compute() reaches this caller alone; the next one computes. Any thread of any attached process.
 template <class Compute>
-std::string get_or_compute(const Cache& cache, std::string_view key, Ttl ttl, Compute&& compute,
-                           const ComputeOptions& options = {}) {
+Code get_or_compute(const Cache& cache, std::string_view key, std::string& value, Ttl ttl, Compute&& compute,
+                    const ComputeOptions& options = {}) {
+  if (!is_key(key)) return Code::invalid_key;
   Computation computation(cache, key, options);
-  std::string value;
   for (;;) {
     switch (computation.begin(value)) {
       case Turn::fresh:
       case Turn::stale:
-        return value;
+        return Code::ok;
       case Turn::wait:
         computation.wait();
         continue;
@@ -110,9 +113,20 @@ std::string get_or_compute(const Cache& cache, std::string_view key, Ttl ttl, Co
         break;
     }
     value = std::invoke(std::forward<Compute>(compute));
-    computation.store(value, ttl);
-    return value;
+    return computation.store(value, ttl);
   }
+}
+
+/// The same for who wants the value alone, stored or not. Throws std::invalid_argument, and computes nothing, for what
+/// is no key (is_key()).
+template <class Compute>
+std::string get_or_compute(const Cache& cache, std::string_view key, Ttl ttl, Compute&& compute,
+                           const ComputeOptions& options = {}) {
+  std::string value;
+  if (get_or_compute(cache, key, value, ttl, std::forward<Compute>(compute), options) == Code::invalid_key) {
+    throw std::invalid_argument("forklore: get_or_compute: a key is 1 to 1024 bytes long");
+  }
+  return value;
 }
 
 }  // namespace forklore

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace forklore {
@@ -18,7 +19,10 @@ using Ttl = std::chrono::milliseconds;
 inline constexpr Ttl kForever = Ttl::max();     ///< the entry never expires
 inline constexpr Ttl kDefaultTtl = Ttl::min();  ///< what Options::default_ttl says
 
-inline constexpr std::size_t kMaxKeyBytes = 1024;               ///< keys are 1 to this many bytes
+inline constexpr std::size_t kMaxKeyBytes = 1024;  ///< keys are 1 to this many bytes
+/// Whether it may be a key, or the name of a lock. Any byte may be in it.
+constexpr bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
+
 inline constexpr std::size_t kMinCapacityBytes = 128 << 10;     ///< the smallest segment
 inline constexpr std::size_t kDefaultCapacityBytes = 32 << 20;  ///< half of Docker's 64 MiB /dev/shm
 inline constexpr std::size_t kMaxCapacityBytes = std::size_t{16} << 30;

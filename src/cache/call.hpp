@@ -22,8 +22,6 @@ struct Access {
   static std::chrono::milliseconds lock_timeout(const Cache& cache) noexcept { return cache.lock_timeout_; }
 };
 
-inline bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
-
 /// What every call begins with: the time, the view, and what this thread counts on.
 class Call {
  public:

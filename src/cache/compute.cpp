@@ -152,6 +152,7 @@ void Computation::wait(milliseconds at_most) noexcept {
 }
 
 Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
+  if (!is_key(key_)) return Code::invalid_key;
   const Call call(Access::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
   Code code = known ? check(call, key_, value, format) : Code::changed;

@@ -420,7 +420,6 @@ TEST_CASE("what cannot be stored is computed and returned all the same, and nobo
   CHECK(computation.store("value", Ttl(0)) == Code::ok);
   CHECK_FALSE(box.cache.get("key"));
   CHECK_FALSE(computation.held());
-  CHECK(get_or_compute(box.cache, "", 1s, [] { return "value"; }) == "value");
   Cache reader = Cache::attach({.name = box.name, .read_only = true});
   CHECK(get_or_compute(reader, "key", 1s, [] { return "value"; }) == "value");
   CHECK_FALSE(box.cache.get("key"));
@@ -474,4 +473,47 @@ TEST_CASE("threads that ask at once have it computed once") {
     for (std::thread& thread : threads) thread.join();
   }
   CHECK(computed == 20);
+}
+
+TEST_CASE("what is no key is refused before anything is computed") {
+  Box box;
+  unsigned calls = 0;
+  const auto compute = [&] {
+    ++calls;
+    return "value";
+  };
+  for (const std::string& key : {std::string(), std::string(kMaxKeyBytes + 1, 'k')}) {
+    CHECK_FALSE(is_key(key));
+    CHECK_THROWS_AS(get_or_compute(box.cache, key, 1s, compute), std::invalid_argument);
+    std::string value = "as it was";
+    CHECK(get_or_compute(box.cache, key, value, 1s, compute) == box.cache.set(key, "value"));
+    CHECK(value == "as it was");
+    Computation computation(box.cache, key);
+    CHECK(begin(computation) == Turn::alone);
+    CHECK(computation.store("value") == Code::invalid_key);
+  }
+  CHECK(calls == 0);
+  const std::string longest(kMaxKeyBytes, 'k');
+  CHECK(is_key(longest));
+  CHECK(get_or_compute(box.cache, longest, 1s, compute) == "value");
+  CHECK(calls == 1);
+}
+
+TEST_CASE("get_or_compute tells what storing came to, and gives the value") {
+  Box box;
+  std::string value;
+  CHECK(get_or_compute(box.cache, "key", value, 1s, [] { return "value"; }, {.stale_for = 1s}) == Code::ok);
+  CHECK(value == "value");
+  CHECK(get_or_compute(box.cache, "key", value, 1s, [] { return "another"; }) == Code::ok);
+  CHECK(value == "value");
+  const std::string large(box.cache.stats().max_value_bytes + 1, 'x');
+  CHECK(get_or_compute(box.cache, "large", value, 1s, [&] { return large; }) == Code::too_large);
+  CHECK(value == large);
+  const auto written_to = [&] {
+    box.cache.set("other", "written meanwhile");
+    return "computed";
+  };
+  CHECK(get_or_compute(box.cache, "other", value, 1s, written_to) == Code::changed);
+  CHECK(value == "computed");
+  CHECK(box.cache.get("other") == "written meanwhile");
 }
