@@ -5,7 +5,7 @@
 //  * One host, Linux and glibc. All processes that attach run the same format of the library.
 //  * A process may die at any instruction. Nobody hangs and nothing committed is lost; the one call it was in
 //    has happened or has not (of a call on many keys, key by key; of clear, stripe by stripe).
-//  * A handle may be opened before fork or after it, and copied into any number of threads. It holds no
+//  * A handle may be opened before fork or after it, used by any number of threads, and copied. It holds no
 //    descriptor, so daemonising does not hurt it. What a signal handler calls may answer busy.
 //  * Entries leave when the segment is full (WhenFull::evict) and when they expire: every read may miss.
 //  * Memory is taken when the segment is made and counts to the memory cgroup of whoever makes it. Docker gives
@@ -50,11 +50,14 @@ class Cache {
   /// of the segment (capacity_bytes, max_value_bytes, stripes, when_full) is not looked at.
   [[nodiscard]] static Cache attach(const Options& options);
 
+  /// A copy is a handle of its own to the same attachment, as cheap as two shared pointers. Any thread may make one of
+  /// a handle on which others call.
+  Cache(const Cache&) noexcept;
+  /// No call through this handle may be in flight; the same of the three that follow.
+  Cache& operator=(const Cache&) noexcept;
+  /// A handle that was moved from may be assigned to, copied and destroyed, and nothing else.
   Cache(Cache&&) noexcept;
   Cache& operator=(Cache&&) noexcept;
-  Cache(const Cache&) = delete;
-  Cache& operator=(const Cache&) = delete;
-  /// No call through this handle may be in flight.
   ~Cache();
 
   // Reading. No lock, and no store that another reader must fetch back.
@@ -79,11 +82,12 @@ class Cache {
                           std::span<Code> codes);
 
   // Writing. Each takes one stripe lock; it may evict and never waits for readers. All may answer busy,
-  // read_only and invalid_key beside what is named.
+  // read_only and invalid_key beside what is named. A program that does not look at the answer of set, erase, touch or
+  // clear goes on as a cache allows: the next read may miss, or find what was there before. Where the answer is what
+  // the call is for (add, replace, compare_and_set, increment) the compiler warns if nobody looks.
 
   /// Stores value under key, whatever was there. Also too_large, full, not_a_number (kInteger of another size).
-  [[nodiscard]] Code set(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl,
-                         std::uint16_t format = kBytes) noexcept;
+  Code set(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
   /// Stores value if key is absent; an expired entry counts as absent. Also exists, and those of set.
   [[nodiscard]] Code add(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl,
                          std::uint16_t format = kBytes) noexcept;
@@ -94,9 +98,9 @@ class Cache {
   [[nodiscard]] Code compare_and_set(std::string_view key, Version version, std::string_view value,
                                      Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
   /// Removes the entry. Also not_found.
-  [[nodiscard]] Code erase(std::string_view key) noexcept;
+  Code erase(std::string_view key) noexcept;
   /// Gives the entry a new time to live; zero or less removes it. Also not_found.
-  [[nodiscard]] Code touch(std::string_view key, Ttl ttl) noexcept;
+  Code touch(std::string_view key, Ttl ttl) noexcept;
   /// Adds delta to a kInteger entry, in place and keeping its time to live; now is the sum. An absent key is
   /// stored as *initial + delta with ttl, or answers not_found when there is no initial. Also overflow,
   /// not_a_number, full.
@@ -110,7 +114,7 @@ class Cache {
   std::size_t erase_many(std::span<const std::string_view> keys, std::span<Code> codes) noexcept;
 
   /// Removes every entry, stripe by stripe: what is stored meanwhile may stay or go. ok, busy or read_only.
-  [[nodiscard]] Code clear() noexcept;
+  Code clear() noexcept;
 
   // Looking inside.
 
@@ -131,7 +135,7 @@ class Cache {
   std::shared_ptr<Attachment> attachment_;
   Ttl default_ttl_;
   std::chrono::milliseconds lock_timeout_;
-  Options options_;
+  std::shared_ptr<const Options> options_;
 };
 
 /// Takes the name away. Attached processes move to a new segment within a second of their next call; the memory goes

@@ -45,7 +45,9 @@ Cache::Cache(std::shared_ptr<Attachment> attachment, const Options& options)
     : attachment_(std::move(attachment)),
       default_ttl_(options.default_ttl),
       lock_timeout_(options.lock_timeout),
-      options_(options) {}
+      options_(std::make_shared<const Options>(options)) {}
+Cache::Cache(const Cache&) noexcept = default;
+Cache& Cache::operator=(const Cache&) noexcept = default;
 Cache::Cache(Cache&&) noexcept = default;
 Cache& Cache::operator=(Cache&&) noexcept = default;
 Cache::~Cache() = default;
@@ -327,7 +329,7 @@ std::vector<std::string> Cache::verify() const {
 std::string Cache::path() const { return attachment_->path(); }
 
 Options Cache::options() const {
-  Options options = options_;
+  Options options = *options_;
   const store::Shape& shape = attachment_->view().segment.geometry().shape;
   options.capacity_bytes = shape.capacity;
   options.stripes = shape.stripes;

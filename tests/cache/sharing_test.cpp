@@ -3,11 +3,15 @@
 #include <grp.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <type_traits>
+#include <vector>
 
 #include "cache/naming.hpp"
 #include "child.hpp"
@@ -208,4 +212,54 @@ TEST_CASE("another user's handle on a removed segment neither makes it nor write
   say(up[1]);
   owner.join();
   CHECK(writer.get("from") == "user 1");
+}
+
+TEST_CASE("a copy of a handle is a handle to the same attachment, with the same options") {
+  static_assert(std::is_nothrow_copy_constructible_v<Cache> && std::is_nothrow_copy_assignable_v<Cache>);
+  static_assert(std::is_nothrow_move_constructible_v<Cache> && std::is_nothrow_move_assignable_v<Cache>);
+  UniqueName name;
+  std::optional<Cache> first =
+      Cache::open({.name = name, .capacity_bytes = 1 << 20, .default_ttl = std::chrono::hours(1)});
+  Cache copy = *first;
+  CHECK(copy.set("key", "value") == Code::ok);
+  CHECK(first->get("key") == "value");
+  first.reset();  // the copy keeps what it needs
+  Ttl left{};
+  CHECK(copy.ttl("key", left) == Code::ok);
+  CHECK(left <= std::chrono::hours(1));
+  CHECK(copy.options().default_ttl == std::chrono::hours(1));
+  CHECK(copy.stats().processes.size() == 1);
+
+  Cache other = Cache::open({.name = name});
+  other = copy;
+  CHECK(other.options().default_ttl == std::chrono::hours(1));
+
+  // What a handle was moved out of takes another one.
+  Cache moved = std::move(other);
+  other = moved;  // NOLINT(bugprone-use-after-move): may be assigned to
+  CHECK(other.get("key") == "value");
+  Cache again = std::move(other);
+  const Cache nothing = other;  // NOLINT(bugprone-use-after-move): may be copied
+  CHECK(again.get("key") == "value");
+}
+
+TEST_CASE("handles are copied into threads while others call on them and copy them too") {
+  UniqueName name;
+  const Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  std::atomic<int> wrong{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&cache, &wrong, t] {
+        const std::string key = std::to_string(t);
+        for (int i = 0; i < 2000; ++i) {
+          Cache mine = cache;
+          std::int64_t now = 0;
+          if (mine.increment(key, 1, now, 0) != Code::ok || now != i + 1) ++wrong;
+        }
+      });
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(cache.stats().writes == 4 * 2000);
 }
