@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import inspect
 import threading
@@ -156,6 +157,7 @@ def test_the_bounds_of_keys(cache: forklore.Cache) -> None:
     for key in ("x", "x" * 1024, b"\x00", "é" * 512):
         cache.set(key, 1)
         assert cache.get(key) == 1
+    computed: list[object] = []
     calls = [
         lambda k: cache.get(k),
         lambda k: cache.set(k, 1),
@@ -168,6 +170,11 @@ def test_the_bounds_of_keys(cache: forklore.Cache) -> None:
         lambda k: cache.ttl(k),
         lambda k: cache.touch(k),
         lambda k: cache.gets(k),
+        lambda k: cache.get_or_compute(k, computed.append),
+        lambda k: asyncio.run(cache.aget_or_compute(k, computed.append)),
+        lambda k: cache.lock(k).acquire(wait=0),
+        lambda k: cache.rate_limit(k, 5, 60),
+        lambda k: cache.count_in_window(k, 60),
     ]
     for call in calls:
         for key in ("", b"", "x" * 1025, "é" * 513):
@@ -176,6 +183,7 @@ def test_the_bounds_of_keys(cache: forklore.Cache) -> None:
         for key in (1, None, 1.5, ("a",)):
             with pytest.raises(TypeError, match="str or bytes"):
                 call(key)
+    assert computed == []
 
 
 def test_many(cache: forklore.Cache) -> None:

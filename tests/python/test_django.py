@@ -536,6 +536,8 @@ def test_a_key_that_is_too_long(cache: Any) -> None:
         warnings.simplefilter("ignore", CacheKeyWarning)
         with pytest.raises(ValueError, match="1024"):
             cache.get("x" * 1025)
+        with pytest.raises(ValueError, match="1024"):
+            cache.get_or_set("x" * 1025, lambda: 1)
 
 
 # Values that cannot be stored
