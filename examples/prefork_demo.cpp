@@ -304,7 +304,7 @@ int read_arguments(int argc, char** argv, Arguments& arguments) {
 int run(const Arguments& arguments) {
   forklore::Options options;
   options.name = "prefork-demo-" + std::to_string(::getpid());
-  options.capacity_bytes = 16 << 20;
+  options.capacity_bytes = 16 * forklore::MiB;
   int status = 1;
   try {
     forklore::Cache cache = forklore::Cache::open(options);  // before fork: the workers inherit the handle

@@ -26,14 +26,12 @@ constexpr char kUsage[] =
     "Exit status: 1 if a size was left out, 2 if the trace cannot be played.\n";
 
 forklore::Cache open(std::uint64_t capacity, std::size_t largest) {
-  forklore::Options options{.name = "replay",
-                            .place = forklore::Place::anonymous,
-                            .capacity_bytes = capacity,
-                            .max_value_bytes = largest < 1024 ? 0 : largest};
+  forklore::Options options{.name = "replay", .place = forklore::Place::anonymous, .capacity_bytes = capacity};
+  if (largest >= 1024) options.max_value_bytes = largest;
   try {
     return forklore::Cache::open(options);
   } catch (const forklore::OpenError&) {
-    options.max_value_bytes = 0;  // the largest does not fit: what is too large is a miss
+    options.max_value_bytes.reset();  // the largest does not fit: what is too large is a miss
     return forklore::Cache::open(options);
   }
 }

@@ -120,7 +120,7 @@ bool parse_size(const char* option, PyObject* object, std::size_t& size) {
     size = PyLong_AsSize_t(object);
     if (size == static_cast<std::size_t>(-1) && PyErr_Occurred() != nullptr) {
       PyErr_Clear();
-      set_option_error("%s must be a number of bytes from 0 to %zu, not %R", option, kMaxCapacityBytes, object);
+      set_option_error("%s must be a number of bytes from 1 to %zu, not %R", option, kMaxCapacityBytes, object);
       return false;
     }
     return true;

@@ -134,16 +134,22 @@ bool parse_options(const Given& given, Options& options) {
   }
   if (given.place != nullptr && !parse_place(given.place, options.place)) return false;
   if (!absent(given.capacity)) {
-    if (!parse_size("capacity", given.capacity, options.capacity_bytes)) return false;
-    if (options.capacity_bytes == 0) {
+    std::size_t bytes = 0;
+    if (!parse_size("capacity", given.capacity, bytes)) return false;
+    options.capacity_bytes = bytes;
+    if (bytes == 0) {
       set_option_error("capacity must be %zu bytes to %zu, not %R; None takes what is there", kMinCapacityBytes,
                        kMaxCapacityBytes, given.capacity);
       return false;
     }
   }
-  if (!absent(given.max_value) && !parse_size("max_value", given.max_value, options.max_value_bytes)) return false;
+  if (!absent(given.max_value)) {
+    std::size_t bytes = 0;
+    if (!parse_size("max_value", given.max_value, bytes)) return false;
+    options.max_value_bytes = bytes;
+  }
   if (!absent(given.stripes)) {
-    if (!parse_bounded("stripes", given.stripes, 0, 64, number)) return false;
+    if (!parse_bounded("stripes", given.stripes, 1, 64, number)) return false;
     options.stripes = static_cast<unsigned>(number);
   }
   if (!absent(given.mode)) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -23,9 +24,28 @@ inline constexpr std::size_t kMaxKeyBytes = 1024;  ///< keys are 1 to this many 
 /// Whether it may be a key, or the name of a lock. Any byte may be in it.
 constexpr bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
 
-inline constexpr std::size_t kMinCapacityBytes = 128 << 10;     ///< the smallest segment
-inline constexpr std::size_t kDefaultCapacityBytes = 32 << 20;  ///< half of Docker's 64 MiB /dev/shm
-inline constexpr std::size_t kMaxCapacityBytes = std::size_t{16} << 30;
+// Units of sizes: .capacity_bytes = 4 * forklore::GiB.
+inline constexpr std::size_t KiB = 1024;
+inline constexpr std::size_t MiB = 1024 * KiB;
+inline constexpr std::size_t GiB = 1024 * MiB;
+
+/// A size, from integers of 64 bits alone. An int does not compile, as nobody could tell what it was meant to be:
+/// 4 << 30 is 0, and 5 << 30 is 1 GiB.
+class ByteCount {
+ public:
+  template <std::integral Integer>
+  constexpr ByteCount(Integer bytes) noexcept : bytes_(static_cast<std::size_t>(bytes)) {  // NOLINT: a number is a size
+    static_assert(sizeof(Integer) >= sizeof(std::size_t), "a size is 64 bits wide: write 64 * forklore::MiB");
+  }
+  constexpr operator std::size_t() const noexcept { return bytes_; }  // NOLINT: and a size a number
+
+ private:
+  std::size_t bytes_;
+};
+
+inline constexpr std::size_t kMinCapacityBytes = 128 * KiB;     ///< the smallest segment
+inline constexpr std::size_t kDefaultCapacityBytes = 32 * MiB;  ///< half of Docker's 64 MiB /dev/shm
+inline constexpr std::size_t kMaxCapacityBytes = 16 * GiB;
 
 /// Where a segment's memory lies.
 enum class Place : std::uint8_t {
@@ -47,11 +67,11 @@ struct Options {
   Place place = Place::shm;
   std::filesystem::path path = {};  ///< of the file, for Place::file alone
   /// The size of the whole segment, index and headers included; kMinCapacityBytes to kMaxCapacityBytes.
-  /// 0 takes what is there, else kDefaultCapacityBytes. Another size than the one that is there makes an empty
+  /// None takes what is there, else kDefaultCapacityBytes. Another size than the one that is there makes an empty
   /// successor, to which all processes move; only the segment's owner can make one.
   /// when_full, max_value_bytes and stripes belong to the segment too. One that is given and is not what is there makes
   /// a successor if a capacity is given, and is refused if none is. What is not given is left to what is there.
-  std::size_t capacity_bytes = 0;
+  std::optional<ByteCount> capacity_bytes = {};
   Ttl default_ttl = kForever;
   std::optional<WhenFull> when_full = {};  ///< none: what is there or is succeeded, else WhenFull::evict
   /// Of a new segment, set explicitly whatever the umask. One that is there is refused if it gives others more.
@@ -61,10 +81,10 @@ struct Options {
 
   // Speed.
   /// The largest value wanted; larger ones cost stripes, since a value must fit two sevenths of the chunks of one
-  /// (a sixteenth under WhenFull::reject). 0: what is there, else 1 MiB or what a small capacity allows.
-  std::size_t max_value_bytes = 0;
-  /// Independent parts, each with its own lock: a power of two, 1 to 64. 0: what is there, else by capacity.
-  unsigned stripes = 0;
+  /// (a sixteenth under WhenFull::reject). None: what is there, else 1 MiB or what a small capacity allows.
+  std::optional<ByteCount> max_value_bytes = {};
+  /// Independent parts, each with its own lock: a power of two, 1 to 64. None: what is there, else by capacity.
+  std::optional<unsigned> stripes = {};
   /// How long a call waits for a lock that a living process holds, before a write answers busy and a read a miss.
   std::chrono::milliseconds lock_timeout{1000};
 };

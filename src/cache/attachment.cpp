@@ -37,7 +37,9 @@ std::string key_of(const Options& options) {
 
 /// Options that take whatever segment is there, of the same owner also after setuid.
 Options asking_nothing(Options options) {
-  options.capacity_bytes = options.max_value_bytes = options.stripes = 0;
+  options.capacity_bytes.reset();
+  options.max_value_bytes.reset();
+  options.stripes.reset();
   options.when_full.reset();
   options.owner = options.owner.value_or(::geteuid());
   return options;

@@ -67,7 +67,9 @@ Cache Cache::attach(std::string_view name, Place place) {
 
 Cache Cache::attach(const Options& options) {
   Options handle = options;
-  handle.capacity_bytes = handle.max_value_bytes = handle.stripes = 0;
+  handle.capacity_bytes.reset();
+  handle.max_value_bytes.reset();
+  handle.stripes.reset();
   handle.when_full.reset();
   return Cache(Attachment::obtain(handle, true), handle);
 }

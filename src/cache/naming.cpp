@@ -51,14 +51,17 @@ void check_options(const Options& options) {
   }
   if (options.place > Place::anonymous) refuse("place: no such place");
   if (options.when_full.value_or(WhenFull::evict) > WhenFull::reject) refuse("when_full: no such policy");
-  if (options.capacity_bytes != 0 &&
-      (options.capacity_bytes < kMinCapacityBytes || options.capacity_bytes > kMaxCapacityBytes)) {
-    refuse("capacity_bytes: " + in_words(options.capacity_bytes) + " is not between " + in_words(kMinCapacityBytes) +
+  if (options.capacity_bytes &&
+      (*options.capacity_bytes < kMinCapacityBytes || *options.capacity_bytes > kMaxCapacityBytes)) {
+    refuse("capacity_bytes: " + in_words(*options.capacity_bytes) + " is not between " + in_words(kMinCapacityBytes) +
            " and " + in_words(kMaxCapacityBytes));
   }
-  if (options.stripes != 0 && (options.stripes > store::kMaxStripes || !std::has_single_bit(options.stripes))) {
-    refuse("stripes: " + std::to_string(options.stripes) +
-           " is not a power of two from 1 to 64 (0: chosen by capacity)");
+  if (options.max_value_bytes && *options.max_value_bytes == 0) {
+    refuse("max_value_bytes: 0 would take no value; leave it out to take what is there");
+  }
+  if (options.stripes && (*options.stripes > store::kMaxStripes || !std::has_single_bit(*options.stripes))) {
+    refuse("stripes: " + std::to_string(*options.stripes) +
+           " is not a power of two from 1 to 64; leave it out to have it chosen by capacity");
   }
   if (options.lock_timeout < std::chrono::milliseconds{0} || options.lock_timeout > std::chrono::hours{1}) {
     refuse("lock_timeout: not between 0 and an hour");
@@ -70,11 +73,12 @@ void check_options(const Options& options) {
     refuse("read_only: anonymous memory that nobody can write stays empty");
   }
   if (options.default_ttl == kDefaultTtl) refuse("default_ttl: cannot be kDefaultTtl itself");
-  if (options.capacity_bytes != 0) static_cast<void>(plan_or_throw(wanted_shape(options)));
+  if (options.capacity_bytes) static_cast<void>(plan_or_throw(wanted_shape(options)));
 }
 
 store::Shape wanted_shape(const Options& options) {
-  return {options.capacity_bytes, options.stripes, options.max_value_bytes, options.when_full == WhenFull::reject};
+  return {options.capacity_bytes.value_or(std::size_t{0}), options.stripes.value_or(0),
+          options.max_value_bytes.value_or(std::size_t{0}), options.when_full == WhenFull::reject};
 }
 
 std::string difference(const Options& options, const store::Shape& there) {
@@ -82,17 +86,17 @@ std::string difference(const Options& options, const store::Shape& there) {
     return std::string(option) + ": " + asked + " is asked for, and " + is + " is there";
   };
   const auto word = [](bool reject) { return reject ? "reject" : "evict"; };
-  if (options.capacity_bytes != 0 && options.capacity_bytes != there.capacity) {
-    return differ("capacity_bytes", exactly(options.capacity_bytes), exactly(there.capacity));
+  if (options.capacity_bytes && *options.capacity_bytes != there.capacity) {
+    return differ("capacity_bytes", exactly(*options.capacity_bytes), exactly(there.capacity));
   }
   if (options.when_full && (*options.when_full == WhenFull::reject) != there.reject) {
     return differ("when_full", word(!there.reject), word(there.reject));
   }
-  if (options.max_value_bytes != 0 && options.max_value_bytes != there.max_value) {
-    return differ("max_value_bytes", exactly(options.max_value_bytes), exactly(there.max_value));
+  if (options.max_value_bytes && *options.max_value_bytes != there.max_value) {
+    return differ("max_value_bytes", exactly(*options.max_value_bytes), exactly(there.max_value));
   }
-  if (options.stripes != 0 && options.stripes != there.stripes) {
-    return differ("stripes", std::to_string(options.stripes), std::to_string(there.stripes));
+  if (options.stripes && *options.stripes != there.stripes) {
+    return differ("stripes", std::to_string(*options.stripes), std::to_string(there.stripes));
   }
   return {};
 }
@@ -108,7 +112,7 @@ store::Geometry plan_or_throw(store::Shape shape) {
   if (geometry.chunks == 0) {
     refuse("stripes: " + std::to_string(shape.stripes) + " stripes of a capacity of " + in_words(shape.capacity) +
            " are too small" + (shape.max_value != 0 ? " for values of " + in_words(shape.max_value) : "") +
-           "; ask for fewer, or leave it 0");
+           "; ask for fewer, or leave it out");
   }
   return geometry;
 }

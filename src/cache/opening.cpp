@@ -215,7 +215,7 @@ void succeed(const path& name, const Options& options) {
 /// Throws unless options allow a successor of f, which differs from what they ask for.
 void check_successor(const path& name, const base::File& f, const Options& options, const std::string& differs) {
   const std::string what = name.string() + ": " + differs + "; ";
-  if (options.capacity_bytes == 0) {
+  if (!options.capacity_bytes) {
     fail(std::errc::invalid_argument,
          what + "leave it out to take what is there, or give capacity_bytes to put an empty successor in its place");
   }

@@ -12,7 +12,7 @@ struct Box {
     return Cache::open(options);
   }
   UniqueName name;
-  Cache cache = open({.capacity_bytes = 1 << 20, .stripes = 1});
+  Cache cache = open({.capacity_bytes = 1 * MiB, .stripes = 1});
 };
 
 }  // namespace forklore::tests

@@ -20,7 +20,7 @@ namespace {
 struct Fixture {
   UniqueName name;
   Cache cache;
-  Fixture() : Fixture({.capacity_bytes = 8 << 20}) {}
+  Fixture() : Fixture({.capacity_bytes = 8 * MiB}) {}
   explicit Fixture(Options options) : cache(Cache::open((options.name = name.str(), options))) {}
   ~Fixture() {
     for (const std::string& fault : cache.verify()) FAIL_CHECK(fault);
@@ -270,7 +270,7 @@ TEST_CASE_FIXTURE(Fixture, "a time to live is told, renewed and taken away") {
 }
 
 TEST_CASE("default_ttl is what is not said, and each handle has its own") {
-  Fixture f({.capacity_bytes = 1 << 20, .default_ttl = hours(1)});
+  Fixture f({.capacity_bytes = 1 * MiB, .default_ttl = hours(1)});
   Cache& cache = f.cache;
   Ttl left{};
   std::int64_t now = 0;
@@ -289,7 +289,7 @@ TEST_CASE("default_ttl is what is not said, and each handle has its own") {
   REQUIRE(other.set("key", "value") == Code::ok);
   REQUIRE(other.ttl("key", left) == Code::ok);
   CHECK(left == kForever);
-  Fixture gone({.capacity_bytes = 1 << 20, .default_ttl = Ttl(0)});
+  Fixture gone({.capacity_bytes = 1 * MiB, .default_ttl = Ttl(0)});
   CHECK(gone.cache.set("key", "value") == Code::ok);
   CHECK_FALSE(gone.cache.get("key"));
 }
@@ -428,7 +428,7 @@ TEST_CASE_FIXTURE(Fixture, "calls are counted") {
 
 TEST_CASE("a rejecting cache says full, and a cache evicts") {
   for (const WhenFull when_full : {WhenFull::reject, WhenFull::evict}) {
-    Fixture f({.capacity_bytes = 1 << 20, .when_full = when_full});
+    Fixture f({.capacity_bytes = 1 * MiB, .when_full = when_full});
     const std::string value(500, 'v');
     unsigned stored = 0;
     while (stored < 10'000 && f.cache.set("key" + std::to_string(stored), value) == Code::ok) ++stored;
@@ -451,7 +451,7 @@ TEST_CASE("a rejecting cache says full, and a cache evicts") {
 TEST_CASE("a handle moves, and its segment outlives it") {
   UniqueName name;
   {
-    Cache first = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+    Cache first = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
     REQUIRE(first.set("key", "value") == Code::ok);
     Cache second = std::move(first);
     CHECK(second.get("key") == "value");

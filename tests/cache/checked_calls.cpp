@@ -46,7 +46,7 @@ CheckedCalls::CheckedCalls(Options options, Room room, Mix mix, Choices& choices
     : options_(std::move(options)), room_(room), mix_(mix), choices_(choices), cache_(Cache::open(options_)) {}
 
 std::string CheckedCalls::value() {
-  const std::size_t most = std::min(cache_.options().max_value_bytes, mix_.largest);
+  const std::size_t most = std::min<std::size_t>(*cache_.options().max_value_bytes, mix_.largest);
   const std::size_t kind = pick(100);
   const std::size_t size = kind < 60   ? pick(200)
                            : kind < 90 ? pick(3000)
@@ -97,7 +97,7 @@ bool CheckedCalls::stored(Code code, const std::string& key) {
     ++entries;
     bytes += 32 + k.size() + is.value.size();
   }
-  must(entries >= 16 || bytes >= cache_.options().capacity_bytes / 3,
+  must(entries >= 16 || bytes >= *cache_.options().capacity_bytes / 3,
        "full with " + std::to_string(entries) + " entries of " + std::to_string(bytes) + " bytes");
   return false;
 }
@@ -297,7 +297,7 @@ void CheckedCalls::look_at(const std::string& k) {
 /// What must change nothing.
 void CheckedCalls::refused(const std::string& k) {
   std::int64_t now = 0;
-  must_be(cache_.set(k, std::string(cache_.options().max_value_bytes + 1, 'x')), Code::too_large, "a set too large");
+  must_be(cache_.set(k, std::string(*cache_.options().max_value_bytes + 1, 'x')), Code::too_large, "a set too large");
   must_be(cache_.set(k, "seven b", kForever, kInteger), Code::not_a_number, "a set of no integer");
   must_be(cache_.set("", "x"), Code::invalid_key, "a set without a key");
   must_be(cache_.set(std::string(kMaxKeyBytes + 1, 'k'), "x"), Code::invalid_key, "a set of too long a key");

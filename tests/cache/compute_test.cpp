@@ -447,7 +447,7 @@ TEST_CASE("in a segment that replaces the old one nothing is held") {
   Box box;
   Computation computation(box.cache, "key");
   REQUIRE(begin(computation) == Turn::compute);
-  const Cache successor = box.open({.capacity_bytes = 2 << 20});
+  const Cache successor = box.open({.capacity_bytes = 2 * MiB});
   CHECK_FALSE(computation.held());
   CHECK(computation.store("value") == Code::changed);
   CHECK_FALSE(box.cache.get("key"));

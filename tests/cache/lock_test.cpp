@@ -209,7 +209,7 @@ TEST_CASE("locks go with their segment") {
   Box box;
   Lock lock(box.cache, "name");
   REQUIRE(lock.acquire() == Code::ok);
-  const Cache successor = Cache::open({.name = box.name, .capacity_bytes = 2 << 20});
+  const Cache successor = Cache::open({.name = box.name, .capacity_bytes = 2 * MiB});
   CHECK_FALSE(lock.held());
   CHECK_FALSE(lock.release());
   CHECK(lock.try_acquire() == Code::ok);

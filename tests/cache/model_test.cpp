@@ -32,7 +32,7 @@ void run(Options options, Room room, tests::Mix mix, Look look) {
   constexpr unsigned kCalls = tests::kSanitized ? 20'000 : 60'000;
   const std::uint64_t seed = tests::seed();
   CAPTURE(seed);
-  CAPTURE(options.capacity_bytes);
+  CAPTURE(std::size_t{*options.capacity_bytes});
   MESSAGE("seed " << seed);
   tests::UniqueName name;
   options.name = name;
@@ -51,7 +51,7 @@ void run(Options options, Room room, tests::Mix mix, Look look) {
 // Values of up to a sixteenth of a stripe, which can always be moved. A larger one may have to leave though a stripe is
 // far from full: where it lies when its chunks' turn comes, no other place may be as long.
 TEST_CASE("a segment with room is a map") {
-  run({.capacity_bytes = 64 << 20}, Room::enough, {300, 200'000},
+  run({.capacity_bytes = 64 * MiB}, Room::enough, {300, 200'000},
       [](const CheckedCalls&, const Stats& stats) { CHECK(stats.reclaims > 0); });
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("a rejecting segment never loses an entry, and says when it is full") 
 
 TEST_CASE("entries so small that the index takes chunks, and gives them back, are kept all the same") {
   for (const WhenFull when_full : {WhenFull::evict, WhenFull::reject}) {
-    const Options options{.capacity_bytes = 1 << 20, .when_full = when_full, .max_value_bytes = 1000, .stripes = 1};
+    const Options options{.capacity_bytes = 1 * MiB, .when_full = when_full, .max_value_bytes = 1000ul, .stripes = 1};
     run(options, when_full == WhenFull::evict ? Room::evicting : Room::rejecting, {60'000, 9},
         [](const CheckedCalls& calls, const Stats&) { CHECK(calls.most_slots() > 2000); });
   }

@@ -33,7 +33,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-Options file_options(const fs::path& path) { return {.place = Place::file, .path = path, .capacity_bytes = 1 << 20}; }
+Options file_options(const fs::path& path) { return {.place = Place::file, .path = path, .capacity_bytes = 1 * MiB}; }
 
 void write(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
@@ -76,7 +76,7 @@ struct Mount {
 TEST_CASE("what is not there is made, of the size and mode asked for, whatever the umask") {
   UniqueName name;
   const ::mode_t before = ::umask(0077);
-  const Cache cache = Cache::open({.name = name, .capacity_bytes = 3 << 20, .mode = 0660});
+  const Cache cache = Cache::open({.name = name, .capacity_bytes = 3 * MiB, .mode = 0660});
   ::umask(before);
   struct ::stat info {};
   REQUIRE(::stat(cache.path().c_str(), &info) == 0);
@@ -187,7 +187,7 @@ TEST_CASE("a file of another owner is refused, by name") {
     return;
   }
   UniqueName name;
-  { CHECK(works(Cache::open({.name = name, .capacity_bytes = 1 << 20}))); }
+  { CHECK(works(Cache::open({.name = name, .capacity_bytes = 1 * MiB}))); }
   const std::string path = path_of({.name = name});
   REQUIRE(::chown(path.c_str(), 12345, 12345) == 0);
   const Refusal refused = refusal({.name = name});
@@ -202,7 +202,7 @@ TEST_CASE("an owner that is named is given the segment, and it has a name of its
     return;
   }
   UniqueName name;
-  const Options options{.name = name, .capacity_bytes = 1 << 20, .owner = 12345};
+  const Options options{.name = name, .capacity_bytes = 1 * MiB, .owner = 12345};
   const Cache cache = Cache::open(options);
   struct ::stat info {};
   REQUIRE(::stat(cache.path().c_str(), &info) == 0);
@@ -214,7 +214,7 @@ TEST_CASE("an owner that is named is given the segment, and it has a name of its
 
 TEST_CASE("a file that others may read or write is refused unless mode says so") {
   UniqueName name;
-  { CHECK(works(Cache::open({.name = name, .capacity_bytes = 1 << 20}))); }
+  { CHECK(works(Cache::open({.name = name, .capacity_bytes = 1 * MiB}))); }
   const std::string path = path_of({.name = name});
   for (const ::mode_t mode : {0604u, 0602u, 0640u, 0666u}) {
     REQUIRE(::chmod(path.c_str(), mode) == 0);
@@ -266,15 +266,15 @@ TEST_CASE("a capacity beyond what is free is refused with both numbers, and noth
     return;
   }
   Options options = file_options(scratch / "segment");
-  options.capacity_bytes = 8 << 20;
+  options.capacity_bytes = 8 * MiB;
   const Refusal refused = refusal(options);
   CHECK(refused.code == std::errc::not_enough_memory);
   CHECK(refused.has("capacity_bytes asks for 8 MiB (8388608)"));
   CHECK(refused.has("4 MiB (4194304) left; "));
   CHECK_FALSE(fs::exists(scratch / "segment"));
-  options.capacity_bytes = 2 << 20;
+  options.capacity_bytes = 2 * MiB;
   CHECK(works(Cache::open(options)));
-  options.capacity_bytes = 3 << 20;  // the successor must fit beside what it succeeds
+  options.capacity_bytes = 3 * MiB;  // the successor must fit beside what it succeeds
   CHECK(refusal(options).has("2 MiB (2097152) left; "));
   CHECK_FALSE(fs::exists(scratch / "segment.next"));
   CHECK(works(Cache::open({.place = Place::file, .path = scratch / "segment"})));
@@ -282,12 +282,12 @@ TEST_CASE("a capacity beyond what is free is refused with both numbers, and noth
 
 TEST_CASE("who opens without a capacity takes what is there; who opens with another makes a successor, and back") {
   UniqueName name;
-  Cache first = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache first = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(first.set("key", "value") == Code::ok);
   Cache same = Cache::open({.name = name});
   CHECK(same.get("key") == "value");
-  CHECK(same.options().capacity_bytes == 1 << 20);
-  Cache again = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  CHECK(same.options().capacity_bytes == 1 * MiB);
+  Cache again = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   CHECK(again.get("key") == "value");
   CHECK(first.stats().reattachments == 0);
 
@@ -313,12 +313,12 @@ TEST_CASE("who opens without a capacity takes what is there; who opens with anot
 
 TEST_CASE("in one process too, all handles move when one opens another shape") {
   UniqueName name;
-  Cache first = Cache::open({.name = name, .capacity_bytes = 1 << 20});
-  Cache second = Cache::open({.name = name, .capacity_bytes = 2 << 20, .stripes = 2});
+  Cache first = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
+  Cache second = Cache::open({.name = name, .capacity_bytes = 2 * MiB, .stripes = 2});
   REQUIRE(second.set("key", "value") == Code::ok);
   CHECK(first.get("key") == "value");
   CHECK(first.options().stripes == 2);
-  Cache third = Cache::open({.name = name, .capacity_bytes = 2 << 20, .when_full = WhenFull::reject});
+  Cache third = Cache::open({.name = name, .capacity_bytes = 2 * MiB, .when_full = WhenFull::reject});
   CHECK_FALSE(first.get("key"));
   CHECK(first.options().when_full == WhenFull::reject);
   CHECK(first.stats().reattachments == 2);
@@ -332,13 +332,13 @@ TEST_CASE("a segment that is removed is made anew by whoever calls next, within 
     lines += std::string(line) + "\n";
   }});
   UniqueName name;
-  Cache first = Cache::open({.name = name, .capacity_bytes = 1 << 20, .max_value_bytes = 5000});
+  Cache first = Cache::open({.name = name, .capacity_bytes = 1 * MiB, .max_value_bytes = 5000ul});
   REQUIRE(first.set("key", "value") == Code::ok);
   REQUIRE(remove_segment(name.str()));
   CHECK_FALSE(remove_segment(name.str()));
   CHECK(comes_true([&] { return !first.get("key"); }, 1s));
   CHECK(first.stats().reattachments == 1);
-  CHECK(first.options().capacity_bytes == 1 << 20);
+  CHECK(first.options().capacity_bytes == 1 * MiB);
   CHECK(first.options().max_value_bytes == 5000);
   CHECK(first.set("key", "new") == Code::ok);
   Cache second = Cache::open({.name = name});
@@ -350,7 +350,7 @@ TEST_CASE("a segment that is removed is made anew by whoever calls next, within 
 
 TEST_CASE("a handle opened at once after a removal is to the new segment") {
   UniqueName name;
-  Cache first = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache first = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(first.set("key", "value") == Code::ok);
   REQUIRE(remove_segment(name.str()));
   Cache second = Cache::open({.name = name});
@@ -363,7 +363,7 @@ TEST_CASE("a handle opened at once after a removal is to the new segment") {
 
 TEST_CASE("a read-only handle reads what others write and writes nothing") {
   UniqueName name;
-  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(writer.set("key", "value") == Code::ok);
   Cache reader = Cache::open({.name = name, .read_only = true});
   CHECK(reader.get("key") == "value");
@@ -476,7 +476,7 @@ TEST_CASE("a segment in use by another pid namespace is refused; one that nobody
 }
 
 TEST_CASE("anonymous memory is shared with what is forked, under a name of this process") {
-  Cache cache = Cache::open({.name = "mine", .place = Place::anonymous, .capacity_bytes = 1 << 20});
+  Cache cache = Cache::open({.name = "mine", .place = Place::anonymous, .capacity_bytes = 1 * MiB});
   CHECK(cache.path() == "anonymous:mine");
   Child child([&] {
     Cache same = Cache::attach("mine", Place::anonymous);
@@ -498,7 +498,7 @@ TEST_CASE("segments are listed with what they are") {
   };
   CHECK_FALSE(find());
   {
-    const Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+    const Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
     const auto info = find();
     REQUIRE(info);
     CHECK(info->attached);
@@ -516,7 +516,7 @@ TEST_CASE("segments are listed with what they are") {
 
 TEST_CASE("too few descriptors are said to be too few, however far the opening came") {
   UniqueName made;
-  const Cache there = Cache::open({.name = made, .capacity_bytes = 1 << 20});
+  const Cache there = Cache::open({.name = made, .capacity_bytes = 1 * MiB});
   const Scratch scratch;
   for (const Options& options : {Options{.name = made}, file_options(scratch / "new"),
                                  Options{.name = made.str() + "-other", .place = Place::anonymous}}) {

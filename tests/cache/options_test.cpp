@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <type_traits>
 
 #include "refusal.hpp"
 #include "scratch.hpp"
@@ -52,9 +53,29 @@ TEST_CASE("a path where none belongs, none where one does, and one that is not a
 }
 
 TEST_CASE("a capacity out of bounds") {
-  check_says({.name = "x", .capacity_bytes = 1}, {"capacity_bytes: 1 bytes", "128 KiB and 16 GiB"});
+  check_says({.name = "x", .capacity_bytes = 1ul}, {"capacity_bytes: 1 bytes", "128 KiB and 16 GiB"});
+  check_says({.name = "x", .capacity_bytes = -1l}, {"capacity_bytes: ", "128 KiB and 16 GiB"});
   check_says({.name = "x", .capacity_bytes = kMinCapacityBytes - 1}, {"capacity_bytes: ", "128 KiB and 16 GiB"});
   check_says({.name = "x", .capacity_bytes = kMaxCapacityBytes + 1}, {"capacity_bytes: ", "128 KiB and 16 GiB"});
+}
+
+TEST_CASE("nothing that is given is nothing given") {
+  check_says({.name = "x", .capacity_bytes = 0 * GiB}, {"capacity_bytes: 0 bytes", "128 KiB and 16 GiB"});
+  check_says({.name = "x", .max_value_bytes = 0 * GiB}, {"max_value_bytes: 0", "leave it out"});
+  check_says({.name = "x", .stripes = 0}, {"stripes: 0 is not a power of two", "leave it out"});
+  // Nor are they asked of a segment that is there.
+  tests::UniqueName name;
+  const Cache made = Cache::open({.name = name, .capacity_bytes = kMinCapacityBytes});
+  CHECK(refusal({.name = name, .capacity_bytes = 0 * GiB}).says != "");
+  CHECK(refusal({.name = name}).says == "");
+}
+
+TEST_CASE("a size is 64 bits wide, and is a number again") {
+  static_assert(sizeof(ByteCount) == sizeof(std::size_t));
+  static_assert(ByteCount(4 * GiB) == std::size_t{1} << 32);
+  static_assert(4 * GiB == 4096 * MiB && MiB == 1024 * KiB);
+  static_assert(std::is_convertible_v<std::int64_t, ByteCount> && std::is_convertible_v<std::size_t, ByteCount>);
+  static_assert(!std::is_convertible_v<double, ByteCount>);
 }
 
 TEST_CASE("stripes that are no power of two, or too many, or too small to be any") {
@@ -63,14 +84,14 @@ TEST_CASE("stripes that are no power of two, or too many, or too small to be any
   }
   check_says({.name = "x", .capacity_bytes = kMinCapacityBytes, .stripes = 64},
              {"stripes: 64 stripes of a capacity of 128 KiB are too small", "fewer"});
-  check_says({.name = "x", .capacity_bytes = 32 << 20, .max_value_bytes = 4 << 20, .stripes = 64},
+  check_says({.name = "x", .capacity_bytes = 32 * MiB, .max_value_bytes = 4 * MiB, .stripes = 64},
              {"stripes: 64", "for values of 4 MiB"});
 }
 
 TEST_CASE("values that do not fit the capacity") {
-  check_says({.name = "x", .capacity_bytes = 1 << 20, .max_value_bytes = 1 << 20},
+  check_says({.name = "x", .capacity_bytes = 1 * MiB, .max_value_bytes = 1 * MiB},
              {"max_value_bytes: 1 MiB", "a capacity of 1 MiB", "at most ", "Raise capacity_bytes"});
-  check_says({.name = "x", .capacity_bytes = 8 << 20, .when_full = WhenFull::reject, .max_value_bytes = 1 << 20},
+  check_says({.name = "x", .capacity_bytes = 8 * MiB, .when_full = WhenFull::reject, .max_value_bytes = 1 * MiB},
              {"max_value_bytes: 1 MiB", "when_full = reject", "at most "});
 }
 
@@ -90,7 +111,7 @@ TEST_CASE("nothing is left behind by what was refused") {
   CHECK(refusal({.name = name, .capacity_bytes = kMinCapacityBytes, .stripes = 64}).says != "");
   CHECK_FALSE(remove_segment(name.str()));
   tests::Scratch scratch;
-  CHECK(refusal({.place = Place::file, .path = scratch / "x", .capacity_bytes = 1 << 20, .max_value_bytes = 1 << 20})
+  CHECK(refusal({.place = Place::file, .path = scratch / "x", .capacity_bytes = 1 * MiB, .max_value_bytes = 1 * MiB})
             .says != "");
   CHECK_FALSE(std::filesystem::exists(scratch / "x"));
 }
@@ -98,13 +119,13 @@ TEST_CASE("nothing is left behind by what was refused") {
 TEST_CASE("options are those of the segment where it has its own") {
   tests::UniqueName name;
   const Cache made = Cache::open({.name = name,
-                                  .capacity_bytes = 4 << 20,
+                                  .capacity_bytes = 4 * MiB,
                                   .when_full = WhenFull::reject,
-                                  .max_value_bytes = 10'000,
+                                  .max_value_bytes = 10'000ul,
                                   .stripes = 2});
   const Cache found = Cache::open({.name = name, .default_ttl = Ttl(5)});
   const Options options = found.options();
-  CHECK(options.capacity_bytes == 4 << 20);
+  CHECK(options.capacity_bytes == 4 * MiB);
   CHECK(options.when_full == WhenFull::reject);
   CHECK(options.max_value_bytes == 10'000);
   CHECK(options.stripes == 2);

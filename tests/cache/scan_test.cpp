@@ -29,7 +29,7 @@ std::vector<std::string> scan(Cache& cache, std::size_t limit, std::string_view 
 
 TEST_CASE("a scan finds every key once, in portions, by prefix") {
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 8 << 20});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 8 * MiB});
   CHECK(scan(cache, 10, "").empty());
   std::vector<std::string> all, odd;
   for (unsigned i = 0; i < 3000; ++i) {
@@ -59,7 +59,7 @@ TEST_CASE("a scan finds every key once, in portions, by prefix") {
 
 TEST_CASE("a scan appends, and leaves out what has expired") {
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(cache.set("stays", "value") == Code::ok);
   REQUIRE(cache.set("goes", "value", Ttl(20)) == Code::ok);
   std::this_thread::sleep_for(Ttl(35));
@@ -72,7 +72,7 @@ TEST_CASE("a scan appends, and leaves out what has expired") {
 
 TEST_CASE("a scan without a limit ends, whatever keys are there before") {
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   for (unsigned i = 0; i < 100; ++i) REQUIRE(cache.set("key" + std::to_string(i), "value") == Code::ok);
   std::vector<std::string> keys{"one", "two"};
   Cursor cursor;
@@ -83,7 +83,7 @@ TEST_CASE("a scan without a limit ends, whatever keys are there before") {
 
 TEST_CASE("a limit of nothing moves nothing, and a scan that is at its end stays there") {
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(cache.set("key", "value") == Code::ok);
   std::vector<std::string> keys;
   Cursor cursor;
@@ -102,7 +102,7 @@ TEST_CASE("a limit of nothing moves nothing, and a scan that is at its end stays
 
 TEST_CASE("a key that is present throughout comes at least once, while others write beside it") {
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 4 << 20});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 4 * MiB});
   std::set<std::string> steady;
   for (unsigned i = 0; i < 300; ++i) steady.insert("steady" + std::to_string(i));
   for (const std::string& key : steady) REQUIRE(cache.set(key, "value") == Code::ok);

@@ -73,7 +73,7 @@ std::size_t lines_with(std::string_view part) {
 TEST_CASE("another user opens it by owner and mode, not by owner alone") {
   if (!is_root()) return;
   UniqueName name;
-  Cache made = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0660});
+  Cache made = Cache::open({.name = name, .capacity_bytes = 1 * MiB, .mode = 0660});
   REQUIRE(made.set("key", "value") == Code::ok);
   CHECK(as_other_user([&] {
           const Options owner_alone{.name = name, .owner = 0};
@@ -91,7 +91,7 @@ TEST_CASE("another user opens it by owner and mode, not by owner alone") {
 
 TEST_CASE("the mode is asked of every handle, in the maker's process too") {
   UniqueName name;
-  const Cache made = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0640});
+  const Cache made = Cache::open({.name = name, .capacity_bytes = 1 * MiB, .mode = 0640});
   CHECK(refused({.name = name}, "others may read or write it (its mode is 0640), which mode does not allow"));
   CHECK_THROWS_AS(static_cast<void>(Cache::attach(name.str())), OpenError);
   CHECK(opened({.name = name, .mode = 0640}));
@@ -101,11 +101,11 @@ TEST_CASE("the mode is asked of every handle, in the maker's process too") {
 TEST_CASE("another user cannot give a segment another capacity, and leaves nothing that keeps its owner from it") {
   if (!is_root()) return;
   UniqueName name;
-  Cache made = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0660});
+  Cache made = Cache::open({.name = name, .capacity_bytes = 1 * MiB, .mode = 0660});
   REQUIRE(made.set("key", "value") == Code::ok);
   CHECK(as_other_user([&] {
           return refused(
-                     {.name = name, .capacity_bytes = 2 << 20, .mode = 0660, .owner = 0},
+                     {.name = name, .capacity_bytes = 2 * MiB, .mode = 0660, .owner = 0},
                      "capacity_bytes: 2 MiB (2097152) is asked for, and 1 MiB (1048576) is there; only its owner, user "
                      "0, can replace it")
                      ? 0
@@ -113,34 +113,34 @@ TEST_CASE("another user cannot give a segment another capacity, and leaves nothi
         }) == 0);
   CHECK_FALSE(fs::exists(successor_of(made.path())));
   CHECK(made.get("key") == "value");
-  Cache larger = Cache::open({.name = name, .capacity_bytes = 2 << 20, .mode = 0660});
-  CHECK(larger.options().capacity_bytes == 2 << 20);
+  Cache larger = Cache::open({.name = name, .capacity_bytes = 2 * MiB, .mode = 0660});
+  CHECK(larger.options().capacity_bytes == 2 * MiB);
 
   SUBCASE("what one has left there all the same is named, and goes with the segment") {
     CHECK(as_other_user([&] { return std::fclose(std::fopen(successor_of(made.path()).c_str(), "w")); }) == 0);
-    CHECK(refused({.name = name, .capacity_bytes = 3 << 20, .mode = 0660},
+    CHECK(refused({.name = name, .capacity_bytes = 3 * MiB, .mode = 0660},
                   "is in the way and belongs to user 1; have it removed"));
     CHECK(remove_segment(name.str()));
-    CHECK(opened({.name = name, .capacity_bytes = 3 << 20, .mode = 0660}));
+    CHECK(opened({.name = name, .capacity_bytes = 3 * MiB, .mode = 0660}));
   }
 }
 
 TEST_CASE("root may give another user's segment another capacity") {
   if (!is_root()) return;
   UniqueName name;
-  const Options options{.name = name, .capacity_bytes = 1 << 20, .owner = 1};
+  const Options options{.name = name, .capacity_bytes = 1 * MiB, .owner = 1};
   Cache made = Cache::open(options);
   Options larger = options;
-  larger.capacity_bytes = 2 << 20;
+  larger.capacity_bytes = 2 * MiB;
   CHECK(opened(larger));
-  CHECK(made.options().capacity_bytes == 2 << 20);
-  CHECK(as_other_user([&] { return opened({.name = name, .capacity_bytes = 2 << 20}) ? 0 : 1; }) == 0);
+  CHECK(made.options().capacity_bytes == 2 * MiB);
+  CHECK(as_other_user([&] { return opened({.name = name, .capacity_bytes = 2 * MiB}) ? 0 : 1; }) == 0);
   fs::remove(made.path());
 }
 
 TEST_CASE("a read-only handle on a removed segment misses, says so once, and goes on when somebody has made it anew") {
   UniqueName name;
-  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(writer.set("key", "value") == Code::ok);
   Cache reader = Cache::open({.name = name, .read_only = true});
   REQUIRE(reader.get("key") == "value");
@@ -163,7 +163,7 @@ TEST_CASE("a read-only handle on a removed segment misses, says so once, and goe
 TEST_CASE("a worker that gives up its user after the fork does not take the name over when the segment is removed") {
   if (!is_root()) return;
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(cache.set("key", "value") == Code::ok);
   CHECK(as_other_user([&] {
           bool good = cache.get("key") == "value" && cache.set("key", "changed") == Code::ok;
@@ -182,7 +182,7 @@ TEST_CASE("a worker that gives up its user after the fork does not take the name
 TEST_CASE("another user's handle on a removed segment neither makes it nor writes into what nobody sees") {
   if (!is_root()) return;
   UniqueName name;
-  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 << 20, .mode = 0660});
+  Cache writer = Cache::open({.name = name, .capacity_bytes = 1 * MiB, .mode = 0660});
   REQUIRE(writer.set("key", "value") == Code::ok);
   int up[2], down[2];
   REQUIRE(::pipe(up) == 0);
@@ -219,7 +219,7 @@ TEST_CASE("a copy of a handle is a handle to the same attachment, with the same 
   static_assert(std::is_nothrow_move_constructible_v<Cache> && std::is_nothrow_move_assignable_v<Cache>);
   UniqueName name;
   std::optional<Cache> first =
-      Cache::open({.name = name, .capacity_bytes = 1 << 20, .default_ttl = std::chrono::hours(1)});
+      Cache::open({.name = name, .capacity_bytes = 1 * MiB, .default_ttl = std::chrono::hours(1)});
   Cache copy = *first;
   CHECK(copy.set("key", "value") == Code::ok);
   CHECK(first->get("key") == "value");
@@ -245,7 +245,7 @@ TEST_CASE("a copy of a handle is a handle to the same attachment, with the same 
 
 TEST_CASE("handles are copied into threads while others call on them and copy them too") {
   UniqueName name;
-  const Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  const Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   std::atomic<int> wrong{0};
   {
     std::vector<std::jthread> threads;

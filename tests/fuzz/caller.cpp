@@ -33,7 +33,7 @@ Caller::Caller(Cache& cache, tests::Mix mix, tests::Choices& choices, bool alone
       mix_(mix),
       choices_(choices),
       alone_(alone),
-      most_(std::min(cache.options().max_value_bytes, mix.largest)) {}
+      most_(std::min<std::size_t>(*cache.options().max_value_bytes, mix.largest)) {}
 
 std::string Caller::key() { return tests::numbered_key(choices_.below(mix_.keys + 16)); }
 Ttl Caller::ttl() { return std::array<Ttl, 4>{kForever, Ttl(1000), Ttl(1), Ttl(0)}[choices_.below(4)]; }
@@ -96,7 +96,7 @@ void Caller::stored(Code code, std::initializer_list<Code> also, const char* cal
 }
 
 void Caller::check_size(std::size_t size) const {
-  must(size <= cache_.options().capacity_bytes, "a value is larger than its segment");
+  must(size <= *cache_.options().capacity_bytes, "a value is larger than its segment");
 }
 
 void Caller::get(const std::string& key) {
@@ -193,7 +193,7 @@ void Caller::coordinate(const std::string& key) {
 void Caller::scan() {
   const std::size_t limit = std::array<std::size_t, 3>{1, 50, ~std::size_t{0}}[choices_.below(3)];
   const std::string_view prefix = choices_.below(2) == 0 ? "" : "k1";
-  const std::uint64_t most = cache_.options().capacity_bytes / store::kEntryHeader;  // keys that might be there
+  const std::uint64_t most = *cache_.options().capacity_bytes / store::kEntryHeader;  // keys that might be there
   std::vector<std::string> keys;
   std::uint64_t rounds = 0;
   for (Cursor cursor{choices_.below(4) == 0 ? any_word(choices_) : 0}; !cursor.finished(); ++rounds) {

@@ -29,7 +29,7 @@ class Calls {
   explicit Calls(std::string_view what)
       : what_(what),
         cache_(forklore::Cache::open(
-            {.name = "instructions", .place = forklore::Place::anonymous, .capacity_bytes = 32 << 20, .stripes = 16})),
+            {.name = "instructions", .place = forklore::Place::anonymous, .capacity_bytes = 32 * MiB, .stripes = 16})),
         keys_(names(what == "miss"        ? "not"
                     : what == "increment" ? "cnt"
                                           : "key")),

@@ -102,7 +102,7 @@ class Callers {
 
 TEST_CASE("a handle opened before fork serves parent and children, while threads of the parent are in calls") {
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 8 << 20, .lock_timeout = kPatience});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 8 * MiB, .lock_timeout = kPatience});
   std::vector<Child> children;
   children.reserve(kChildren);
   Callers parent(cache);
@@ -124,7 +124,7 @@ TEST_CASE("a handle opened before fork serves parent and children, while threads
 
 TEST_CASE("handles opened after fork, in children of children too, are to the same segment") {
   UniqueName name;
-  const Options options{.name = name, .capacity_bytes = 8 << 20, .lock_timeout = kPatience};
+  const Options options{.name = name, .capacity_bytes = 8 * MiB, .lock_timeout = kPatience};
   std::vector<Child> children;
   for (int i = 0; i < kChildren; ++i) {
     children.emplace_back([&, i] {
@@ -144,7 +144,7 @@ TEST_CASE("handles opened after fork, in children of children too, are to the sa
 
 TEST_CASE("the processes that have called and live are told") {
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   struct Steps {
     std::atomic<bool> called, end;
   };
@@ -166,7 +166,7 @@ TEST_CASE("the processes that have called and live are told") {
 
 TEST_CASE("a handle closed in a child leaves the parent's alone, and the other way round") {
   UniqueName name;
-  std::optional<Cache> cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  std::optional<Cache> cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   Child closes([&] {
     cache.reset();
     return 0;

@@ -90,7 +90,7 @@ TEST_CASE("hundreds of kills amid writes lose nothing that was acknowledged, and
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 64 << 20, .stripes = 1, .lock_timeout = kPatience});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 64 * MiB, .stripes = 1, .lock_timeout = kPatience});
   Shared<Ledgers> ledgers;
   std::vector<Child> workers;
   const auto start = [&](unsigned w) {

@@ -52,7 +52,7 @@ int serve(Board& board, const Options& options, unsigned number) {
       if (code != Code::ok && code != Code::exists) ++board.failures;
       const auto mark = cache.get("mark");
       if (mark) board.mark[number] = std::stoull(*mark);
-      board.capacity[number] = cache.options().capacity_bytes;
+      board.capacity[number] = *cache.options().capacity_bytes;
       ++board.beats[number];
       ::usleep(2000);
     }
@@ -74,7 +74,7 @@ TEST_CASE("a daemon that has closed every descriptor stays attached, and moves w
   };
   Shared<Steps> steps;
   Child starter([&] {
-    Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+    Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
     if (cache.set("key", "value") != Code::ok) return 1;
     if (::fork() != 0) return 0;
     ::setsid();
@@ -83,7 +83,7 @@ TEST_CASE("a daemon that has closed every descriptor stays attached, and moves w
     steps->pid = ::getpid();
     for (unsigned i = 0; i < 60'000 && !steps->end.load(); ++i) {  // it ends by itself, whatever becomes of the test
       if (cache.contains("key") == Code::ok) ++steps->calls;
-      steps->capacity = cache.options().capacity_bytes;
+      steps->capacity = *cache.options().capacity_bytes;
       ::usleep(1000);
     }
     ::_exit(0);
@@ -96,11 +96,11 @@ TEST_CASE("a daemon that has closed every descriptor stays attached, and moves w
 
   Child visitor([&] {  // whoever comes without a capacity sees what the daemon sees
     Cache cache = Cache::open({.name = name});
-    return cache.get("key") == "value" && cache.options().capacity_bytes == 1 << 20 ? 0 : 1;
+    return cache.get("key") == "value" && cache.options().capacity_bytes == 1 * MiB ? 0 : 1;
   });
   CHECK(visitor.join() == 0);
   Child successor([&] {
-    Cache cache = Cache::open({.name = name, .capacity_bytes = 2 << 20});
+    Cache cache = Cache::open({.name = name, .capacity_bytes = 2 * MiB});
     return !cache.get("key") && cache.set("key", "new") == Code::ok ? 0 : 1;
   });
   CHECK(successor.join() == 0);
@@ -145,7 +145,7 @@ TEST_CASE("after a removal under four running workers all agree again, time afte
   Shared<Board> board;
   std::vector<Child> workers;
   for (unsigned w = 0; w < kWorkers; ++w) {
-    workers.emplace_back([&board, &name, w] { return serve(*board, {.name = name, .capacity_bytes = 1 << 20}, w); });
+    workers.emplace_back([&board, &name, w] { return serve(*board, {.name = name, .capacity_bytes = 1 * MiB}, w); });
   }
   REQUIRE(comes_true([&] { return board->agree(1 << 20); }));
   for (int round = 0; round < 4; ++round) {

@@ -73,7 +73,7 @@ bool has(const std::string& text, std::string_view part) { return text.find(part
 
 TEST_CASE("a segment is refused in another pid namespace while one uses it, and goes over to it when none does") {
   UniqueName name;
-  std::optional<Cache> cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+  std::optional<Cache> cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   REQUIRE(cache->set("key", "value") == Code::ok);
   // Whoever is to open it there is born first: it must not hold the segment by inheritance.
   const auto opens_elsewhere = [&] {
@@ -107,7 +107,7 @@ TEST_CASE("a handle inherited into another pid namespace reads, and neither writ
   for (const Proc proc : {Proc::own, Proc::of_parent}) {
     CAPTURE(proc == Proc::own);
     UniqueName name;
-    Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20});
+    Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
     REQUIRE(cache.set("key", "value") == Code::ok);
     const int result = in_new_namespace(proc, [&] {
       std::int64_t now = 0;

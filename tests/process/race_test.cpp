@@ -80,7 +80,7 @@ TEST_CASE("forty processes that open a new name at once get one segment, and two
     CAPTURE(round);
     const int processes = round < 6 ? kProcesses : kMany;
     UniqueName name;
-    const Options options{.name = name, .capacity_bytes = 1 << 20, .lock_timeout = kPatience};
+    const Options options{.name = name, .capacity_bytes = 1 * MiB, .lock_timeout = kPatience};
     if (round % 2 == 1) {  // where somebody died before the file had a size
       const int file = ::open(path_of(options).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
       REQUIRE(file >= 0);
@@ -95,7 +95,7 @@ TEST_CASE("forty processes that open a new name at once get one segment, and two
     CHECK(cache.increment("n", 0, now) == Code::ok);
     CHECK(now == processes * kIncrements);
     CHECK(cache.verify().empty());
-    CHECK(cache.options().capacity_bytes == 1 << 20);
+    CHECK(cache.options().capacity_bytes == 1 * MiB);
   }
 }
 

@@ -65,8 +65,8 @@ struct Writes {
 TEST_CASE("a writer stopped inside a lock makes its stripe busy and no other, and goes on when it is let") {
   UniqueName name;
   Cache cache = Cache::open({.name = name,
-                             .capacity_bytes = 32 << 20,
-                             .max_value_bytes = 1 << 20,
+                             .capacity_bytes = 32 * MiB,
+                             .max_value_bytes = 1 * MiB,
                              .stripes = kStripes,
                              .lock_timeout = std::chrono::milliseconds(100)});
   REQUIRE(cache.stats().stripes == kStripes);
@@ -133,7 +133,7 @@ TEST_CASE("a reader stopped amid a value answers one that is whole, however ofte
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   UniqueName name;
-  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 << 20, .max_value_bytes = 200'000, .stripes = 1});
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB, .max_value_bytes = 200'000ul, .stripes = 1});
   std::uint64_t number = 0;
   std::uint64_t bytes = 0;
   const auto write_for = [&](std::chrono::milliseconds time) {

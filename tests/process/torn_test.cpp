@@ -79,7 +79,7 @@ void storm(std::size_t capacity, std::chrono::milliseconds time) {
   CAPTURE(seed);
   const UniqueName name;
   Cache cache = Cache::open(
-      {.name = name, .capacity_bytes = capacity, .max_value_bytes = 20'500, .stripes = 1, .lock_timeout = kPatience});
+      {.name = name, .capacity_bytes = capacity, .max_value_bytes = 20'500ul, .stripes = 1, .lock_timeout = kPatience});
   Shared<Tally> tally;
   std::vector<Child> children;
   for (std::uint64_t i = 0; i < 2; ++i) {

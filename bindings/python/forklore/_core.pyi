@@ -84,7 +84,7 @@ class Cache:
         place: _Place = "shm",
         path: str | PathLike[str] | None = None,
         max_value: _Size | None = None,
-        stripes: int = 0,
+        stripes: int | None = None,
         default_ttl: _Seconds | None = None,
         when_full: Literal["evict", "reject"] | None = None,
         lock_timeout: _Seconds = 1.0,
@@ -115,7 +115,7 @@ class Cache:
         Speed:
         max_value: the largest value wanted; None: what is there, else 1 MB or what a small capacity allows. It costs
             stripes.
-        stripes: independent parts, a power of two up to 64; 0: what is there, else by capacity.
+        stripes: independent parts, a power of two up to 64; None: what is there, else by capacity.
         lock_timeout: seconds that a call waits for a lock that a living process holds, before a write raises Busy and
             a read misses.
 
