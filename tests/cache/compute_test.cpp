@@ -262,7 +262,7 @@ namespace {
 /// A cache all of whose lines for computations are taken, by computations of other keys.
 struct FullBox : Box {
   explicit FullBox(WhenFull when_full = WhenFull::evict) {
-    cache = open({.capacity_bytes = 1 << 20, .when_full = when_full, .stripes = 1});
+    cache = open({.capacity_bytes = 1 * MiB, .when_full = when_full, .stripes = 1});
     const unsigned lines = cache.stats().computation_lines;
     for (unsigned i = 0; i < lines; ++i) keys.push_back("line" + std::to_string(i));
     for (const std::string& key : keys) {
