@@ -58,7 +58,8 @@ class Log {
         count_(g.chunks),
         chunk_shift_(g.chunk_shift),
         location_bits_(g.location_bits),
-        max_entry_(g.max_entry) {}
+        max_entry_(g.max_entry),
+        rejects_(g.shape.reject) {}
 
   // What a slot says. Reader: any word is bounded, whatever it holds.
 
@@ -197,13 +198,19 @@ class Log {
   /// Gives the chunks of a new stripe, zeroed memory, their first generations: a chunk's generation only ever grows.
   void create(std::uint64_t random) noexcept;
 
+  /// How many bytes must be left in a chunk for an entry to begin there. In a rejecting stripe it is as much for
+  /// every entry of a key, whatever its kind, and never more for a smaller one: see stripe_compact.cpp.
+  [[nodiscard]] std::size_t least_rest(const EntryHead& head) const noexcept {
+    if (!rejects_) return head.unspilled();
+    return std::min(head.total(), kEntryHeader + kIntegerBytes + kTimingBytes + head.key_size);
+  }
   /// How many chunks must be free for an entry of this head to be appended to a log, or to one that ends there.
   [[nodiscard]] std::uint32_t chunks_needed(Kind kind, const EntryHead& head) const noexcept {
     return chunks_needed(end(kind), head);
   }
   [[nodiscard]] std::uint32_t chunks_needed(Place end, const EntryHead& head) const noexcept {
     const std::size_t left = end.chunk < count_ ? chunk_bytes_ - end.offset : 0;
-    const std::size_t here = left >= head.unspilled() ? left : 0;
+    const std::size_t here = left >= least_rest(head) ? left : 0;
     const std::size_t total = head.total();
     return total <= here ? 0 : static_cast<std::uint32_t>((total - here + chunk_bytes_ - 1) >> chunk_shift_);
   }
@@ -321,6 +328,7 @@ class Log {
   unsigned chunk_shift_;
   unsigned location_bits_;
   std::uint32_t max_entry_;
+  bool rejects_;
 
   [[nodiscard]] std::uint64_t sequence() const noexcept { return header_->sequence.load(std::memory_order_relaxed); }
   KnownChunks known_;

@@ -278,9 +278,11 @@ class alignas(kLine) Stripe {
   [[nodiscard]] bool find_any(const Key& key, Located& found) const noexcept;
   /// What a decision is shown of a key; found: the entry and its slot, if there is one, expired or not.
   [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept;
-  /// kind: the log in which room has been made for the entry; free if none has.
+  /// Whether there is room for an entry at the end of its log.
+  enum class RoomAhead : std::uint8_t { unknown, made, none };
+  /// kind: the log that was chosen for the entry, if anything is known of the room there.
   Code change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
-              Kind kind) noexcept;
+              Kind kind = Kind::free, RoomAhead room = RoomAhead::unknown) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
   /// The log for an entry of a key; old: the one that it replaces.
@@ -291,6 +293,7 @@ class alignas(kLine) Stripe {
   void supersede(Word& slot, const Key& key, Place end, Append append, Forget forget) noexcept;
   bool overwrite_plain(const Key& key, const Decision& decision) noexcept;
   /// head: of the new entry; kind, end: its log and where that ends.
+  std::uint64_t append(Kind kind, Place end, const Key& key, const Decision& decision, const EntryHead& head) noexcept;
   Code store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head, Kind kind, Place end,
              std::uint64_t now) noexcept;
   /// Counts a live or expired entry out whose slot another one took.
@@ -339,14 +342,16 @@ class alignas(kLine) Stripe {
 
   // stripe_reclaim.cpp. Under the lock.
   enum class Reclaim : std::uint8_t { evict, compact };
-  [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, std::uint64_t now) noexcept;
+  /// Makes room for an entry of this head in a log. no_larger: it takes the place of one of as many bytes or more.
+  [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, bool no_larger, std::uint64_t now) noexcept;
   /// Where room may be had without evicting; a number past the chunks where there is none.
   struct Survey {
-    std::uint32_t dead;  ///< a chunk that is wholly dead
-    std::uint32_t best;  ///< the one with the most garbage
-    std::uint32_t due;   ///< one in which enough may have expired
-    std::uint32_t free;  ///< how many are free
-    bool rich;           ///< best is worth collecting
+    std::uint32_t dead;     ///< a chunk that is wholly dead
+    std::uint32_t best;     ///< the one with the most garbage
+    std::uint32_t due;      ///< one in which enough may have expired
+    std::uint32_t free;     ///< how many are free
+    std::uint64_t garbage;  ///< bytes, beside the open chunks
+    bool rich;              ///< best is worth collecting
   };
   [[nodiscard]] Survey survey(std::uint64_t now) const noexcept;
   /// Calls visit(entry, word) for the entries of a chunk that may be live, of which place and head are set; word: its
@@ -356,18 +361,39 @@ class alignas(kLine) Stripe {
   Walk walk(std::uint32_t chunk, Visit visit) noexcept;
   /// Collects what has expired in a chunk, and sets when it is due again.
   void sweep(std::uint32_t chunk, std::uint64_t now) noexcept;
+  /// An entry that is written anew when its chunk is reclaimed, rather than moved.
+  struct Renewal {
+    const Key& key;
+    const Decision& decision;
+    const EntryHead& head;
+    const Word* slot;
+    bool done = false;
+  };
   /// Takes every slot off a chunk and frees it; false if a live entry had to stay. moves: chunks that its entries may
-  /// take; who needs more leaves.
-  bool reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now) noexcept;
+  /// take; who needs more leaves, in a rejecting stripe stays.
+  bool reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now,
+               Renewal* renewal = nullptr) noexcept;
+  /// The same if its entries are sure to find room in so many chunks, and the end of their log; else nothing, and false.
+  bool reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept;
   /// Whether an entry whose place and head are set is what a slot leads to (word, or one made from the place if 0);
   /// sets the rest.
   [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept;
-  /// Whether the entries of a chunk find room in the end of their log and all free chunks: then none is left half
-  /// moved with no chunk free.
-  Walk all_fit(std::uint32_t chunk, bool& fit) noexcept;
-  /// moves: see reclaim(); less what it takes. to_the_last: the last free chunk may be taken.
-  bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, bool to_the_last, std::uint64_t now) noexcept;
+  /// moves: see reclaim(); less what it takes.
+  bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, std::uint64_t now) noexcept;
+  bool renew(const Located& entry, Renewal& renewal) noexcept;
   void evict(const Located& entry, Kind from) noexcept;
+
+  // stripe_compact.cpp. Under the lock, in a rejecting stripe.
+  /// How many chunks stay free, so that any live entry can be moved and an overwrite never fails. needed: chunks that an
+  /// entry takes which comes.
+  [[nodiscard]] std::uint32_t kept_to_move(std::uint32_t needed) const noexcept;
+  /// The same, and some in which overwrites may work.
+  [[nodiscard]] std::uint32_t kept_to_work(std::uint32_t needed) const noexcept;
+  /// Moves the entries of a log in their order, from the oldest chunk on, until there is room for one of this head or
+  /// all were moved. With a renewal until that is done too. Whether it is, or there is.
+  bool compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal, std::uint64_t now) noexcept;
+  /// After a death: frees chunks that hold nothing but the rest of a value that nobody has.
+  void free_orphans() noexcept;
 
   // Constant after construction. What a read needs of its stripe lies in the first line: the index, and where the
   // chunks are.

@@ -75,13 +75,15 @@ bool Stripe::index_reaches(std::uint32_t bucket) const noexcept {
 bool Stripe::extend_index(std::uint64_t now) noexcept {
   const std::uint32_t chunk = log_.count(Kind::index);
   if (chunk == log_.size()) return false;  // damaged
-  // To empty the chunk may take two more, for a while; a reject stripe has its own reasons to keep some.
-  const std::uint32_t spare = reject_ ? reserve_chunks_ + 1 : reserve_chunks_;
-  if (log_.count(Kind::free) < spare) return false;
+  // To empty the chunk may take two more, for a while; a rejecting stripe keeps what it must.
+  const std::uint32_t kept = reject_ ? kept_to_work(1) : reserve_chunks_ - 1;
+  if (log_.count(Kind::free) <= kept) return false;
   if (log_.in_log(chunk)) {
     const Kind kind = kind_of(log_.state(chunk));
     if (log_.open_chunk(kind) == chunk) log_.open_next(kind);
-    if (!reclaim(chunk, Reclaim::compact, log_.size(), now)) return false;
+    if (reject_ ? !reclaim_whole(chunk, log_.count(Kind::free) - kept, now)
+                : !reclaim(chunk, Reclaim::compact, log_.size(), now))
+      return false;
   }
   // Emptying it may have found damage, and begun the stripe anew.
   if (kind_of(log_.state(chunk)) != Kind::free || log_.count(Kind::index) != chunk) return false;

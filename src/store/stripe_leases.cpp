@@ -47,7 +47,7 @@ bool Stripe::place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease
                           .timed = true,
                           .timing = Timing::of_placeholder()};
   bool voided = false;
-  if (change(key, now, decision, &mine, voided, Kind::free) != Code::ok) return false;
+  if (change(key, now, decision, &mine, voided) != Code::ok) return false;
   lease = mine;
   return true;
 }

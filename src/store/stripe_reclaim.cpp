@@ -25,7 +25,11 @@ constexpr std::uint32_t kRichShare = 8;  // of a chunk's own: worth collecting w
 
 }  // namespace
 
-bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noexcept {
+bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::uint64_t now) noexcept {
+  const auto kept = [&](std::uint32_t needed) {
+    if (!reject_) return reserve_chunks_;
+    return no_larger ? kept_to_move(needed) : kept_to_work(needed);
+  };
   const std::uint32_t wanted = log_.chunks_needed(kind, head);
   // A reject stripe has nothing to evict and may have to look at all of its chunks; a cache is done sooner.
   const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoves);
@@ -34,14 +38,15 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
   for (std::uint32_t taken = 0; taken < KnownChunks::kMost; ++taken) {
     const std::uint32_t dead = log_.lately_dead();
     if (dead >= log_.size() || !reclaim(dead, Reclaim::compact, kMoves, now)) break;
-    if (log_.count_free() >= log_.chunks_needed(kind, head) + reserve_chunks_) return true;
+    const std::uint32_t needed = log_.chunks_needed(kind, head);
+    if (log_.count_free() >= needed + kept(needed)) return true;
   }
   for (std::uint32_t round = 0;; ++round) {
     Survey found = survey(now);
     const std::uint32_t needed = log_.chunks_needed(kind, head);
     // One dead chunk is taken back even if others are free: what lately died is still in the processor's caches.
     const bool reuse = round == 0 && found.dead < log_.size();
-    if (needed == 0 || (found.free >= needed + reserve_chunks_ && !reuse)) {
+    if (needed == 0 || (found.free >= needed + kept(needed) && !reuse)) {
       if (round == 0) policy().fill_main(kind, needed);
       return true;
     }
@@ -51,25 +56,32 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, std::uint64_t now) noex
       sweep(found.due, now);
       found = survey(now);
     }
+    if (reject_) {
+      const std::uint32_t moves = found.free + 1 - std::min(kept_to_move(0), found.free + 1);
+      if (found.dead < log_.size() ? reclaim(found.dead, Reclaim::compact, moves, now)
+                                   : found.rich && reclaim_whole(found.best, moves, now))
+        continue;
+      // An overwrite has a way of its own: see change().
+      const std::uint64_t lacking = needed + kept(needed) - std::min(found.free, needed + kept(needed));
+      return !no_larger && found.garbage >= lacking * log_.chunk_bytes() && compact_in_order(kind, head, nullptr, now);
+    }
     // A chunk whose entries move gives less room than it takes. In time each must give a whole one.
     const std::uint32_t lacking = needed - std::min(found.free, needed);
-    const std::uint32_t moves = reject_ ? log_.size() : wanted + kMoves - std::min(round + lacking, wanted + kMoves);
+    const std::uint32_t moves = wanted + kMoves - std::min(round + lacking, wanted + kMoves);
     Reclaim how = Reclaim::compact;
     std::uint32_t victim = found.dead < log_.size() ? found.dead : found.rich ? found.best : log_.size();
     if (victim >= log_.size()) {
-      if (reject_) return false;
       how = Reclaim::evict;
       victim = policy().choose_victim(kind, needed);
     }
-    if (victim >= log_.size()) return !reject_ && found.free >= needed;
+    if (victim >= log_.size()) return found.free >= needed;
     if (!reclaim(victim, how, moves, now)) return false;
   }
 }
 
 Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
-  Survey found{log_.size(), log_.size(), log_.size(), 0, false};
+  Survey found{log_.size(), log_.size(), log_.size(), 0, 0, false};
   std::uint32_t most = 0;
-  std::uint64_t garbage = 0;
   std::uint64_t chunks = 0;
   const std::uint32_t open[] = {log_.open_chunk(Kind::small), log_.open_chunk(Kind::large),
                                 log_.open_chunk(Kind::main)};
@@ -86,14 +98,14 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
     const std::uint32_t live = log_.in_log(chunk) ? log_.live(chunk) : 0;
     if (live == 0 && found.dead == log_.size()) found.dead = chunk;
     const std::uint32_t dead = log_.used(chunk) - std::min(live, log_.used(chunk));
-    garbage += dead;
+    found.garbage += dead;
     if (dead > most) {
       most = dead;
       found.best = chunk;
     }
   }
   const std::uint64_t bearable = (reject_ ? 1 : chunks / kGarbageShare) * log_.chunk_bytes();
-  found.rich = garbage > bearable || (found.due < log_.size() && most >= log_.chunk_bytes() / kRichShare);
+  found.rich = found.garbage > bearable || (found.due < log_.size() && most >= log_.chunk_bytes() / kRichShare);
   return found;
 }
 
@@ -134,27 +146,13 @@ Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
   return Walk::done;
 }
 
-Stripe::Walk Stripe::all_fit(std::uint32_t chunk, bool& fit) noexcept {
-  std::uint64_t bytes = 0, lost = 0;
+bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now,
+                     Renewal* renewal) noexcept {
+  if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
   const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
     if (!locate_live(word, entry)) return true;
-    bytes += entry.head.total();
-    lost = std::max<std::uint64_t>(lost, entry.head.unspilled());
-    return true;
-  });
-  const Place end = log_.end(log_of(log_.state(chunk)));
-  const std::uint64_t rest = end.chunk < log_.size() ? log_.chunk_bytes() - end.offset : 0;
-  const std::uint64_t free = log_.count_free();
-  fit = bytes + lost * (free + 1) <= rest + free * log_.chunk_bytes();
-  return walked;
-}
-
-bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now) noexcept {
-  if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
-  bool to_the_last = false;
-  if (reject_ && all_fit(chunk, to_the_last) != Walk::done) return true;
-  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
-    return !locate_live(word, entry) || relocate(entry, how, moves, to_the_last, now);
+    if (renewal != nullptr && entry.slot == renewal->slot) return renew(entry, *renewal);
+    return relocate(entry, how, moves, now);
   });
   if (walked == Walk::stopped) return false;
   if (walked == Walk::done) {
@@ -162,6 +160,21 @@ bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std:
     count(header_->reclaims);
   }
   return true;
+}
+
+bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept {
+  std::uint64_t bytes = 0, lost = 0;
+  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
+    if (!locate_live(word, entry)) return true;
+    bytes += entry.head.total();
+    lost = std::max<std::uint64_t>(lost, log_.least_rest(entry.head));
+    return true;
+  });
+  if (walked == Walk::damaged) return true;  // begun anew
+  const Place end = log_.end(log_of(log_.state(chunk)));
+  const std::uint64_t rest = end.chunk < log_.size() ? log_.chunk_bytes() - end.offset : 0;
+  if (bytes + lost * (std::uint64_t{moves} + 1) > rest + std::uint64_t{moves} * log_.chunk_bytes()) return false;
+  return reclaim(chunk, Reclaim::compact, moves, now);
 }
 
 void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
@@ -187,8 +200,7 @@ void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
   log_.set_due(chunk, kNever);
 }
 
-bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, bool to_the_last,
-                      std::uint64_t now) noexcept {
+bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, std::uint64_t now) noexcept {
   if (entry.head.expired(now)) {
     remove(entry);
     count(header_->expirations);
@@ -199,7 +211,8 @@ bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, b
   unsigned frequency = frequency_of(entry.word);
   const bool keep = how == Reclaim::compact || policy().stays(from, entry.head.total(), frequency);
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
-  const bool fits = needed == 0 || log_.count_free() + (to_the_last ? 1 : 0) > needed;
+  // A cache's last free chunk is left; what a rejecting stripe keeps is for this.
+  const bool fits = needed == 0 || log_.count_free() + (reject_ ? 1 : 0) > needed;
   if (!keep || needed > moves || !fits) {
     if (reject_) return false;
     evict(entry, from);
@@ -211,6 +224,17 @@ bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, b
   publish(*entry.slot, with_frequency(word, frequency));
   log_.forget(entry.place, entry.head);
   count(header_->moves);
+  return true;
+}
+
+bool Stripe::renew(const Located& entry, Renewal& renewal) noexcept {
+  const Kind kind = log_of(log_.state(entry.place.chunk));
+  const Place end = log_.end(kind);
+  if (log_.count_free() < log_.chunks_needed(end, renewal.head)) return false;
+  const std::uint64_t word = append(kind, end, renewal.key, renewal.decision, renewal.head);
+  publish(*entry.slot, with_frequency(word, frequency_of(entry.slot->load(std::memory_order_relaxed))));
+  log_.forget(entry.place, entry.head);
+  renewal.done = true;
   return true;
 }
 

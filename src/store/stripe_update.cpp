@@ -145,27 +145,31 @@ template <class Append, class Forget>
   return policy().choose_log(key.hash, was, bytes);
 }
 
+std::uint64_t Stripe::append(Kind kind, Place end, const Key& key, const Decision& decision,
+                             const EntryHead& head) noexcept {
+  return log_.append(kind, end, Index::tag(key.hash), head, [&](Writer& out) {
+    out.write_word(head.first_word());
+    out.write_word(head.second_word());
+    if (head.is_integer()) out.write_unspilled(decision.value.data(), decision.value.size());
+    if (head.timed) out.write_word(decision.timing.word());
+    out.write_unspilled(key.bytes.data(), key.bytes.size());
+    if (!head.is_integer()) out.write(decision.value.data(), decision.value.size());
+  });
+}
+
 inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head,
                           Kind kind, Place end, std::uint64_t now) noexcept {
   Word* const slot = old.slot != nullptr ? old.slot : choose_slot(key, now);
   if (slot == nullptr) return Code::full;
-  const auto append = [&] {
-    return log_.append(kind, end, Index::tag(key.hash), head, [&](Writer& out) {
-      out.write_word(head.first_word());
-      out.write_word(head.second_word());
-      if (head.is_integer()) out.write_unspilled(decision.value.data(), decision.value.size());
-      if (head.timed) out.write_word(decision.timing.word());
-      out.write_unspilled(key.bytes.data(), key.bytes.size());
-      if (!head.is_integer()) out.write(decision.value.data(), decision.value.size());
-    });
-  };
   if (old.slot != nullptr) {
-    supersede(*slot, key, end, append, [&] { log_.forget(old.place, old.head); });
+    supersede(
+        *slot, key, end, [&] { return append(kind, end, key, decision, head); },
+        [&] { log_.forget(old.place, old.head); });
     return decision.code;
   }
   const std::uint64_t before = slot->load(std::memory_order_relaxed);
   if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), end));
-  publish(*slot, append());
+  publish(*slot, append(kind, end, key, decision, head));
   if (before == 0) {
     count(header_->slots_used);
   } else {
@@ -208,7 +212,7 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
     if (!guard.held()) return code;
     const Decision* const ready = decide.ready();
     if (ready != nullptr && overwrite_plain(key, *ready)) return ready->code;
-    code = change(key, now, decide, nullptr, voided, Kind::free);
+    code = change(key, now, decide, nullptr, voided);
   }
   if (voided) [[unlikely]]
     leases_.wake(key.hash, LeaseKind::flight);
@@ -228,7 +232,7 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
       if (!lease.has_line()) count(header_->voided);
       return Code::changed;
     }
-    code = change(key, now, decide, &lease, voided, Kind::free);
+    code = change(key, now, decide, &lease, voided);
     if (code == Code::ok) count(header_->computed);
     // Behind the value: who finds the lease free finds the value.
     leave(lease, key);
@@ -238,7 +242,7 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
 }
 
 Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
-                    Kind kind) noexcept {
+                    Kind kind, RoomAhead room) noexcept {
   Located old;
   std::optional<Decision> asked;
   const Decision* ready = decide.ready();
@@ -250,18 +254,24 @@ Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, con
   const Decision& decision = *ready;
   EntryHead head;
   Place end;
+  bool renews = false;
   if (decision.action == Decision::Action::store) [[likely]] {
     head = head_of(key, decision);
-    const bool chosen = kind != Kind::free;
-    if (!chosen) {
+    if (room == RoomAhead::unknown) {
       if (old.slot == nullptr) tend_index(head.total(), now);
       kind = choose_log(key, old, head.total());
     }
     end = log_.end(kind);
     // Making room may move or evict this very key. So the entry is looked up, and the decision asked for, again after
     // it; the log stays the one that was chosen, so the room that was made is there the second time.
-    if (!chosen && log_.chunks_needed(end, head) != 0) [[unlikely]]
-      return make_room(kind, head, now) ? change(key, now, decide, lease, voided, kind) : Code::full;
+    if (room != RoomAhead::made && log_.chunks_needed(end, head) != 0) [[unlikely]] {
+      renews = reject_ && old.slot != nullptr && head.total() <= old.head.total();
+      if (room == RoomAhead::unknown) {
+        room = make_room(kind, head, renews, now) ? RoomAhead::made : RoomAhead::none;
+        if (room == RoomAhead::made || renews) return change(key, now, decide, lease, voided, kind, room);
+      }
+      if (!renews) return Code::full;
+    }
   }
 
   const bool is_new_value =
@@ -273,7 +283,11 @@ Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, con
   };
   if (!base::broken("void-behind-value")) void_flights();
   Code code = decision.code;
-  if (decision.action == Decision::Action::store) [[likely]] {
+  if (renews) [[unlikely]] {
+    Renewal renewal{key, decision, head, old.slot};
+    if (!compact_in_order(kind, head, &renewal, now)) return Code::full;
+    if (!renewal.done) return change(key, now, decide, lease, voided, kind, RoomAhead::made);
+  } else if (decision.action == Decision::Action::store) [[likely]] {
     code = store(key, old, decision, head, kind, end, now);
   } else {
     carry_out(old, decision);
@@ -345,6 +359,7 @@ void Stripe::recover() noexcept {
   const std::uint32_t buckets = index_.view().size();
   if (!log_.derive() || !index_reaches(buckets - 1)) return reset();
   settle();
+  free_orphans();
   header_->slots_used.store(count_slots(), std::memory_order_relaxed);
   leases_.recover();
 }

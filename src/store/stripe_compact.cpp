@@ -1,0 +1,86 @@
+// Why an overwrite by as much or less never fails in a rejecting stripe, however full it is.
+//
+// New keys and larger values leave chunks free (kept_to_work). An overwrite writes into these, and the garbage that it
+// leaves is collected as long as that is quick (make_room). Where it is not, the log is compacted in its order: from the
+// oldest chunk on each entry moves to the end of the log, and the one to be overwritten is written anew where its turn
+// comes. That needs no garbage, and these are the reasons:
+//
+//   1. Nothing lands later than it lay. Say that the chunks of the log are X1, X2, ..., and those that are taken Z1,
+//      Z2, .... The first entry goes to the end of the log, which is before Z1, or to the start of Z1. Each next one
+//      goes where the one before ends, or to the start of the next chunk if too little is left there. If it began in Xi,
+//      as much was left there at least, from an end no earlier: so it goes to Zi at the same offset, or before. An entry
+//      that is no larger never needs more left to begin (Log::least_rest), so the same holds of what takes its place.
+//   2. Chunks taken for entries up to one that ends in Xj are at most j. While Xi is walked, those before it are free
+//      again, and the entry that began before it and goes on in it has moved. So at most 1 + j - i more chunks are in use
+//      than at the start: one, and those in which the largest entry goes on. After the last chunk it is none.
+//   3. As many are always free: who takes one for an entry, or to collect a single chunk, leaves kept_to_move() more than
+//      that. How many an entry goes on in depends on where it begins, by one at most; hence one more. A death amid a
+//      compaction leaves half an entry behind, hence another: free_orphans() gives back the chunks that hold nothing
+//      else, and the rest is less than a chunk.
+//
+// A value of less than a chunk needs one free chunk beside these. What it costs: kept_to_work() leaves at least a
+// sixteenth of the chunks to overwrites of small values, so about as many entries move for each that is written.
+#include <algorithm>
+#include <array>
+
+#include "base/test_fault.hpp"
+#include "store/log_writer.hpp"
+#include "store/stripe.hpp"
+
+namespace forklore::store {
+namespace {
+
+constexpr std::uint32_t kBesideLargest = 3;  // one to begin with, one for where it begins, one for a death
+constexpr std::uint32_t kWorkShare = 32;     // of the chunks, one in so many is left to overwrites, where values are large
+
+}  // namespace
+
+std::uint32_t Stripe::kept_to_move(std::uint32_t needed) const noexcept {
+  // In how many chunks the entry goes on that begins in each.
+  std::array<std::uint32_t, kMaxChunks> further{};
+  std::uint32_t most = needed;
+  for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
+    const std::uint64_t word = log_.in_log(chunk) ? log_.head(chunk) : 0;
+    Place place;
+    if (word == 0 || !log_.locate(word, place) || !log_.is_entry_place(place, word)) continue;
+    most = std::max(most, ++further[place.chunk]);
+  }
+  return most + kBesideLargest;
+}
+
+std::uint32_t Stripe::kept_to_work(std::uint32_t needed) const noexcept {
+  return std::max(reserve_chunks_, kept_to_move(needed) + log_.size() / kWorkShare);
+}
+
+bool Stripe::compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal, std::uint64_t now) noexcept {
+  // What moves goes to a chunk of its own, so that the last chunk to be walked holds nothing that has moved already.
+  const std::uint64_t end = header_->sequence.load(std::memory_order_relaxed);
+  if (log_.count_free() == 0) return false;
+  log_.open_next(kind);
+  for (;;) {
+    const bool done = renewal != nullptr && renewal->done;
+    const std::uint32_t needed = done ? 0 : log_.chunks_needed(kind, head);
+    const std::uint32_t kept = renewal != nullptr ? kept_to_move(needed) : kept_to_work(needed);
+    if (log_.count_free() >= needed + kept) return true;
+    const std::uint32_t oldest = log_.oldest(kind);
+    if (oldest >= log_.size() || sequence_of(log_.state(oldest)) >= end) return done;
+    if (!reclaim(oldest, Reclaim::compact, log_.size(), now, renewal)) return done;
+  }
+}
+
+void Stripe::free_orphans() noexcept {
+  bool freed = false;
+  for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
+    if (!log_.in_log(chunk) || log_.head(chunk) == 0 || log_.first(chunk) < log_.used(chunk)) continue;
+    const std::uint64_t word = log_.head(chunk);
+    Located entry;
+    const bool live = log_.locate(word, entry.place) && log_.is_entry_place(entry.place, word) &&
+                      log_.read_head(entry.place, entry.head) && locate_live(word, entry);
+    if (live && !base::broken("orphans-unlooked")) continue;
+    log_.free_chunk(chunk);
+    freed = true;
+  }
+  if (freed) static_cast<void>(log_.derive());
+}
+
+}  // namespace forklore::store
