@@ -28,8 +28,10 @@ class Calls {
  public:
   explicit Calls(std::string_view what)
       : what_(what),
-        cache_(forklore::Cache::open(
-            {.name = "instructions", .place = forklore::Place::anonymous, .capacity_bytes = 32 * MiB, .stripes = 16})),
+        cache_(forklore::Cache::open({.name = "instructions",
+                                      .place = forklore::Place::anonymous,
+                                      .capacity_bytes = 32 * forklore::MiB,
+                                      .stripes = 16})),
         keys_(names(what == "miss"        ? "not"
                     : what == "increment" ? "cnt"
                                           : "key")),
