@@ -115,7 +115,7 @@ bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait,
 
 bool swallow_refusal(PyObject* key) {
   if (PyErr_ExceptionMatches(errors().too_large) == 0 && PyErr_ExceptionMatches(errors().full) == 0 &&
-      PyErr_ExceptionMatches(errors().busy) == 0) {
+      PyErr_ExceptionMatches(errors().busy) == 0 && PyErr_ExceptionMatches(errors().read_only) == 0) {
     return false;
   }
   PyObject *type, *value, *traceback;

@@ -66,7 +66,7 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
                    static_cast<int>(call.options().lock_timeout.count()));
       break;
     case Code::read_only:
-      PyErr_SetString(errors().error,
+      PyErr_SetString(errors().read_only,
                       call.options().read_only
                           ? "this Cache was opened with read_only=True"
                           : "this process may not write the segment: it was removed and could not be made "

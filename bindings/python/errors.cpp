@@ -33,6 +33,7 @@ bool make_errors(PyObject* module) {
          (errors.too_large = make(module, "TooLarge", docs::kTooLarge, errors.error, PyExc_ValueError)) != nullptr &&
          (errors.full = make(module, "Full", docs::kFull, errors.error)) != nullptr &&
          (errors.busy = make(module, "Busy", docs::kBusy, errors.error, PyExc_TimeoutError)) != nullptr &&
+         (errors.read_only = make(module, "ReadOnly", docs::kReadOnly, errors.error)) != nullptr &&
          (errors.serializer_error =
               make(module, "SerializerError", docs::kSerializerError, errors.error, PyExc_TypeError)) != nullptr;
 }

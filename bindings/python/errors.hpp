@@ -16,6 +16,7 @@ struct Errors {
   PyObject* too_large;         // TooLarge(Error, ValueError)
   PyObject* full;              // Full(Error)
   PyObject* busy;              // Busy(Error, TimeoutError)
+  PyObject* read_only;         // ReadOnly(Error)
   PyObject* serializer_error;  // SerializerError(Error, TypeError)
 };
 /// Those of the interpreter that runs now.

@@ -32,16 +32,16 @@ struct Registry {
 
 std::string key_of(const Options& options) {
   const std::string place = options.place == Place::anonymous ? "anonymous:" + options.name : path_of(options).string();
-  return (options.read_only ? "r:" : "w:") + place;
+  // A name with an owner and one without mean the same now, and may not once this process has become another user.
+  return std::string(options.read_only ? "r" : "w") + (options.owner ? "o:" : ":") + place;
 }
 
-/// Options that take whatever segment is there, of the same owner also after setuid.
+/// Options that take whatever segment is there.
 Options asking_nothing(Options options) {
   options.capacity_bytes.reset();
   options.max_value_bytes.reset();
   options.stripes.reset();
   options.when_full.reset();
-  options.owner = options.owner.value_or(::geteuid());
   return options;
 }
 
@@ -52,9 +52,11 @@ std::uint64_t next_id() noexcept {
 
 }  // namespace
 
-View::View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file)
+View::View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file,
+           std::filesystem::path where)
     : id(next_id()),
       identity(file),
+      path(std::move(where)),
       domain(description.domain),
       mapping(std::move(mapped)),
       segment(mapping.data(), description, writable) {}
@@ -62,14 +64,15 @@ View::View(base::Mapping mapped, const store::Description& description, bool wri
 std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must_exist) {
   check_options(options);
   Registry& registry = Registry::get();
-  const std::lock_guard lock(registry.mutex);
+  std::unique_lock lock(registry.mutex);
   auto& known = registry.attachments[key_of(options)];
   auto attachment = known.lock();
   const bool named = options.place != Place::anonymous;
+  const std::filesystem::path path = path_of(options);
   if (attachment && named) {
     // The name may mean another segment by now, or what is asked for may make it do so.
-    if (attachment->view().lost || !is_as_asked(attachment->path_, options, attachment->view())) {
-      attachment->become(open_view(attachment->path_, options, {wanted_shape(options), must_exist}));
+    if (attachment->view().lost || !is_as_asked(path, options, attachment->view())) {
+      attachment->become(open_view(path, options, {wanted_shape(options), must_exist}));
     }
   } else if (attachment) {
     const std::string differs = difference(options, attachment->view().segment.geometry().shape);
@@ -82,19 +85,24 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
   if (!attachment) {
     attachment = std::shared_ptr<Attachment>(new Attachment(options, must_exist));
     known = attachment;
+    lock.unlock();
+    if (const std::string others = attachment->view().made ? owned_by_others(options) : std::string();
+        !others.empty()) {
+      log_line("forklore: " + path.string() + " is new; " + others);
+    }
   }
   return attachment;
 }
 
 Attachment::Attachment(const Options& options, bool must_exist)
-    : options_(asking_nothing(options)), path_(path_of(options)) {
+    : options_(asking_nothing(options)), opened_by_(::geteuid()) {
   if (options.place == Place::anonymous) {
     if (must_exist) {
       fail(std::errc::no_such_file_or_directory, "anonymous:" + options.name + ": this process has none of that name");
     }
     views_.push_back(open_anonymous(options));
   } else {
-    views_.push_back(open_view(path_, options, {wanted_shape(options), must_exist}));
+    views_.push_back(open_view(path_of(options), options, {wanted_shape(options), must_exist}));
   }
   looked_.store(base::boottime_ms(), std::memory_order_relaxed);
   current_.store(views_.back().get(), std::memory_order_release);
@@ -102,12 +110,13 @@ Attachment::Attachment(const Options& options, bool must_exist)
 
 Attachment::~Attachment() {
   const base::FileIdentity last = views_.empty() || view().lost ? base::FileIdentity{} : view().identity;
+  const std::filesystem::path path = views_.empty() ? std::filesystem::path() : view().path;
   for (const auto& view : views_) {
     if (view->descriptor >= 0) ::close(view->descriptor);
   }
   const bool had_one = !views_.empty();
   views_.clear();
-  if (had_one && options_.place == Place::file && !options_.read_only) close_file(path_, last);
+  if (had_one && options_.place == Place::file && !options_.read_only) close_file(path, last);
 }
 
 void Attachment::become(std::unique_ptr<View> next) {
@@ -132,12 +141,16 @@ void Attachment::look(std::uint64_t boottime) noexcept {
   if (boottime - before < every || !looked_.compare_exchange_strong(before, boottime, std::memory_order_relaxed)) {
     return;
   }
-  if (options_.place == Place::anonymous || (base::identity_of(path_) == view().identity && !view().lost)) return;
+  if (options_.place == Place::anonymous) return;
   std::string line;
   try {
-    const std::unique_lock lock(Registry::get().mutex, std::try_to_lock);
-    if (!lock.owns_lock()) return;  // another thread opens or moves: look again next time
-    line = move_on();
+    if (base::identity_of(view().path) == view().identity && !view().lost) {
+      line = other_user();
+    } else {
+      const std::unique_lock lock(Registry::get().mutex, std::try_to_lock);
+      if (!lock.owns_lock()) return;  // another thread opens or moves: look again next time
+      line = move_on();
+    }
   } catch (const std::exception&) {
     return;  // no memory for the words
   }
@@ -145,10 +158,11 @@ void Attachment::look(std::uint64_t boottime) noexcept {
 }
 
 std::string Attachment::move_on() {
-  const std::string what = "forklore: " + path_.string() + " was removed or replaced; this process ";
   View& old = view();
+  const std::string what = "forklore: " + old.path.string() + " was removed or replaced; this process ";
+  const std::filesystem::path now = path_of(options_);
   try {
-    become(open_view(path_, options_, {old.segment.geometry().shape, false}));
+    become(open_view(now, options_, {old.segment.geometry().shape, false}));
   } catch (const std::exception& error) {
     // What is mapped is no longer the truth: better a miss than what nobody else sees.
     if (!old.lost.exchange(true, std::memory_order_relaxed)) {
@@ -161,7 +175,20 @@ std::string Attachment::move_on() {
     trouble_ = error.what();
     return what + "reads misses and writes nothing until it can open it again: " + trouble_;
   }
-  return what + "has moved to the segment now there";
+  if (now == old.path) return what + "has moved to the segment now there";
+  return what + "is no longer user " + std::to_string(opened_by_) + ", and has moved to " + now.string();
+}
+
+std::string Attachment::other_user() {
+  if (::geteuid() == opened_by_ || view().path == path_of(options_)) return {};
+  if (said_other_user_.exchange(true, std::memory_order_relaxed)) return {};
+  const std::string then = std::to_string(opened_by_);
+  const std::string now = std::to_string(::geteuid());
+  return "forklore: " + view().path.string() + " was opened as user " + then + ", and this process is now user " + now +
+         ". Others of user " + now +
+         " that open the name have another segment, and so has this process once this one " +
+         "is removed. Open it after the change of user, or give owner = " + now + " (Django: OWNER) also as user " +
+         then + "; mode 0600 is enough then";
 }
 
 constinit thread_local Attachment::Claimed Attachment::last;
@@ -186,7 +213,7 @@ void Attachment::claim(View& view, Claimed& mine) noexcept {
 }
 
 std::string Attachment::path() const {
-  return options_.place == Place::anonymous ? "anonymous:" + options_.name : path_.string();
+  return options_.place == Place::anonymous ? "anonymous:" + options_.name : view().path.string();
 }
 
 }  // namespace forklore

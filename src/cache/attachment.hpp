@@ -4,11 +4,15 @@
 // has mapped; if not (removed, or replaced by a successor) it maps the one that is, or makes it anew, and puts zero
 // pages in place of the old: a thread that is still in a call there reads a miss and writes nowhere. If it can do
 // neither (a read-only handle, another user's) it is left with those zero pages, and looks again more slowly.
+//
+// A name without an owner is that of the user who asks. A process that has become another user keeps the segment that
+// it has mapped; when that is gone, the name means the segment of the user that the process is then.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,10 +28,13 @@ namespace forklore {
 
 /// One segment as it is mapped here. Lives as long as its attachment, also when no longer current.
 struct View {
-  View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file);
+  View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file,
+       std::filesystem::path where);
 
   std::uint64_t id;             // differs between all views of a process's life
   base::FileIdentity identity;  // zero: memory without a name
+  const std::filesystem::path path;
+  bool made = false;  // by this process, just now
   base::LockDomain domain;
   base::Mapping mapping;
   int descriptor = -1;  // kept only where the mapping alone does not keep the flock
@@ -87,8 +94,11 @@ class Attachment {
   static void let_go(View& view) noexcept;
   std::string move_on();  // to what the name means now; a line for the log, empty if it has been said
 
+  std::string other_user();  // a line for the log if the segment is a user's that this process no longer is; once
+
   const Options options_;
-  const std::filesystem::path path_;
+  const ::uid_t opened_by_;
+  std::atomic<bool> said_other_user_{false};  // relaxed: of two threads at once both may say it
   std::atomic<View*> current_{nullptr};
   std::atomic<std::uint64_t> looked_{0};  // boottime of the last look; whoever moves it on looks
   std::atomic<std::uint64_t> look_every_{kLookEvery};

@@ -146,4 +146,21 @@ bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name) {
   return is_name(name);
 }
 
+std::string owned_by_others(const Options& options) {
+  std::string users;
+  std::error_code error;
+  if (options.place != Place::shm) return users;
+  for (const auto& entry : std::filesystem::directory_iterator(kShmDirectory, error)) {
+    ::uid_t owner = 0;
+    std::string name;
+    if (!parse_file_name(entry.path().filename().string(), owner, name) || name != options.name) continue;
+    if (owner != options.owner.value_or(::geteuid()))
+      users += (users.empty() ? "user " : ", user ") + std::to_string(owner);
+  }
+  if (users.empty()) return users;
+  return users +
+         " has one of this name, which is another: one name is one segment for each user. To share it, give its "
+         "owner, and its mode to all who open it";
+}
+
 }  // namespace forklore

@@ -31,6 +31,9 @@ std::filesystem::path successor_of(const std::filesystem::path& path);
 /// Owner and name out of such a file name; false if it is not one.
 bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name);
 
+/// "user 33 has one of this name, ...", if other users than the one that options ask for have. Empty if none has.
+std::string owned_by_others(const Options& options);
+
 /// "64 MiB", "1.5 GiB", "100 bytes".
 std::string in_words(std::uint64_t bytes);
 /// "64 MiB (67108864)".

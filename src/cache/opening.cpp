@@ -69,8 +69,10 @@ void check_file(const path& file, const base::File& f, const Options& options) {
     }
     if (!may_make) {
       const std::string whose = std::to_string(options.owner.value_or(::geteuid()));
-      fail(error, name.string() + ": there is no such segment; " +
-                      (options.place == Place::file ? "check path" : "check name, and owner (now user " + whose + ")") +
+      const std::string others = owned_by_others(options);
+      const std::string check =
+          options.place == Place::file ? "check path" : "check name, and owner (now user " + whose + ")";
+      fail(error, name.string() + ": there is no such segment; " + (others.empty() ? check : others) +
                       "; its owner makes one by opening it for writing");
     }
   }
@@ -158,15 +160,15 @@ void fill(const path& name, base::File& f, const store::Shape& shape, const Opti
                          {identity.device, identity.inode});
 }
 
-/// Makes the file under name a segment, unless somebody else is at it or has done it.
-void create(const path& name, const store::Shape& shape, const Options& options) {
+/// Makes the file under name a segment, unless somebody else is at it or has done it: then false.
+bool create(const path& name, const store::Shape& shape, const Options& options) {
   std::error_code error;
   base::File f = base::File::open(name, base::File::Access::create, options.mode, error);
   if (error) fail_to_open(name, error, options, true);
-  if (!f.try_lock(base::FileLock::exclusive) || f.identity() != base::identity_of(name)) return;
+  if (!f.try_lock(base::FileLock::exclusive) || f.identity() != base::identity_of(name)) return false;
   if (f.size() != 0) {
     check_file(name, f, options);
-    if (describe_file(name, f)) return;
+    if (describe_file(name, f)) return false;
   }
   try {
     fill(name, f, shape, options);
@@ -174,6 +176,7 @@ void create(const path& name, const store::Shape& shape, const Options& options)
     if (f.identity() == base::identity_of(name)) ::unlink(name.c_str());
     throw;
   }
+  return true;
 }
 
 /// Puts a segment of the shape that options ask for in the place of the one under name. What they leave open of
@@ -264,7 +267,7 @@ std::unique_ptr<View> map_view(const path& name, base::File f, const store::Desc
   const base::FileIdentity identity = f.identity();
   base::Mapping mapping = base::Mapping::map(f, options.read_only, error);
   if (error) fail(error, name.string() + ": cannot map it");
-  auto view = std::make_unique<View>(std::move(mapping), description, !options.read_only, identity);
+  auto view = std::make_unique<View>(std::move(mapping), description, !options.read_only, identity, name);
   const int descriptor = f.release();
   ::close(descriptor);  // from here on the mapping holds the shared lock
   if (!base::lock_is_held(name)) {
@@ -285,11 +288,12 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
   const auto access = options.read_only ? base::File::Access::read : base::File::Access::read_write;
   const bool may_own = !options.owner || *options.owner == ::geteuid() || ::geteuid() == 0;
   const bool may_make = !wish.must_exist && !options.read_only && may_own;
+  bool made = false;
   for (Patience patience(name);; patience.wait()) {
     std::error_code error;
     base::File f = base::File::open(name, access, options.mode, error);
     if (error == std::errc::no_such_file_or_directory && may_make) {
-      create(name, wish.shape, options);
+      made |= create(name, wish.shape, options);
       continue;
     }
     if (error) fail_to_open(name, error, options, may_make);
@@ -300,7 +304,7 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
     if (!description) {
       if (!may_make) fail(std::errc::no_such_file_or_directory, name.string() + ": nobody has finished making it");
       f = {};
-      create(name, wish.shape, options);
+      made |= create(name, wish.shape, options);
       continue;
     }
     if (const std::string differs = difference(options, description->geometry.shape); !differs.empty()) {
@@ -319,7 +323,10 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
       adopt(name, domain, options);
       continue;
     }
-    if (auto view = map_view(name, std::move(f), *description, options)) return view;
+    if (auto view = map_view(name, std::move(f), *description, options)) {
+      view->made = made;
+      return view;
+    }
   }
 }
 
@@ -340,7 +347,7 @@ std::unique_ptr<View> open_anonymous(const Options& options) {
   const auto description = describe_file(name, f);
   base::Mapping mapping = base::Mapping::map(f, false, error);
   if (error || !description) fail(error, name.string() + ": cannot map it");
-  return std::make_unique<View>(std::move(mapping), *description, true, base::FileIdentity{});
+  return std::make_unique<View>(std::move(mapping), *description, true, base::FileIdentity{}, name);
 }
 
 void close_file(const path& name, base::FileIdentity identity) noexcept {

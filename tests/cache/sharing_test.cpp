@@ -160,23 +160,61 @@ TEST_CASE("a read-only handle on a removed segment misses, says so once, and goe
   set_hooks({});
 }
 
-TEST_CASE("a worker that gives up its user after the fork does not take the name over when the segment is removed") {
+TEST_CASE("a worker that gives up its user after the fork has a segment of its own once the first is removed") {
   if (!is_root()) return;
   UniqueName name;
+  const std::string own = path_of({.name = name, .owner = 1});
   Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
+  const std::string first = cache.path();
   REQUIRE(cache.set("key", "value") == Code::ok);
-  CHECK(as_other_user([&] {
-          bool good = cache.get("key") == "value" && cache.set("key", "changed") == Code::ok;
-          return good ? 0 : 1;
-        }) == 0);
+  const auto worker = [&](std::string_view wanted) {
+    return as_other_user([&] {
+      set_hooks({.log = log_to_memory});
+      // It goes on where it is mapped, and says once that this will not last.
+      bool good = cache.get("key") == wanted && cache.set("key", "changed") == Code::ok;
+      good &= comes_true([&] { return cache.get("key") && lines_with("was opened as user 0") > 0; }, 2s);
+      good &= lines_with("and this process is now user 1. ") == 1 && lines_with("give owner = 1") == 1;
+      return good ? 0 : 1;
+    });
+  };
+  CHECK(worker("value") == 0);
   REQUIRE(cache.get("key") == "changed");
   REQUIRE(remove_segment(name.str()));
-  CHECK(as_other_user([&] {
-          const bool good = comes_true([&] { return !cache.get("key"); }, 2s);
-          return good && !fs::exists(cache.path()) && cache.set("key", "mine") == Code::read_only ? 0 : 1;
-        }) == 0);
+  for (const bool second : {false, true}) {  // the next worker finds what the first has made
+    CAPTURE(second);
+    CHECK(as_other_user([&] {
+            set_hooks({.log = log_to_memory});
+            bool good = comes_true([&] { return cache.path() == own || cache.contains("key") == Code::busy; }, 2s);
+            good &= cache.get("mine").has_value() == second && cache.set("mine", "yes") == Code::ok;
+            good &= !fs::exists(first) && fs::exists(own) && cache.options().capacity_bytes == 1 * MiB;
+            good &= lines_with("is no longer user 0, and has moved to " + own) == 1;
+            return good ? 0 : 1;
+          }) == 0);
+  }
   CHECK(comes_true([&] { return !cache.get("key"); }, 1s));
   CHECK(cache.set("key", "new") == Code::ok);
+  CHECK(cache.path() == first);
+  fs::remove(own);
+}
+
+TEST_CASE("a name that another user has is no secret: attaching says so, and so does making one's own") {
+  if (!is_root()) return;
+  UniqueName name;
+  const Cache made = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
+  CHECK(as_other_user([&] {
+          set_hooks({.log = log_to_memory});
+          bool good = false;
+          try {
+            static_cast<void>(Cache::attach(name.str()));
+          } catch (const OpenError& error) {
+            good = std::string_view(error.what()).find("user 0 has one of this name, which is another") !=
+                   std::string_view::npos;
+          }
+          good &= opened({.name = name}) && lines_with("is new; user 0 has one of this name") == 1;
+          good &= opened({.name = name}) && lines_with("is new") == 1;
+          remove_segment(name.str());
+          return good ? 0 : 1;
+        }) == 0);
 }
 
 TEST_CASE("another user's handle on a removed segment neither makes it nor writes into what nobody sees") {

@@ -1,7 +1,8 @@
 """A Django site for gunicorn: the WSGI application `gunicorn_site:application`.
 
 TEST_SEGMENT names the segment, TEST_CAPACITY_FILE a file with its capacity, TEST_PLACE where it lies. Every answer is
-JSON with the worker's pid.
+JSON with the worker's pid. TEST_OWNER is the segment's OWNER; with TEST_WARM the site answers a request of each kind as
+it is loaded.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.cache import cache_page
 
+from forklore.django import cache_page as cached_once
+
 settings.configure(
     ALLOWED_HOSTS=["*"],
     CACHES={
@@ -29,6 +32,7 @@ settings.configure(
             "OPTIONS": {
                 "CAPACITY": Path(os.environ["TEST_CAPACITY_FILE"]).read_text(),
                 "PLACE": os.environ["TEST_PLACE"],
+                "OWNER": os.environ.get("TEST_OWNER"),
             },
         }
     },
@@ -75,6 +79,11 @@ def stats(request: HttpRequest) -> JsonResponse:
     return answer(capacity=caches["default"].handle.stats().capacity_bytes)
 
 
+@cached_once(60)
+def ours(request: HttpRequest) -> JsonResponse:
+    return answer()
+
+
 @cache_page(60)
 def page(request: HttpRequest) -> JsonResponse:
     return answer()
@@ -98,8 +107,14 @@ urlpatterns = [
     path("visit", visit),
     path("stats", stats),
     path("page", page),
+    path("ours", ours),
     path("hold", hold),
     path("hold/<how>", hold),
 ]
 application = get_wsgi_application()
 cache.set("warm", 1)  # under --preload this opens the segment before the fork
+if os.environ.get("TEST_WARM"):  # imports all that a request needs
+    from django.test import Client
+
+    for one in ("put/warm/text", "get/warm", "count", "visit", "stats", "page", "ours"):
+        assert Client().get(f"/{one}").status_code == 200

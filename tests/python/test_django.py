@@ -580,9 +580,16 @@ def test_unpicklable(cache: Any, backend: ForkloreCache, caplog: pytest.LogCaptu
     assert len(caplog.records) == 6
 
 
-def test_busy_is_raised(cache: Any, backend: ForkloreCache) -> None:
-    with mock.patch.object(backend, "_set", side_effect=forklore.Busy), pytest.raises(forklore.Busy):
+def test_busy(cache: Any, backend: ForkloreCache) -> None:
+    """A set is dropped, counted and logged; what must not be lost is raised."""
+    before = backend.failed_sets
+    with mock.patch.object(backend, "_set", side_effect=forklore.Busy):
         cache.set("k", 1)
+    assert backend.failed_sets == before + 1
+    for call in ("_add", "_incr", "_delete", "_delete_many"):
+        with mock.patch.object(backend, call, side_effect=forklore.Busy), pytest.raises(forklore.Busy):
+            {"_add": lambda: cache.add("k", 1), "_incr": lambda: cache.incr("k"), "_delete": lambda: cache.delete("k"),
+             "_delete_many": lambda: cache.delete_many(["k"])}[call]()  # fmt: skip
 
 
 def test_full(name: str) -> None:

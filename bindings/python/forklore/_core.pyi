@@ -41,7 +41,7 @@ DEFAULT: Final[DefaultTtl]
 
 class Error(Exception):
     """Whatever Forklore has to say about itself; the base of the other errors. Raised as such by calls on a closed
-    handle, writes through a read-only one, and pickling of an anonymous one."""
+    handle, and pickling of an anonymous one."""
 
 class OpenError(Error, OSError):
     """A segment could not be opened. str() names the option, the bound or the path, and the remedy; errno is set."""
@@ -54,6 +54,10 @@ class Full(Error):
 
 class Busy(Error, TimeoutError):
     """A living process held the lock for all of lock_timeout. Nothing has changed; the call may be made again."""
+
+class ReadOnly(Error):
+    """A write through a handle that only reads: opened with read_only=True, of a segment that was removed and that this
+    process cannot make anew (the log says why), or forked into another pid namespace."""
 
 class SerializerError(Error, TypeError):
     """The serializer cannot write this value, or does not own or cannot read the stored one. __cause__ says why."""
@@ -72,8 +76,9 @@ class Cache:
     ttl is in seconds (int, float, timedelta; kept to the millisecond): None never expires, DEFAULT takes the handle's
     default_ttl, zero or less is "already expired", so that nothing is kept.
 
-    All calls may raise Error after close(). Writes may raise Busy, and Error if the handle is read-only, or its segment
-    was removed and this process cannot make it anew (then reads find nothing, until a process that can has done so).
+    All calls may raise Error after close(). Writes may raise Busy, and ReadOnly if the handle is read-only, or its
+    segment was removed and this process cannot make it anew (then reads find nothing, until a process that can has done
+    so).
     """
 
     def __init__(

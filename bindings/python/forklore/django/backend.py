@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -16,12 +14,10 @@ import forklore
 from forklore import _core
 from forklore.compute import is_coroutine_function
 
-from .handles import Shared, arguments_of, in_settings_words, shared_handle
+from .handles import UNAVAILABLE, Shared, arguments_of, in_settings_words, logger, shared_by
 from .policy import Policy, policy_of
 
-logger = logging.getLogger("forklore.django")
-
-# What can be wrong with one value. Busy is not among them: it is raised by whatever meets it.
+# What can be wrong with one value.
 _REFUSED = (forklore.TooLarge, forklore.Full, forklore.SerializerError)
 
 # What makes and checks keys. While a backend has none of these otherwise, its native half makes them.
@@ -47,7 +43,11 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
       meanwhile.
     * get raises forklore.SerializerError for a value that cannot be read back, from the serializer's own error: its
       class is gone, or another SERIALIZER wrote it.
-    * Any write raises forklore.Busy when a living process holds a lock for all of LOCK_TIMEOUT; reads then miss.
+    * No segment can be had, or it cannot be written (OpenError, ReadOnly), or a living process holds a lock for all of
+      LOCK_TIMEOUT (Busy): get, get_many and has_key miss; set, set_many and touch store nothing; get_or_set,
+      cache_page and memoize answer what was computed. The logger "forklore.django" says so, once a minute. All
+      others raise the error: delete and clear, as what they were to remove may be served still, and add, incr, lock and
+      rate_limit, as others rely on their answer.
     * incr adds to integers of 64 bits alone, over all processes exactly, and keeps the time to live: ValueError if
       there is none, TypeError for anything else, OverflowError past 64 bits, with the value unchanged.
     * incr_version keeps the time to live and loses no write to the old version that comes between.
@@ -67,18 +67,28 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
 
     @cached_property
     def _shared(self) -> Shared:
-        self._policy  # noqa: B018 - refused before anything is opened
-        return shared_handle(self._arguments)
+        return shared_by(self._arguments)
 
     @cached_property
     def handle(self) -> forklore.Cache:
         """The forklore.Cache behind this backend, for what Django has no method for: stats, ttl, keys, gets and cas.
-        Its keys are those of make_key. Shared by all backends of this configuration: do not close it."""
-        return self._shared.cache
+        Its keys are those of make_key. Shared by all backends of this configuration: do not close it. Raises
+        forklore.OpenError while none can be had."""
+        self._policy  # noqa: B018 - refused before anything is opened
+        return self._shared.handle
+
+    def _can_open(self) -> bool:
+        """Whether there is a handle. If not, the log has been told."""
+        try:
+            self.handle  # noqa: B018
+        except forklore.OpenError as error:
+            self._shared.say_unavailable(error)
+            return False
+        return True
 
     @property
     def failed_sets(self) -> int:
-        """How many values this process could not store since it opened the cache."""
+        """How many values this process could not store."""
         return self._shared.failed_sets
 
     def _usual(self) -> tuple[Any, ...]:
@@ -103,7 +113,8 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         return (prefix, head) if head.isascii() and head.isprintable() and " " not in head else None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__  # what the native half knows, a copy finds out again
+        """The settings: a copy, here or in another process, opens its cache and asks anew."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_shared", "handle")}
 
     def _ttl(self, timeout: Any) -> Any:
         """Of one entry: TTL_JITTER gives each its own."""
@@ -111,16 +122,22 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         return self._policy.spread(ttl)
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        return self._get(key, default, version)
+        try:
+            return self._get(key, default, version)
+        except UNAVAILABLE as error:
+            self._shared.say_unavailable(error)
+            return default
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         try:
             self._set(key, value, timeout, version)
         except _REFUSED as error:
-            self._delete(key, version)
+            self._drop(key, version)
             self._report(key, version, error)
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
+        except UNAVAILABLE as error:
+            self._not_stored(error)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         try:
@@ -135,36 +152,66 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         self._shared.count_failed_set()
         logger.warning("Not stored: %r: %s", self.make_key(key, version), _in_words(error))
 
+    def _not_stored(self, error: Exception) -> None:
+        self._shared.count_failed_set()
+        self._shared.say_unavailable(error)
+
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return self._touch(key, timeout, version)
+        try:
+            return self._touch(key, timeout, version)
+        except UNAVAILABLE as error:
+            self._shared.say_unavailable(error)
+            return False
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         return self._delete(key, version)
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
-        return self._has_key(key, version)
+        try:
+            return self._has_key(key, version)
+        except UNAVAILABLE as error:
+            self._shared.say_unavailable(error)
+            return False
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        return self._get_many(keys, version)
+        try:
+            return self._get_many(keys, version)
+        except UNAVAILABLE as error:
+            self._shared.say_unavailable(error)
+            return {}
 
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
         failed = list(data)
         if not self._policy.jitter:
-            with contextlib.suppress(forklore.SerializerError):  # then none has been stored
+            try:
                 failed = self._set_many(data, timeout, version)
+            except forklore.SerializerError:
+                pass  # then none has been stored
+            except UNAVAILABLE as error:
+                for _ in failed:
+                    self._not_stored(error)
+                return failed
         # Each by itself, which says why, and can have a time to live of its own.
-        failed = [key for key in failed if not self._set_one(key, data[key], timeout, version)]
-        if failed:
-            self._delete_many(failed, version)
-        return failed
+        return [key for key in failed if not self._set_one(key, data[key], timeout, version)]
 
     def _set_one(self, key: Any, value: Any, timeout: Any, version: int | None) -> bool:
         try:
             self._set(key, value, timeout, version)
         except _REFUSED as error:
+            self._drop(key, version)
             self._report(key, version, error)
             return False
+        except UNAVAILABLE as error:
+            self._not_stored(error)
+            return False
         return True
+
+    def _drop(self, key: Any, version: int | None) -> None:
+        """Removes what a value that was refused should have replaced."""
+        try:
+            self._delete(key, version)
+        except UNAVAILABLE as error:
+            self._shared.say_unavailable(error)
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         self._delete_many(keys, version)
@@ -189,6 +236,11 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         except forklore.SerializerError as error:
             self._get(key, None, version)  # raises it again if what lies there is to blame
             _raise_cause(error)
+        except forklore.OpenError as error:
+            if self._shared.is_open():  # the default's own
+                raise
+            self._shared.say_unavailable(error)
+            return _plain(default())
 
     def _get_or_add(self, key: Any, default: Any, timeout: Any, version: int | None) -> Any:
         value = self.get(key, self._missing_key, version=version)
@@ -197,6 +249,9 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         try:
             self.add(key, default, timeout=timeout, version=version)
         except (forklore.TooLarge, forklore.Full):
+            return default
+        except UNAVAILABLE as error:
+            self._not_stored(error)
             return default
         # Another process may have been first: then its value counts.
         return self.get(key, default, version=version)
@@ -318,6 +373,8 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             stale_for = self._policy.stale_for
         if not is_coroutine_function(default):
             default = sync_to_async(default, thread_sensitive=True)
+        if not self._can_open():
+            return _plain(await default())
         try:
             return await self.handle.aget_or_compute(
                 self.make_and_validate_key(key, version),
@@ -354,6 +411,10 @@ def _in_words(error: Exception) -> str:
     """Of what was refused. A value or a key may have any words, so that only what is said of the segment is changed."""
     before, colon, says = str(error).rpartition(": ")
     return str(error) if isinstance(error, forklore.SerializerError) else before + colon + in_settings_words(says)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if type(value) is forklore.Kept else value
 
 
 def _raise_cause(error: forklore.SerializerError) -> NoReturn:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import logging
 import os
 import re
 import threading
@@ -19,7 +20,7 @@ from typing import Any
 from django.core.cache.backends.base import InvalidCacheBackendError
 
 import forklore
-from forklore import _core
+from forklore import _core, clock
 
 from . import policy
 
@@ -41,18 +42,75 @@ IGNORED = ("MAX_ENTRIES", "CULL_FREQUENCY", "CULL_PROBABILITY")
 """What Django passes to every backend. The capacity is the limit here, so these are none."""
 
 
-class Shared:
-    """A handle and what this process counts beside it. Any thread may use it."""
+UNAVAILABLE = (forklore.OpenError, forklore.ReadOnly, forklore.Busy)
+"""No segment can be had, or it cannot be written now. Reads miss by it, and sets are dropped."""
 
-    def __init__(self, cache: forklore.Cache) -> None:
-        self.cache = cache
+SAY_EVERY = 60.0
+"""Seconds between two lines that say the same."""
+
+logger = logging.getLogger("forklore.django")
+
+
+class Shared:
+    """A handle, opened by the first call, and what this process counts beside it. Any thread may use it."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self.arguments = arguments
         self.failed_sets = 0
+        self._handle: forklore.Cache | None = None
+        self._error: forklore.OpenError | None = None  # of the last attempt to open
+        self._retry_at = 0.0
+        self._said: dict[type[Exception], tuple[float, int]] = {}  # when, and how many calls since
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._renew_lock)
+
+    @property
+    def handle(self) -> forklore.Cache:
+        """Raises forklore.OpenError, or InvalidCacheBackendError if the settings are to blame."""
+        if self._handle is None:
+            if self._error is not None and clock.now() < self._retry_at:
+                raise forklore.OpenError(self._error.errno, self._error.strerror)
+            opened = self._open()
+            # No lock, which a fork could leave held: of two that open at once the second handle is dropped.
+            if self._handle is None:
+                self._handle = opened
+        return self._handle
+
+    def is_open(self) -> bool:
+        return self._handle is not None
+
+    def _open(self) -> forklore.Cache:
+        begin = clock.now()
+        try:
+            with _settings_to_blame(self.arguments):
+                opened = forklore.Cache(**self.arguments)
+        except forklore.OpenError as error:
+            end = clock.now()
+            # Some attempts wait for others: they take up a twentieth of the time at most.
+            self._error, self._retry_at = error, end + max(1.0, 20 * (end - begin))
+            raise
+        self._error = None
+        return opened
 
     def count_failed_set(self) -> None:
         with self._lock:
             self.failed_sets += 1
+
+    def say_unavailable(self, error: Exception) -> None:
+        """To the log that a call was made without the cache: at once, and then once a minute with their number."""
+        with self._lock:
+            now = clock.now()
+            said, since = self._said.get(type(error), (-SAY_EVERY, 0))
+            since += 1
+            due = now - said >= SAY_EVERY
+            self._said[type(error)] = (now, 0) if due else (said, since)
+        if due:
+            logger.warning(
+                "LOCATION %r: %s. Reads miss and writes are not stored meanwhile (calls since the last such line: %d)",
+                self.arguments["name"],
+                in_settings_words(str(error)),
+                since,
+            )
 
     def _renew_lock(self) -> None:
         self._lock = threading.Lock()
@@ -116,14 +174,7 @@ def check_arguments(arguments: dict[str, Any]) -> None:
 _shared: dict[str, Shared] = {}
 
 
-def shared_handle(arguments: dict[str, Any]) -> Shared:
-    """The handle of this process for these arguments, opened if it is the first call.
-    Raises forklore.OpenError, or InvalidCacheBackendError if the settings are to blame."""
+def shared_by(arguments: dict[str, Any]) -> Shared:
+    """What all backends of this process with these arguments share. Opens nothing."""
     key = repr(sorted(arguments.items()))
-    found = _shared.get(key)
-    if found is None:
-        with _settings_to_blame(arguments):
-            opened = forklore.Cache(**arguments)
-        # No lock, which a fork could leave held: of two that open at once the second handle is dropped.
-        found = _shared.setdefault(key, Shared(opened))
-    return found
+    return _shared.get(key) or _shared.setdefault(key, Shared(arguments))

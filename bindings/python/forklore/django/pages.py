@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +15,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.cache import CacheMiddleware
 from django.utils.cache import get_cache_key
 from django.views.decorators.cache import cache_page as django_cache_page
+
+import forklore
 
 from ..kept import Kept
 from ..keys import shortened
@@ -38,7 +41,8 @@ def cache_page(
     What is cached, for how long and by which headers is decided by Django's own middleware: GET and HEAD, status 200,
     Vary, Cache-Control, cookies, languages. A page that it does not cache, or a view that raises, is let through for
     5 seconds: those that asked meanwhile call the view themselves, at once. A TemplateResponse is rendered here. Pages
-    do not mix with those of Django's cache_page. On a cache of another backend this is Django's cache_page.
+    do not mix with those of Django's cache_page. On a cache of another backend, and while no segment can be had, this
+    is Django's cache_page.
     """
     alias = DEFAULT_CACHE_ALIAS if cache is None else cache
     prefix = f"{key_prefix or ''}.forklore"
@@ -51,7 +55,8 @@ def cache_page(
 
         def ours(request: Any) -> bool:
             _check_request(request)
-            return request.method in ("GET", "HEAD") and isinstance(caches[alias], ForkloreCache)
+            backend = caches[alias]
+            return request.method in ("GET", "HEAD") and isinstance(backend, ForkloreCache) and backend._can_open()
 
         if iscoroutinefunction(view):
 
@@ -209,7 +214,8 @@ class _Visit(CacheMiddleware):
             return kept
         handle, other = self.backend.handle, self.backend.make_and_validate_key(aside.key)
         if isinstance(handle.get(other), str):
-            handle.delete(other)
+            with contextlib.suppress(forklore.ReadOnly, forklore.Busy):  # then the page is not kept
+                handle.delete(other)
         handle.get_or_compute(other, lambda: kept, stale_for=self.stale_for)
         return Kept(PASS, 0)
 

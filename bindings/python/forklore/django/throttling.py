@@ -16,13 +16,16 @@ from rest_framework import throttling
 
 import forklore
 
+from .handles import UNAVAILABLE
+
 __all__ = ["AnonRateThrottle", "ForkloreRateThrottle", "ScopedRateThrottle", "UserRateThrottle"]
 
 
 class ForkloreRateThrottle(throttling.SimpleRateThrottle):
     """The base, to be used as SimpleRateThrottle is. A rate of "100/hour" lets burst requests through at once after a
     pause (100 unless burst says otherwise), and then one each 36 seconds. An answer of 429 says in Retry-After when the
-    next will be let through; a request that is refused does not count."""
+    next will be let through; a request that is refused does not count. While the cache cannot be had, all are let
+    through, and the logger "forklore.django" says so."""
 
     cache_alias = DEFAULT_CACHE_ALIAS
     """Of CACHES; its backend is forklore.django.ForkloreCache."""
@@ -38,7 +41,12 @@ class ForkloreRateThrottle(throttling.SimpleRateThrottle):
         self.said = None
         if self.num_requests == 0:  # a rate of "0/min" lets nobody through, as it does in the framework's own
             return False
-        self.said = caches[self.cache_alias].rate_limit(key, self.num_requests, self.duration, burst=self.burst)
+        cache = caches[self.cache_alias]
+        try:
+            self.said = cache.rate_limit(key, self.num_requests, self.duration, burst=self.burst)
+        except UNAVAILABLE as error:
+            cache._shared.say_unavailable(error)
+            return True
         return self.said.allowed
 
     def wait(self) -> float | None:
