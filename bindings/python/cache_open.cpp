@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cache_type.hpp"
-#include "errors.hpp"
+#include "errors().hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
 
@@ -171,6 +171,27 @@ bool take_arguments(PyObject* positional, PyObject* keywords, Given& given) {
                                      &given.mode, &given.owner, &given.serializer, &given.read_only) != 0;
 }
 
+// To the log, once a minute for the same words, that a cache could not be opened. Leaves the exception as it is.
+void say_not_opened() {
+  using Clock = std::chrono::steady_clock;
+  static std::string last;  // guarded by the GIL
+  static Clock::time_point said;
+  if (PyErr_ExceptionMatches(errors().open_error) == 0) return;
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  const Reference words(PyUnicode_FromFormat("forklore: cannot open a cache: %S", value));
+  const char* text = words ? PyUnicode_AsUTF8(words.get()) : nullptr;
+  const auto now = Clock::now();
+  if (text != nullptr && (last != text || now - said >= std::chrono::minutes(1))) {
+    last = text;
+    said = now;
+    warn(text);
+  }
+  PyErr_Clear();
+  PyErr_Restore(type, value, traceback);
+}
+
 // Opens the object for the first time. attach_only: a segment that is not there is an error.
 bool open_object(PyObject* self, const Given& given, bool attach_only) {
   auto* object = reinterpret_cast<CacheObject*>(self);
@@ -230,7 +251,10 @@ bool parse_place(PyObject* object, Place& place) {
 
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords) {
   Given given;
-  return take_arguments(positional, keywords, given) && open_object(self, given, false) ? 0 : -1;
+  if (!take_arguments(positional, keywords, given)) return -1;
+  if (open_object(self, given, false)) return 0;
+  say_not_opened();
+  return -1;
 }
 
 PyObject* check_arguments(PyObject*, PyObject* positional, PyObject* keywords) {
@@ -248,6 +272,24 @@ PyObject* check_arguments(PyObject*, PyObject* positional, PyObject* keywords) {
   return right ? Py_NewRef(Py_None) : nullptr;
 }
 
+PyObject* needed_by(PyObject*, PyObject* given) {
+  unsigned long long beside = 0;
+  PyObject* arguments = nullptr;
+  Given taken;
+  Options options;
+  if (!PyArg_ParseTuple(given, "KO!:_need", &beside, &PyDict_Type, &arguments)) return nullptr;
+  const Reference none(PyTuple_New(0));
+  if (!none || !take_arguments(none.get(), arguments, taken) || !parse_options(taken, options)) return nullptr;
+  return guarded(
+      [&] {
+        const Need need = need_of(options, beside);
+        const std::string shortage = in_python_words(need.shortage);
+        return Py_BuildValue("(NKs)", PyUnicode_DecodeFSDefault(need.path.c_str()),
+                             static_cast<unsigned long long>(need.bytes), shortage.c_str());
+      },
+      static_cast<PyObject*>(nullptr));
+}
+
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords) {
   static const char* names[] = {"name", "place", "path",       "default_ttl", "lock_timeout",
                                 "mode", "owner", "serializer", "read_only",   nullptr};
@@ -262,26 +304,69 @@ PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords)
   return self && open_object(self.get(), given, true) ? self.release() : nullptr;
 }
 
-PyObject* cache_reduce(PyObject* self, PyObject*) {
-  const Call call(self);
-  if (!call) return nullptr;
+namespace {
+
+// How to attach to the same segment once more: (_reopen, (type, name, options)).
+Reference recipe(PyObject* self, const Call& call) {
   const Options& options = call.options();
-  if (options.place == Place::anonymous) {
-    PyErr_SetString(errors().error,
-                    "a Cache in anonymous memory is shared by fork alone and cannot be pickled; place=\"shm\" can");
-    return nullptr;
-  }
   Reference module(PyImport_ImportModule("forklore._core"));
   Reference function(module ? PyObject_GetAttrString(module.get(), "_reopen") : nullptr);
   Reference path(PyUnicode_DecodeFSDefault(options.path.c_str()));
   Reference ttl(to_seconds(options.default_ttl));
-  if (!function || !path || !ttl) return nullptr;
+  if (!function || !path || !ttl) return {};
   Reference owner(options.owner ? PyLong_FromUnsignedLong(*options.owner) : Py_NewRef(Py_None));
-  return Py_BuildValue("O(Os{sssOsOsdsIsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
-                       to_string(options.place), "path", options.path.empty() ? Py_None : path.get(), "default_ttl",
-                       ttl.get(), "lock_timeout", static_cast<double>(options.lock_timeout.count()) / 1000, "mode",
-                       static_cast<unsigned>(options.mode), "owner", owner.get(), "serializer",
-                       to_string(call.serializer()), "read_only", options.read_only ? Py_True : Py_False);
+  return Reference(Py_BuildValue(
+      "O(Os{sssOsOsdsIsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place", to_string(options.place),
+      "path", options.path.empty() ? Py_None : path.get(), "default_ttl", ttl.get(), "lock_timeout",
+      static_cast<double>(options.lock_timeout.count()) / 1000, "mode", static_cast<unsigned>(options.mode), "owner",
+      owner.get(), "serializer", to_string(call.serializer()), "read_only", options.read_only ? Py_True : Py_False));
+}
+
+// The attributes that an object of a subclass has; None of a plain one.
+Reference attributes_of(PyObject* self) {
+  Reference attributes(PyObject_GetAttrString(self, "__dict__"));
+  if (attributes || PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return attributes;
+  PyErr_Clear();
+  return Reference(Py_NewRef(Py_None));
+}
+
+// A handle of this process to the same segment, in anonymous memory too.
+PyObject* copy(PyObject* self, PyObject* attributes) {
+  const Call call(self);
+  const Reference made(call ? recipe(self, call) : Reference());
+  if (!made || attributes == nullptr) return nullptr;
+  Reference again(run_python(
+      [&] { return PyObject_CallObject(PyTuple_GET_ITEM(made.get(), 0), PyTuple_GET_ITEM(made.get(), 1)); }));
+  if (!again || attributes == Py_None) return again.release();
+  const Reference own(PyObject_GetAttrString(again.get(), "__dict__"));
+  return own && PyDict_Update(own.get(), attributes) == 0 ? again.release() : nullptr;
+}
+
+}  // namespace
+
+PyObject* cache_reduce(PyObject* self, PyObject*) {
+  const Call call(self);
+  if (!call) return nullptr;
+  if (call.options().place == Place::anonymous) {
+    PyErr_SetString(errors().error,
+                    "a Cache in anonymous memory is shared by fork alone and cannot be pickled; place=\"shm\" can");
+    return nullptr;
+  }
+  const Reference made = recipe(self, call);
+  const Reference attributes(made ? attributes_of(self) : Reference());
+  if (!attributes) return nullptr;
+  return PyTuple_Pack(3, PyTuple_GET_ITEM(made.get(), 0), PyTuple_GET_ITEM(made.get(), 1), attributes.get());
+}
+
+PyObject* cache_copy(PyObject* self, PyObject*) { return copy(self, attributes_of(self).get()); }
+
+PyObject* cache_deepcopy(PyObject* self, PyObject* memo) {
+  const Reference attributes = attributes_of(self);
+  const Reference module(attributes ? PyImport_ImportModule("copy") : nullptr);
+  const Reference deep(
+      module ? run_python([&] { return PyObject_CallMethod(module.get(), "deepcopy", "OO", attributes.get(), memo); })
+             : nullptr);
+  return copy(self, deep.get());
 }
 
 PyObject* reopen(PyObject*, PyObject* const* given, Py_ssize_t count) {

@@ -163,6 +163,8 @@ PyMethodDef methods[] = {{"attach", as_method(cache_attach), METH_VARARGS | METH
                          {"__enter__", cache_enter, METH_NOARGS, docs::kEnter},
                          {"__exit__", as_method(cache_exit), METH_FASTCALL, docs::kExit},
                          {"__reduce__", cache_reduce, METH_NOARGS, docs::kReduce},
+                         {"__copy__", cache_copy, METH_NOARGS, docs::kCopy},
+                         {"__deepcopy__", cache_deepcopy, METH_O, docs::kDeepcopy},
                          {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef properties[] = {{"name", cache_name, nullptr, docs::kName, nullptr},

@@ -74,8 +74,13 @@ bool parse_place(PyObject* object, Place& place);
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords);
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords);
 PyObject* cache_reduce(PyObject* self, PyObject*);
+PyObject* cache_copy(PyObject* self, PyObject*);
+PyObject* cache_deepcopy(PyObject* self, PyObject* memo);
 /// The module function that Django's system checks call: what Cache() would say of the arguments, which opens nothing.
 PyObject* check_arguments(PyObject* module, PyObject* positional, PyObject* keywords);
+/// Likewise: (beside, {arguments of Cache()}) -> what opening would take: (path, bytes, shortage), where so many bytes
+/// are to be taken beside it.
+PyObject* needed_by(PyObject* module, PyObject* given);
 /// The module function that unpickling calls: (type, name, options) -> Cache.
 PyObject* reopen(PyObject* module, PyObject* const* given, Py_ssize_t count);
 

@@ -53,22 +53,26 @@ void set_option_error(const char* format, ...) {
   if (arguments) PyErr_SetObject(errors().open_error, arguments.get());
 }
 
+std::string in_python_words(std::string message) {
+  for (const std::string name : {"capacity", "max_value"}) {
+    const std::string wordy = name + "_bytes";
+    for (std::size_t at; (at = message.find(wordy)) != std::string::npos;) message.replace(at, wordy.size(), name);
+  }
+  return message;
+}
+
 namespace {
 
-// The library's message in Python's words: its options end in _bytes, ours do not, and the system's own words, which
-// Python's OSError has as a number, are left out where a remedy follows.
-std::string in_python_words(const OpenError& error) {
+// The library's message in Python's words. The system's own words, which Python's OSError has as a number, are left out
+// where a remedy follows.
+std::string message_of(const OpenError& error) {
   std::string message = error.what();
   const std::string prefix = "forklore: ";
   const std::string suffix = ": " + error.code().message();
   if (message.starts_with(prefix)) message.erase(0, prefix.size());
   const bool needs_no_more = error.code() == std::errc::invalid_argument || message.find("; ") != std::string::npos;
   if (needs_no_more && message.ends_with(suffix)) message.resize(message.size() - suffix.size());
-  for (const std::string name : {"capacity", "max_value"}) {
-    const std::string wordy = name + "_bytes";
-    for (std::size_t at; (at = message.find(wordy)) != std::string::npos;) message.replace(at, wordy.size(), name);
-  }
-  return message;
+  return in_python_words(std::move(message));
 }
 
 }  // namespace
@@ -77,7 +81,7 @@ void set_current_exception() {
   try {
     throw;
   } catch (const OpenError& error) {
-    set_open_error(error.code().value(), in_python_words(error).c_str());
+    set_open_error(error.code().value(), message_of(error).c_str());
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& error) {

@@ -6,6 +6,7 @@
 #include <exception>
 #include <forklore/code.hpp>
 #include <forklore/options.hpp>
+#include <string>
 
 namespace forklore::python {
 
@@ -29,6 +30,9 @@ bool make_errors(PyObject* module);
 void set_open_error(int number, const char* message);
 /// Sets OpenError(EINVAL) about an option whose value is wrong; a PyErr_Format format.
 void set_option_error(const char* format, ...);
+/// What the library says with its options called as they are here, where they do not end in _bytes.
+std::string in_python_words(std::string message);
+
 /// Sets the exception for the C++ exception in flight. Call it in a catch block.
 void set_current_exception();
 /// Sets SerializerError with the message, chained from the exception that is set now.

@@ -83,6 +83,7 @@ PyMethodDef functions[] = {{"remove", as_function(remove), METH_FASTCALL | METH_
                            {"segments", list_segments, METH_NOARGS, docs::kSegments},
                            {"_reopen", as_function(reopen), METH_FASTCALL, "For pickle alone."},
                            {"_check", as_function(check_arguments), METH_VARARGS | METH_KEYWORDS, docs::kCheck},
+                           {"_need", needed_by, METH_VARARGS, docs::kNeed},
                            {nullptr, nullptr, 0, nullptr}};
 
 int execute(PyObject* module) {

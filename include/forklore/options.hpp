@@ -98,4 +98,15 @@ class OpenError : public std::system_error {
 /// Throws OpenError (invalid_argument) for the first option with which no segment could be opened. Opens nothing.
 void check_options(const Options& options);
 
+/// What opening would take of this host's memory or disk.
+struct Need {
+  std::filesystem::path path;  ///< the file of the segment; empty for Place::anonymous
+  std::uint64_t bytes = 0;     ///< that are not taken yet; 0: a segment of that capacity is there
+  std::string shortage;        ///< if they are not to be had: both numbers, whose limit it is, the remedy. Else empty
+};
+
+/// What opening with these options would take now, where so many other bytes are to be taken beside it. Opens nothing.
+/// Throws as check_options() does.
+[[nodiscard]] Need need_of(const Options& options, std::uint64_t beside = 0);
+
 }  // namespace forklore

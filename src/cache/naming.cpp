@@ -5,7 +5,11 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
+
+#include "base/hash.hpp"
 
 #include "cache/refusal.hpp"
 
@@ -117,17 +121,30 @@ store::Geometry plan_or_throw(store::Shape shape) {
   return geometry;
 }
 
+std::string test_prefix() {
+  const char* given = ::secure_getenv("FORKLORE_TEST_PREFIX");
+  std::string prefix = given == nullptr ? "" : given;
+  if (!prefix.empty() && (!is_name(prefix) || prefix.size() > 64)) {
+    refuse("FORKLORE_TEST_PREFIX: \"" + prefix +
+           "\" in the environment is not 1 to 64 characters of A-Z a-z 0-9 . _ - that begin with no dot");
+  }
+  return prefix;
+}
+
 std::filesystem::path path_of(const Options& options) {
-  switch (options.place) {
-    case Place::file:
-      return options.path;
-    case Place::anonymous:
-      return {};
-    case Place::shm:
-      break;
+  if (options.place == Place::anonymous) return {};
+  std::string name = test_prefix();
+  if (options.place == Place::shm) {
+    name += options.name;
+  } else if (name.empty()) {
+    return options.path;
+  } else {
+    std::array<char, 32> hash{};
+    std::snprintf(hash.data(), hash.size(), "file-%016" PRIx64, base::hash(options.path.native()));
+    name += hash.data();
   }
   const ::uid_t owner = options.owner.value_or(::geteuid());
-  return std::filesystem::path(kShmDirectory) / (kPrefix + std::to_string(owner) + "-" + options.name + kSuffix);
+  return std::filesystem::path(kShmDirectory) / (kPrefix + std::to_string(owner) + "-" + name + kSuffix);
 }
 
 std::filesystem::path successor_of(const std::filesystem::path& path) {
@@ -142,7 +159,10 @@ bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name) {
   if (error != std::errc{} || end == file.data() + file.size() || *end != '-') return false;
   file.remove_prefix(static_cast<std::size_t>(end - file.data()) + 1);
   if (file.size() <= kSuffix.size()) return false;
-  name = file.substr(0, file.size() - kSuffix.size());
+  file.remove_suffix(kSuffix.size());
+  const std::string prefix = test_prefix();
+  if (!file.starts_with(prefix)) return false;
+  name = file.substr(prefix.size());
   return is_name(name);
 }
 

@@ -22,13 +22,18 @@ std::string difference(const Options& options, const store::Shape& there);
 /// Plans the shape of a new segment; a capacity of 0 takes the default. Throws OpenError if it cannot be had.
 store::Geometry plan_or_throw(store::Shape shape);
 
+/// The environment's FORKLORE_TEST_PREFIX, with which all names begin while tests run; empty without. Throws OpenError
+/// if none of a name could begin with it.
+std::string test_prefix();
+
 /// The file behind a segment: /dev/shm/forklore-OWNER-NAME-vFORMAT, or the path given. Empty for Place::anonymous.
+/// Under a test prefix NAME begins with it, and what was to lie in a file is there too, by a name of its path.
 std::filesystem::path path_of(const Options& options);
 
 /// The file in which the successor of the one under path is made.
 std::filesystem::path successor_of(const std::filesystem::path& path);
 
-/// Owner and name out of such a file name; false if it is not one.
+/// Owner and name out of such a file name; false if it is not one, or not of these tests. Throws as test_prefix() does.
 bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name);
 
 /// "user 33 has one of this name, ...", if other users than the one that options ask for have. Empty if none has.

@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <thread>
 
-#include "base/room.hpp"
 #include "cache/naming.hpp"
+#include "cache/need.hpp"
 #include "cache/refusal.hpp"
 
 namespace forklore {
@@ -133,17 +133,13 @@ base::LockDomain own_domain(bool named) {
 void fill(const path& name, base::File& f, const store::Shape& shape, const Options& options) {
   const store::Geometry geometry = plan_or_throw(shape);
   const std::uint64_t bytes = geometry.shape.capacity;
-  const bool in_memory = options.place != Place::file;
   const std::uint64_t more = bytes - std::min(bytes, f.size());  // what an unfinished segment has taken is there
   if (!f.promises_allocation()) {
     fail(std::errc::not_supported,
          name.string() + ": its file system does not keep what it allocates (SIGBUS is possible); use another");
   }
-  const path directory = options.place == Place::anonymous ? path{} : name.parent_path();
-  if (const auto shortage = base::find_shortage(directory, more, in_memory)) {
-    fail(std::errc::not_enough_memory, name.string() + ": capacity_bytes asks for " + exactly(bytes) + ", and " +
-                                           shortage->limit + " has " + exactly(shortage->available) + " left; " +
-                                           shortage->remedy + ", or lower capacity_bytes");
+  if (const std::string shortage = shortage_of(name, bytes, more, options.place); !shortage.empty()) {
+    fail(std::errc::not_enough_memory, name.string() + ": " + shortage);
   }
   if (options.owner && *options.owner != ::geteuid() &&
       ::fchown(f.descriptor(), *options.owner, static_cast<::gid_t>(-1)) != 0) {

@@ -334,6 +334,12 @@ class Cache:
         """Pickled by name: the copy attaches to the same segment with the same options of a handle. Raises Error if
         the place is anonymous."""
 
+    def __copy__(self) -> Self:
+        """Another handle to the same segment; the place may be anonymous."""
+
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self:
+        """As __copy__: what is stored is shared, not copied."""
+
 @disjoint_base
 class DjangoCalls:
     """The native half of forklore.django.ForkloreCache: its calls, with full keys made as Django does by default. A
@@ -364,6 +370,10 @@ class DjangoCalls:
 
 def _check(*args: Any, **options: Any) -> None:
     """For forklore.django alone: raises what Cache() would say of these arguments wherever, and opens nothing."""
+
+def _need(beside: int, arguments: dict[str, Any], /) -> tuple[str, int, str]:
+    """For forklore.django alone: what Cache(**arguments) would take, where so many bytes are taken beside it: the file,
+    the bytes that are not taken yet, and why they cannot be had ("" if they can). Opens nothing."""
 
 def remove(name: str, *, place: _Place = "shm") -> bool:
     """Takes the name away; False if there was no such segment. Processes that are attached move to a new segment

@@ -6,12 +6,12 @@ import asyncio
 import contextvars
 import functools
 import inspect
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from ._core import DEFAULT, Cache, _Computation, _computing
+from .clock import now
 from .kept import Kept
 from .waiting import hub, in_executor, in_pool
 
@@ -43,8 +43,8 @@ class _Flight:
         """The seconds that are left to wait."""
         if self.end is None:
             wait = WAIT_SECONDS if self.wait is None else self.wait
-            self.end = time.monotonic() + (wait.total_seconds() if isinstance(wait, timedelta) else wait)
-        return max(self.end - time.monotonic(), 0)
+            self.end = now() + (wait.total_seconds() if isinstance(wait, timedelta) else wait)
+        return max(self.end - now(), 0)
 
     def begin_patiently(self) -> tuple[int, Any]:
         """The same in another thread, which may wait."""

@@ -7,13 +7,13 @@ import functools
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from ._core import Busy, Cache, Error, _Lease
+from .clock import now
 from .waiting import hub, in_executor, in_pool
 
 PATIENCE = 0.2  # seconds of one native wait: signals, and what ends the process, wait no longer
@@ -96,7 +96,7 @@ class Lock:
             return True
         mine = hub()
         while True:
-            patience = min(end - time.monotonic(), PATIENCE)
+            patience = min(end - now(), PATIENCE)
             if mine is None:
                 got: bool | None = self._lease.acquire(max(patience, 0))
             elif not (got := self._lease.acquire(0)) and patience > 0:
@@ -113,7 +113,7 @@ class Lock:
         if self._enter():
             return True
         while True:
-            patience = min(end - time.monotonic(), PATIENCE)
+            patience = min(end - now(), PATIENCE)
             got: bool | None = self._lease.acquire(0)
             if not got and patience > 0:
                 with self._elsewhere(patience) as native_and_undo:
@@ -166,6 +166,11 @@ class Lock:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a lock is its holder's and is neither copied nor pickled; ask Cache.lock() for another by its name"
+        )
+
     def __repr__(self) -> str:
         return f"<forklore lock {self.name!r}{', held' if self.held() else ''}>"
 
@@ -183,7 +188,7 @@ class Lock:
     def _end(self, wait: float | timedelta | None) -> float:
         if self._has or self._outer is not None:
             raise RuntimeError(f"this Lock object has {self.name!r} already; ask Cache.lock() for another")
-        return time.monotonic() + _seconds(self.wait if wait == -1 else wait)
+        return now() + _seconds(self.wait if wait == -1 else wait)
 
     def _enter(self) -> bool:
         """Whether this caller is inside the lock already, and so once more."""

@@ -35,6 +35,10 @@ class Memoized(Generic[P, R]):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else BoundMemoized(self, instance)
 
+    def __reduce__(self) -> str:
+        """By its name, as functions are pickled. A copy is the same object."""
+        return self.__qualname__
+
     def __repr__(self) -> str:
         return f"<memoized {self._name}>"
 
@@ -86,6 +90,9 @@ class BoundMemoized:
 
     def __hash__(self) -> int:
         return hash((id(self.__func__), id(self.__self__)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.__self__, self.__func__.__name__)
 
     def __repr__(self) -> str:
         return f"<bound {self.__func__!r} of {self.__self__!r}>"

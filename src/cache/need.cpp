@@ -1,0 +1,31 @@
+#include "cache/need.hpp"
+
+#include "base/room.hpp"
+#include "cache/naming.hpp"
+
+namespace forklore {
+
+std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more, Place place) {
+  const std::filesystem::path directory = place == Place::anonymous ? std::filesystem::path{} : path.parent_path();
+  const auto shortage = base::find_shortage(directory, more, place != Place::file);
+  if (!shortage) return {};
+  return "capacity_bytes asks for " + exactly(bytes) + ", and " + shortage->limit + " has " +
+         exactly(shortage->available) + " left; " + shortage->remedy + ", or lower capacity_bytes";
+}
+
+Need need_of(const Options& options, std::uint64_t beside) {
+  check_options(options);
+  Need need{.path = path_of(options)};
+  std::error_code error;
+  const std::uint64_t there = need.path.empty() ? 0 : std::filesystem::file_size(need.path, error);
+  const bool is_there = !error && there != 0;
+  const std::uint64_t bytes = plan_or_throw(wanted_shape(options)).shape.capacity;
+  if (is_there && (options.capacity_bytes == 0 || bytes == there)) return need;
+  need.bytes = bytes;
+  need.shortage = shortage_of(need.path, bytes, bytes + beside, options.place);
+  if (beside != 0 && !need.shortage.empty())
+    need.shortage += ", or that of the others, which ask for " + exactly(beside);
+  return need;
+}
+
+}  // namespace forklore

@@ -1,0 +1,16 @@
+// need.hpp - Whether there is room for a segment, said before it is made.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "forklore/options.hpp"
+
+namespace forklore {
+
+/// Why more bytes cannot be had under path for a segment of so many in all, in the words of the options; empty if they
+/// can.
+std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more, Place place);
+
+}  // namespace forklore
