@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django import conf
@@ -10,8 +11,11 @@ from django.core.cache.backends.base import InvalidCacheBackendError
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.utils.module_loading import import_string
 
+import forklore
+from forklore import _core
+
 from .backend import ForkloreCache
-from .handles import arguments_of, check_arguments
+from .handles import arguments_of, check_arguments, in_settings_words
 from .policy import policy_of
 
 
@@ -42,6 +46,35 @@ def check_anonymous(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         for alias, config in _ours()
         if config.get("OPTIONS", {}).get("PLACE") == "anonymous"
     ]
+
+
+@register(Tags.caches, deploy=True)
+def check_room(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """forklore.W002 for each cache whose segment is still to be made and would not fit: in its file system (Docker's
+    /dev/shm has 64 MB), under the memory limit, beside those of the aliases before it. Makes none."""
+    found: list[CheckMessage] = []
+    beside: dict[str, dict[str, int]] = {}  # what the aliases so far would take, by directory and file
+    for alias, config in _ours():
+        try:
+            arguments = arguments_of(config.get("LOCATION", ""), config)
+            others = beside.setdefault(os.path.dirname(_core._need(0, arguments)[0]), {})
+            path, wanted, shortage = _core._need(sum(others.values()), arguments)
+        except (InvalidCacheBackendError, forklore.OpenError, TypeError, ValueError):
+            continue  # forklore.E001 says so
+        if path in others:
+            continue
+        others[path] = wanted
+        if shortage:
+            what, _, remedy = in_settings_words(shortage).partition("; ")
+            found.append(
+                Warning(
+                    f"The cache '{alias}' cannot be made here: {what}.",
+                    hint=f"{remedy[:1].upper()}{remedy[1:]}. Until then its reads miss and its writes are not stored.",
+                    obj=f"CACHES['{alias}']",
+                    id="forklore.W002",
+                )
+            )
+    return found
 
 
 def _ours() -> list[tuple[str, dict[str, Any]]]:
