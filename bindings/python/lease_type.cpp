@@ -1,5 +1,5 @@
 // lease_type.cpp - _core.Lease: forklore::Lock, which is one lease by name. forklore.locks makes of it what users see.
-// Dropping the object gives back what it holds.
+// Dropping the object gives nothing back: release() does.
 #include <cmath>
 #include <forklore/lock.hpp>
 #include <memory>
@@ -23,6 +23,11 @@ struct State {
   bool lacking = false;  // the last that was asked for found no line left
 
   explicit State(PyObject* self) : cache(Py_NewRef(self)), call(self) {}
+  ~State() {
+    if (lock) lock->detach();
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 };
 
 PyObject* answer(PyObject* self, Code code, Code no) {
@@ -74,6 +79,7 @@ PyObject* extend(PyObject* self, PyObject* given) {
 
 PyObject* release(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->release() ? 1 : 0); }
 PyObject* held(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->held() ? 1 : 0); }
+PyObject* locked(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->locked() ? 1 : 0); }
 PyObject* lacking(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lacking ? 1 : 0); }
 PyObject* token(PyObject* self, PyObject*) { return PyLong_FromUnsignedLongLong(state_of<State>(self).lock->token()); }
 
@@ -90,13 +96,10 @@ PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   return new_object(type, std::move(state));
 }
 
-PyMethodDef methods[] = {{"acquire", acquire, METH_O, nullptr},
-                         {"extend", extend, METH_O, nullptr},
-                         {"release", release, METH_NOARGS, nullptr},
-                         {"held", held, METH_NOARGS, nullptr},
-                         {"token", token, METH_NOARGS, nullptr},
-                         {"lacking", lacking, METH_NOARGS, nullptr},
-                         {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"acquire", acquire, METH_O, nullptr},      {"extend", extend, METH_O, nullptr},
+                         {"release", release, METH_NOARGS, nullptr}, {"held", held, METH_NOARGS, nullptr},
+                         {"locked", locked, METH_NOARGS, nullptr},   {"token", token, METH_NOARGS, nullptr},
+                         {"lacking", lacking, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 

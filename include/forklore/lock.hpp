@@ -40,7 +40,7 @@ class Lock {
  public:
   /// Takes nothing yet.
   Lock(const Cache& cache, std::string_view name, const LockOptions& options = {}) noexcept;
-  /// Gives back what this object has acquired.
+  /// Gives back what this object has acquired, unless it was detached.
   ~Lock();
   Lock(const Lock&) = delete;
   Lock& operator=(const Lock&) = delete;
@@ -58,6 +58,12 @@ class Lock {
   /// Lets the ttl begin anew, or begins another one. Returns ok, changed (no longer held), invalid_argument (zero
   /// or less), busy, read_only.
   [[nodiscard]] Code extend(Ttl ttl) noexcept;
+  /// Leaves what this object has held until its ttl or the end of this process: nobody gives it back before. A thread
+  /// that has a reentrant one stays inside. The object may acquire again.
+  void detach() noexcept;
+  /// Whether all that may hold the name do, in whatever process, so that one more would have to wait. Takes nothing;
+  /// it may be otherwise a moment later. Of dead holders none counts.
+  [[nodiscard]] bool locked() const noexcept;
   /// The fencing token, the same until the lock is released; 0 if it has not been acquired.
   [[nodiscard]] std::uint64_t token() const noexcept;
 

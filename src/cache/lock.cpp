@@ -1,5 +1,6 @@
 #include "forklore/lock.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -150,6 +151,22 @@ Code Lock::extend(Ttl ttl) noexcept {
   if (!call.may_write()) return Code::read_only;
   return call.segment().stripe_of(hash_).extend(*known, call.now(), call.expiry(ttl, kForever),
                                                 Access::lock_timeout(*cache_));
+}
+
+void Lock::detach() noexcept {
+  depth_ = 0;
+  lease_ = {};
+}
+
+bool Lock::locked() const noexcept {
+  if (!valid_) return false;
+  const Call call(Access::attachment(*cache_));
+  store::Holders holders;
+  call.segment().stripe_of(hash_).leases().find_locks(hash_, call.now(), holders);
+  const auto end = holders.held.begin() + holders.count;
+  const auto alive = std::count_if(holders.held.begin(), end,
+                                   [](const store::Holders::Held& held) { return base::process_alive(held.owner); });
+  return alive >= std::max<std::int64_t>(options_.limit, 1);
 }
 
 std::uint64_t Lock::token() const noexcept { return store::token_of(lease_.word); }

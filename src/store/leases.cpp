@@ -55,6 +55,19 @@ std::uint64_t Leases::next_word(LeaseKind kind) noexcept {
   return pack_lease(header_->tokens.load(std::memory_order_relaxed), kind);
 }
 
+void Leases::find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept {
+  holders.count = 0;
+  const Lines lines = lines_of(LeaseKind::lock);
+  for (std::uint32_t i = lines.begin; i < lines.end; ++i) {
+    // As in find_flight(); the deadline too is this lease's if it is still held afterwards.
+    const Lease lease{i, words_[i].load(std::memory_order_acquire)};
+    if (!is_lease(lease.word, LeaseKind::lock)) continue;
+    if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
+    const std::uint64_t owner = owners_[i].load(std::memory_order_acquire);
+    if (holds(lease, now)) holders.held[holders.count++] = {lease, hash, owner};
+  }
+}
+
 Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept {
   holders.turn = turn(wish.hash, wish.kind);  // before the words are looked at
   holders.count = 0;

@@ -105,6 +105,8 @@ class Leases {
   /// Whether somebody computes the value of a name, and who. Asked by those that have an older value, so that they need
   /// not wait for the lock.
   [[nodiscard]] bool find_flight(std::uint64_t hash, Holders& holders) const noexcept;
+  /// Who holds the locks of a name whose deadlines have not passed.
+  void find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
   /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead, of a flight also
   /// killed. wake() is due then.
   /// Release; partner: the acquire in acquire().

@@ -71,6 +71,62 @@ TEST_CASE("a lock that is destroyed is released, names are checked, and readers 
   CHECK(Lock(reader, "name").try_acquire() == Code::read_only);
 }
 
+TEST_CASE("a detached lock outlives its object, until its ttl or its process' end") {
+  Box box;
+  {
+    Lock lock(box.cache, "name", {.ttl = 1s});
+    lock.detach();  // nothing
+    REQUIRE(lock.try_acquire() == Code::ok);
+    lock.detach();
+    CHECK_FALSE(lock.held());
+    CHECK_FALSE(lock.release());
+    CHECK(lock.try_acquire() == Code::busy);
+  }
+  Child child([&] {
+    Lock other(box.cache, "other");
+    const bool taken = other.try_acquire() == Code::ok;
+    other.detach();
+    return taken ? 0 : 1;
+  });
+  REQUIRE(child.join() == 0);
+  Lock lock(box.cache, "name");
+  CHECK(lock.try_acquire() == Code::busy);
+  pass(1s);
+  CHECK(lock.try_acquire() == Code::ok);
+  CHECK(Lock(box.cache, "other").try_acquire() == Code::ok);
+}
+
+TEST_CASE("locked() tells whether one more would have to wait, and takes nothing") {
+  Box box;
+  const LockOptions two{.ttl = 1s, .limit = 2};
+  const Lock look(box.cache, "name", two);
+  const Cache reader = Cache::attach({.name = box.name, .read_only = true});
+  const Lock look_too(reader, "name", two);
+  CHECK_FALSE(look.locked());
+  CHECK_FALSE(Lock(box.cache, "").locked());
+  Lock first(box.cache, "name", two);
+  Lock second(box.cache, "name", two);
+  REQUIRE(first.try_acquire() == Code::ok);
+  CHECK(Lock(box.cache, "name").locked());
+  CHECK_FALSE(look.locked());
+  REQUIRE(second.try_acquire() == Code::ok);
+  CHECK(look.locked());
+  CHECK(look_too.locked());
+  CHECK_FALSE(Lock(box.cache, "other").locked());
+  pass(1s);
+  CHECK_FALSE(look.locked());
+  CHECK(box.cache.stats().leases_held == 2);  // which nobody has given back
+
+  Child child([&] {
+    Lock lost(box.cache, "lost");
+    if (lost.try_acquire() != Code::ok || !Lock(box.cache, "lost").locked()) return 1;
+    lost.detach();
+    return 0;
+  });
+  REQUIRE(child.join() == 0);
+  CHECK_FALSE(Lock(box.cache, "lost").locked());
+}
+
 TEST_CASE("locks are not entries: keys of their name, erasing and clearing do not touch them") {
   Box box;
   Lock lock(box.cache, "name");

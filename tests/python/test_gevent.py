@@ -74,6 +74,40 @@ assert most == 1, most
 assert 5 <= rounds, rounds
 """
 
+SHARED = """
+import threading
+lock = cache.lock("l")
+inside = most = done = 0
+def work():
+    global inside, most, done
+    with lock:
+        inside += 1
+        most = max(most, inside)
+        assert lock.held
+        gevent.sleep(0.02)
+        inside -= 1
+    done += 1
+greenlets = [gevent.spawn(work) for _ in range(10)]
+gevent.sleep(0.05)
+for greenlet in greenlets[4:7]:  # while they wait
+    greenlet.kill()
+gevent.joinall(greenlets[:4] + greenlets[7:], raise_error=True)
+assert (most, done) == (1, 7), (most, done)
+assert lock.acquire(20)
+def other():
+    assert not lock.held and lock.locked() and not lock.acquire(0.05)
+    try:
+        lock.release()
+    except forklore.NotHeld:
+        return "not mine"
+assert gevent.spawn(other).get() == "not mine"
+assert gevent.get_hub().threadpool.apply(other) == "not mine"
+assert not lock.acquire(0.05)
+lock.release()
+gevent.spawn(lock.acquire).join()  # its end releases nothing
+assert lock.locked() and not lock.acquire(0)
+"""
+
 KILLED = """
 def endless():
     gevent.sleep(60)
@@ -96,7 +130,7 @@ def run(cache: forklore.Cache, script: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("script", [ONE_PROCESS, LOCKS, KILLED], ids=["compute", "locks", "killed"])
+@pytest.mark.parametrize("script", [ONE_PROCESS, LOCKS, SHARED, KILLED], ids=["compute", "locks", "shared", "killed"])
 def test_greenlets(cache: forklore.Cache, script: str) -> None:
     run(cache, script)
 

@@ -109,6 +109,7 @@ def test_the_old_result_while_one_renews(cache: forklore.Cache) -> None:
     thread.join()
 
 
+# Against each other and those of other types: test_memoize_keys.py.
 ARGUMENTS = [
     "text", "x y", "é", b"bytes", 5, 2**70, 1.5, True, None, (1, "a"), [1, 2], {1, 2}, frozenset("ab"),
     {"b": 1, "a": [2]}, datetime.date(2026, 1, 2), datetime.datetime(2026, 1, 2, 3), datetime.timedelta(5),
@@ -154,6 +155,10 @@ class Shop:
         return 2 * self.number
 
 
+class Stall(Shop):
+    pass
+
+
 def test_methods(cache: forklore.Cache) -> None:
     class Own(Shop):
         @forklore.memoize(60, key=lambda self, product: (self.number, product), cache=cache)
@@ -166,11 +171,6 @@ def test_methods(cache: forklore.Cache) -> None:
         def tax(product: int) -> int:
             return product
 
-        @classmethod
-        @forklore.memoize(60, cache=cache)
-        def name(cls) -> str:
-            return cls.__name__
-
     one, two = Own(1), Own(2)
     assert [one.price(5), one.price(product=5), two.price(5)] == [5, 5, 10]
     assert (one.called, two.called) == (1, 1)
@@ -182,9 +182,18 @@ def test_methods(cache: forklore.Cache) -> None:
     assert one.called == 3
     assert (one.price == one.price, one.price == two.price, len({one.price, one.price})) == (True, False, 1)
     assert one.price.__name__ == "price"
-    assert (Own.tax(3), one.tax(3), Own.name(), one.name()) == (3, 3, "Own", "Own")
+    assert (Own.tax(3), one.tax(3)) == (3, 3)
     with pytest.raises(TypeError, match="below @staticmethod"):
         forklore.memoize(cache=cache)(staticmethod(repr))
+
+
+def test_class_methods(cache: forklore.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    @forklore.memoize(60, cache=cache)
+    def kind(cls: type) -> str:
+        return cls.__name__
+
+    monkeypatch.setattr(Shop, "kind", classmethod(kind), raising=False)
+    assert [each.kind() for each in (Shop, Stall, Shop(1), Stall(1))] == ["Shop", "Stall"] * 2  # type: ignore
 
 
 def test_coroutines(cache: forklore.Cache) -> None:

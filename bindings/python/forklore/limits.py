@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from ._core import Cache, Error
-from .keys import key_from, own_name
+from .keys import in_key, key_from, shortened
+from .names import own_name, plain_name
 from .targets import rate_of
 
 P = ParamSpec("P")
@@ -75,7 +76,7 @@ def rate_limited(
 
     key: a function of the same arguments; those for which it answers the same share a limit. Without it all calls do.
     cache: a forklore.Cache, or an alias of Django's CACHES whose backend is Forklore's.
-    name: stands for the function in the key; its module and qualified name unless given. A lambda or partial needs one.
+    name: stands for the function in the key, as in memoize.
     """
     take = rate_of(cache)
     for word, count in (("limit", limit), ("burst", 1 if burst is None else burst)):
@@ -85,13 +86,14 @@ def rate_limited(
         raise TypeError(f"key is a function of the same arguments, not {type(key).__name__}")
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        own = f"rate:{own_name(function, name, 'rate_limited')}"
+        own = in_key(f"rate:{own_name(function, name, 'rate_limited')}")
+        of_all, named = shortened(own), name or plain_name(function)
 
         def ask(args: Any, kwargs: Any) -> None:
-            place = own if key is None else key_from(own, key, args, kwargs)
+            place = of_all if key is None else key_from(own, key, args, kwargs)
             said = take(place, limit, period, burst=burst)
             if not said:
-                raise RateLimited(f"{own[5:]}: {limit} in {period} s are used up", said.retry_after)
+                raise RateLimited(f"{named}: {limit} in {period} s are used up", said.retry_after)
 
         if inspect.iscoroutinefunction(function):
 

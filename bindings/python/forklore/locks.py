@@ -7,7 +7,9 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import warnings
+import weakref
+from collections.abc import Callable, Hashable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, NoReturn
@@ -20,21 +22,53 @@ PATIENCE = 0.2  # seconds of one native wait: signals, and what ends the process
 
 
 class NotHeld(Error, RuntimeError):
-    """A lock was to be released, extended or asked for its token, and was not held, or no longer: its ttl was over, its
-    segment was replaced or removed, or this is a child of the process that holds it."""
+    """A lock was to be released, extended or asked for its token, and was not held by who asked, or no longer: another
+    thread, task or greenlet has it, its ttl was over, its segment was replaced or removed, or this is a child of the
+    process that holds it."""
 
 
-_mine: dict[tuple[Any, ...], Lock] = {}  # the re-entrant locks that somebody in this process holds
+class Held(int):
+    """True or false, and the same if it is called."""
+
+    def __call__(self) -> bool:
+        return bool(self)
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
 
 
-def _me() -> tuple[int, int]:
-    """Who is inside a re-entrant lock: this asyncio task, else this thread or greenlet. Not so in a child of fork."""
-    task = None
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
+class _Hold:
+    """A lock that was acquired. inside: how often, if it is re-entrant."""
+
+    __slots__ = ("inside", "lease", "pid", "ttl")
+
+    def __init__(self, lease: _Lease, ttl: Any) -> None:
+        self.lease, self.ttl, self.inside, self.pid = lease, ttl, 0, os.getpid()
+
+
+class _Thread:
+    """Stands for a thread, and goes with it. Threads that follow each other may have one number."""
+
+
+_here = threading.local()
+_reentrant: weakref.WeakKeyDictionary[Any, dict[Hashable, _Hold]] = weakref.WeakKeyDictionary()  # by holder and lock
+
+
+def _me() -> Any:
+    """Who asks, and so holds what it acquires: this asyncio task, else this greenlet, else this thread."""
+    current_task = getattr(sys.modules.get("asyncio"), "current_task", None)
+    if current_task is not None:
         with contextlib.suppress(RuntimeError):  # no loop runs here
-            task = asyncio.current_task()
-    return os.getpid(), id(task) if task is not None else -threading.get_ident()
+            if (task := current_task()) is not None:
+                return task
+    getcurrent = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+    if getcurrent is not None and (greenlet := getcurrent()).parent is not None:  # else it is the thread's first
+        return greenlet
+    try:
+        return _here.thread
+    except AttributeError:
+        _here.thread = _Thread()
+        return _here.thread
 
 
 def _seconds(wait: Any) -> float:
@@ -49,10 +83,22 @@ def _seconds(wait: Any) -> float:
     return seconds
 
 
+def _acquire_here(lease: _Lease, seconds: float) -> bool:
+    """In this thread. What a signal's handler raises leaves nothing held."""
+    try:
+        return lease.acquire(seconds)
+    except BaseException:
+        lease.release()
+        raise
+
+
 class Lock:
     """A lock by name, as Cache.lock() gives it: `with` or `async with`, or acquire() and release(). While one holds it,
-    no other does, in any process; when its process ends, by whatever cause, it is free. For one thread or task at a
-    time: others ask Cache.lock() for their own."""
+    no other does, in any process. It is held until it is released, its ttl is over, or its process ends, by whatever
+    cause; a thread that ends and an object that is collected release nothing.
+
+    One object may be used by all threads, asyncio tasks and greenlets of a process, as threading.Lock is. Each of them
+    is a holder of its own, and releases what it acquired itself."""
 
     def __init__(
         self,
@@ -64,83 +110,83 @@ class Lock:
         reentrant: bool = False,
         limit: int = 1,
     ) -> None:
+        self._holds: weakref.WeakKeyDictionary[Any, list[_Hold]] = weakref.WeakKeyDictionary()  # by holder
         if reentrant and limit != 1:
             raise ValueError("a lock is re-entrant, or has a limit above 1, not both")
         _seconds(wait)
-        self.name, self.wait, self._ttl = name, wait, ttl
+        self.name, self.wait, self._ttl, self._reentrant = name, wait, ttl, reentrant
         self._new_lease = functools.partial(_Lease, cache, name, ttl, limit)
-        self._lease = self._new_lease()
-        self._reentrant, self._has, self._inside = reentrant, False, 0
-        self._outer: Lock | None = None  # which this one is inside of
+        self._look = self._new_lease()  # acquires nothing
+        self._lacked = False
         self._what = ("lock", cache.path, name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name)
 
     @property
     def token(self) -> int:
         """The fencing token: larger than that of everybody who has held this lock before. Send it along to what the
-        lock protects, and let that refuse a smaller one than it has seen. Raises NotHeld before the lock is
-        acquired."""
-        holder = self._outer or self
-        if not holder._has:
-            raise NotHeld(f"the lock {self.name!r} has not been acquired")
-        return holder._lease.token()
+        lock protects, and let that refuse a smaller one than it has seen. Raises NotHeld if who asks has not acquired
+        the lock."""
+        return self._mine().lease.token()
 
-    def held(self) -> bool:
-        """Whether it still is: not once its ttl is over and another has it, or it was released."""
-        holder = self._outer or self
-        return holder._has and holder._lease.held()
+    @property
+    def held(self) -> Held:
+        """Whether who asks holds it: not once it was released, or its ttl is over. `lock.held()` is the same."""
+        holds = self._holds.get(_me())
+        return Held(bool(holds) and holds[-1].lease.held())
+
+    def locked(self) -> bool:
+        """Whether anybody holds it, in any process, so that acquire(0) would answer False; of a limit, whether as many
+        do. It may be otherwise a moment later."""
+        return self._look.locked()
 
     def acquire(self, wait: float | timedelta | None = -1) -> bool:
-        """Waits for it, as long as Cache.lock() was told unless wait says otherwise. False: not in that time."""
-        end = self._end(wait)
-        if self._enter():
+        """Waits for it, as long as Cache.lock() was told unless wait says otherwise. False: not in that time. So too if
+        who asks has it already, and it is not re-entrant."""
+        end, me = self._end(wait), _me()
+        if self._enter(me):
             return True
-        mine = hub()
+        lease, mine = self._new_lease(), hub()
         while True:
             patience = min(end - now(), PATIENCE)
-            if mine is None:
-                got: bool | None = self._lease.acquire(max(patience, 0))
-            elif not (got := self._lease.acquire(0)) and patience > 0:
-                with self._elsewhere(patience) as native_and_undo:
-                    got = in_pool(mine, self._what, *native_and_undo)
-            if got:
-                return self._entered()
-            if patience <= 0:
-                return False
+            got: bool | None = _acquire_here(lease, max(patience, 0) if mine is None else 0)
+            if not got and mine is not None and patience > 0:
+                got = in_pool(mine, self._what, functools.partial(lease.acquire, patience), lease.release)
+            if got or patience <= 0:
+                return self._keep(me, lease, bool(got))
 
     async def aacquire(self, wait: float | timedelta | None = -1) -> bool:
         """acquire() that lets the event loop run meanwhile."""
-        end = self._end(wait)
-        if self._enter():
+        end, me = self._end(wait), _me()
+        if self._enter(me):
             return True
+        lease = self._new_lease()
         while True:
             patience = min(end - now(), PATIENCE)
-            got: bool | None = self._lease.acquire(0)
+            got: bool | None = _acquire_here(lease, 0)
             if not got and patience > 0:
-                with self._elsewhere(patience) as native_and_undo:
-                    got = await in_executor(self._what, *native_and_undo)
-            if got:
-                return self._entered()
-            if patience <= 0:
-                return False
+                got = await in_executor(self._what, functools.partial(lease.acquire, patience), lease.release)
+            if got or patience <= 0:
+                return self._keep(me, lease, bool(got))
 
     def release(self) -> None:
-        """Gives it back. Raises NotHeld if it was not held any more, and another may have come in."""
-        if self._outer is not None:
-            outer, self._outer = self._outer, None
-            outer._leave()
-            return
-        if not self._has:
-            raise NotHeld(f"the lock {self.name!r} has not been acquired")
-        self._leave()
+        """Gives it back. Raises NotHeld if who asks has not acquired it, or holds it no more, as its ttl was over:
+        another may have come in."""
+        hold, me = self._mine(), _me()
+        self._holds[me].pop()
+        hold.inside -= 1
+        held = hold.lease.held()
+        if hold.inside == 0:
+            if self._reentrant and _reentrant.get(me, {}).get(self._what) is hold:
+                del _reentrant[me][self._what]
+            held = hold.lease.release() and held
+        if not held:
+            raise NotHeld(f"the lock {self.name!r} was no longer held when it was to be released: {_why_not(hold)}")
 
     def extend(self, ttl: Any) -> None:
-        """Begins the time to live anew. Raises NotHeld if it was over."""
-        holder = self._outer or self
-        if not holder._has:
-            raise NotHeld(f"the lock {self.name!r} has not been acquired")
-        if not holder._lease.extend(ttl):
-            raise NotHeld(f"the lock {self.name!r} is no longer held: {holder._why_not()}")
-        holder._ttl = ttl
+        """Begins the time to live anew. Raises NotHeld if it was over, or who asks has not acquired the lock."""
+        hold = self._mine()
+        if not hold.lease.extend(ttl):
+            raise NotHeld(f"the lock {self.name!r} is no longer held: {_why_not(hold)}")
+        hold.ttl = ttl
 
     def __enter__(self) -> Lock:
         if not self.acquire():
@@ -166,65 +212,58 @@ class Lock:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a lock is its holder's and is neither copied nor pickled; ask Cache.lock() for another by its name"
-        )
+    def __del__(self, is_shutdown: Callable[[], bool] = sys.is_finalizing, warn: Any = warnings.warn) -> None:
+        holds = [hold for each in list(self._holds.values()) for hold in each]
+        if not is_shutdown() and any(hold.lease.held() for hold in holds):  # not so in a child of fork
+            warn(f"nobody has the object of the lock {self.name!r} any more, so it stays held until its ttl is over "
+                 "or the process ends", ResourceWarning, source=self)  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"<forklore lock {self.name!r}{', held' if self.held() else ''}>"
+        return f"<forklore lock {self.name!r}{', held' if self.held else ''}>"
 
-    @contextlib.contextmanager
-    def _elsewhere(self, patience: float) -> Iterator[tuple[Callable[[], bool], Callable[[], object]]]:
-        """To acquire the lease in another thread, and to undo that. If this caller is cancelled meanwhile, the other
-        thread may be at it still: what follows is by a lease of its own."""
-        lease = self._lease
-        try:
-            yield functools.partial(lease.acquire, patience), lease.release
-        except BaseException:
-            self._lease = self._new_lease()
-            raise
+    def _mine(self) -> _Hold:
+        """The last that who asks has acquired."""
+        holds = self._holds.get(_me())
+        if not holds:
+            raise NotHeld(f"the lock {self.name!r} is not held by this thread, task or greenlet")
+        return holds[-1]
 
     def _end(self, wait: float | timedelta | None) -> float:
-        if self._has or self._outer is not None:
-            raise RuntimeError(f"this Lock object has {self.name!r} already; ask Cache.lock() for another")
-        return now() + _seconds(self.wait if wait == -1 else wait)
+        """Of waiting. As with threading.Lock, True is to wait, here as long as usual, and False is not to."""
+        return now() + _seconds(self.wait if wait == -1 or wait is True else wait)
 
-    def _enter(self) -> bool:
-        """Whether this caller is inside the lock already, and so once more."""
-        outer = _mine.get((*self._what, *_me())) if self._reentrant else None
-        if outer is None or not outer.held():
+    def _enter(self, me: Any) -> bool:
+        """Whether this holder is inside a re-entrant lock already, by this object or another, and so once more."""
+        hold = _reentrant.get(me, {}).get(self._what) if self._reentrant else None
+        if hold is None or not hold.lease.held():
             return False
-        outer._inside += 1
-        self._outer = outer
+        self._add(me, hold)
         return True
 
-    def _entered(self) -> bool:
-        self._has, self._inside, self._pid = True, 1, os.getpid()
-        if self._reentrant:
-            self._key = (*self._what, *_me())
-            _mine[self._key] = self
-        return True
+    def _keep(self, me: Any, lease: _Lease, got: bool) -> bool:
+        self._lacked = not got and lease.lacking()
+        if got:
+            hold = _Hold(lease, self._ttl)
+            if self._reentrant:
+                _reentrant.setdefault(me, {})[self._what] = hold
+            self._add(me, hold)
+        return got
 
-    def _leave(self) -> None:
-        self._inside -= 1
-        if self._inside > 0:
-            return
-        self._has = False
-        if self._reentrant:
-            _mine.pop(self._key, None)
-        if not self._lease.release():
-            raise NotHeld(f"the lock {self.name!r} was no longer held when it was to be released: {self._why_not()}")
-
-    def _why_not(self) -> str:
-        """Why a lock that was acquired is not held."""
-        if self._pid != os.getpid():
-            return "it is of the process that forked this one"
-        segment = "its segment was replaced or removed"
-        return segment if self._ttl is None else f"its ttl was over, or {segment}"
+    def _add(self, me: Any, hold: _Hold) -> None:
+        hold.inside += 1
+        others = [other for other in self._holds.get(me, ()) if other.lease.held()]
+        self._holds[me] = [*others, hold]
 
     def _busy(self) -> Busy:
-        if self._lease.lacking():
-            return Busy(f"for all of wait ({self.wait} s) no line was left for the lock {self.name!r}: other locks "
-                        "had all those of its stripe (see stats().lock_lines); a larger capacity has more")  # fmt: skip
+        if self._lacked:
+            return Busy(f"for all of wait ({self.wait} s) no lease was left for the lock {self.name!r}: other locks "
+                        "and computations had all those of its stripe (see stats().lease_lines)")  # fmt: skip
         return Busy(f"others held the lock {self.name!r} for all of wait ({self.wait} s)")
+
+
+def _why_not(hold: _Hold) -> str:
+    """Why a lock that was acquired is not held."""
+    if hold.pid != os.getpid():
+        return "it is of the process that forked this one"
+    segment = "its segment was replaced or removed"
+    return segment if hold.ttl is None else f"its ttl was over, or {segment}"

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ._core import DEFAULT, Cache
-from .keys import Unknown, key_from, name_of, own_name, unseen_by
+from .keys import in_key, key_from
+from .names import Unknown, own_name, plain_name, unseen_by
 from .targets import Target, target_of
+from .words import words_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,9 +21,12 @@ R = TypeVar("R")
 class Memoized(Generic[P, R]):
     """What memoize makes of a function: called like it, and answers what one call of it answered."""
 
-    def __init__(self, function: Callable[P, R], target: Target, key: Callable[..., Any] | None, name: str) -> None:
+    def __init__(
+        self, function: Callable[P, R], target: Target, key: Callable[..., Any] | None, name: str, said: str
+    ) -> None:
         functools.update_wrapper(self, function)
-        self._function, self._target, self._key, self._name = function, target, key, name
+        self._function, self._target, self._key = function, target, key
+        self._name, self._said = in_key(name), said  # in keys, and for people
         self._signature = inspect.signature(function)
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         self._all_by_position = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
@@ -40,7 +45,7 @@ class Memoized(Generic[P, R]):
         return self.__qualname__
 
     def __repr__(self) -> str:
-        return f"<memoized {self._name}>"
+        return f"<memoized {self._said}>"
 
     def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key under which the result for these arguments lies."""
@@ -50,8 +55,27 @@ class Memoized(Generic[P, R]):
             args, kwargs = bound.args, bound.kwargs  # type: ignore[assignment]
         try:
             return key_from(self._name, self._key, args, kwargs)
-        except Unknown as error:
-            raise TypeError(f"{self._name}: {error}; give memoize a key") from None
+        except Unknown as why:
+            if self._key is not None:
+                raise TypeError(f"{self._said}(): what key answered: {why}; give memoize another key") from None
+            blamed = self._to_blame(self._signature.bind(*args, **kwargs))
+            raise TypeError(f"{self._said}(): argument {blamed}: {why}; give memoize a key") from None
+
+    def _to_blame(self, bound: inspect.BoundArguments) -> str:
+        """The first argument that cannot be told, by its name and type."""
+        for name, value in bound.arguments.items():
+            kind = self._signature.parameters[name].kind
+            each = {name: value}
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                each = {f"{name}[{index}]": item for index, item in enumerate(value)}
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                each = value
+            for said, item in each.items():
+                try:
+                    words_of(item)
+                except (Unknown, RecursionError):
+                    return f"{said!r} ({plain_name(type(item))})"
+        raise AssertionError("all of them can be told")
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Removes the result for these arguments; what is being computed of it now will not be stored. False: there was
@@ -139,14 +163,16 @@ def memoize(
     arguments one of them computes at a time, as Cache.get_or_compute has it.
 
     ttl, stale_for, early: as of Cache.get_or_compute. A result of None is kept like any other.
-    key: a function of the same arguments; what it answers stands for them. Without it they must be of types whose words
-        are the same in every process: numbers, str, bytes, dates, UUID, Decimal, enums, classes, saved instances of
-        Django models, dataclasses, and tuples, lists, sets and dicts of these; TypeError for others. Of a method, self
-        is the first of them.
+    key: a function of the same arguments; what it answers stands for them. Without it they must be of types that can be
+        told: numbers, str, bytes, dates, UUID, Decimal, paths, enums, dataclasses, classes and functions of modules,
+        saved instances of Django models, request.user, and tuples, lists, sets and dicts of these (docs/python.md names
+        all). TypeError for others, which names the argument. Arguments that are unequal, or of different type, never
+        share a result. Of a method, self is the first of them.
     cache: a forklore.Cache, or an alias of Django's CACHES. An alias of another backend works, without the single
     flight.
-    name: stands for the function in the key; its module and qualified name unless given. Change it when what the
-        function answers changes its meaning. A lambda or partial needs one; TypeError if it has none.
+    name: stands for the function in the key; its module and qualified name unless given, and of a function of a script
+        the script's file. Change it when what the function answers changes its meaning. A lambda, a partial, and a
+        function of -c or an interactive session need one; TypeError if they have none.
 
     A function that uses variables of the function around it may answer otherwise each time that one is called, and its
     key would be the same: TypeError, unless a key or a name is given.
@@ -158,16 +184,18 @@ def memoize(
 
     def decorate(function: Callable[P, R]) -> Memoized[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"{name_of(function)} is a generator: what it yields can be had once, so it cannot be kept")
+            raise TypeError(
+                f"{plain_name(function)} is a generator: what it yields can be had once, so it cannot be kept"
+            )
         if isinstance(function, (staticmethod, classmethod)):
             raise TypeError(f"put memoize below @{type(function).__name__}")
-        named = own_name(function, name, "memoize")
         unseen = unseen_by(function) if name is None and key is None else ()
         if unseen:
-            raise TypeError(f"{named} uses {', '.join(unseen)} from around it, which its key does not tell; make it an "
-                            "argument, or give memoize a key or a name")  # fmt: skip
+            raise TypeError(f"{plain_name(function)} uses {', '.join(unseen)} from around it, which its key does not "
+                            "tell; make it an argument, or give memoize a key or a name")  # fmt: skip
+        named = own_name(function, name, "memoize")
         kind = MemoizedCoroutine if inspect.iscoroutinefunction(function) else Memoized
-        return kind(function, target, key, named)
+        return kind(function, target, key, named, name or plain_name(function))
 
     if key is not None and not callable(key):
         raise TypeError(f"key is a function of the same arguments, not {type(key).__name__}")
