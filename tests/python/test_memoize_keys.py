@@ -34,6 +34,8 @@ import forklore
 from forklore.keys import in_key, key_of_call, shortened
 from forklore.words import words_of
 
+from .django_site import configured
+
 UTC = datetime.timezone.utc
 User, Group = apps.get_model("auth.User"), apps.get_model("auth.Group")
 AnonymousUser = importlib.import_module("django.contrib.auth.models").AnonymousUser
@@ -274,7 +276,8 @@ GROUPS: dict[str, list[Any]] = {
               at(tzinfo=PARIS), at(tzinfo=PARIS, fold=1), at(tzinfo=BERLIN), Moment(2026, 10, 25, 2, 30),
               *(at(tzinfo=datetime.timezone(datetime.timedelta(hours=1), *name)) for name in ((), ("A",), ("B",))),
               at(tzinfo=West(1)), at(tzinfo=West(2)), at(microsecond=1), datetime.time(2, 30),
-              datetime.time(2, 30, fold=1), datetime.time(2, 30, tzinfo=UTC), datetime.timedelta(1), datetime.timedelta(0, 1),
+              datetime.time(2, 30, fold=1), datetime.time(2, 30, tzinfo=UTC), datetime.timedelta(1),
+              datetime.timedelta(0, 1),
               datetime.timedelta(0, 0, 1), datetime.timedelta(-1), UTC, PARIS, BERLIN, West(1), West(2)],
     "exact": [*map(decimal.Decimal, ("0", "-0", "1", "1.0", "1.00", "1E+5", "100000", "NaN", "sNaN", "Infinity")),
               fractions.Fraction(1), fractions.Fraction(1, 2), uuid.UUID(int=1), uuid.UUID(int=2),
@@ -362,6 +365,26 @@ def test_request_user_is_the_user() -> None:
     assert said(SimpleLazyObject(AnonymousUser)) == said(AnonymousUser()) != said(row(User, 5))
     waiting = SimpleLazyObject(lambda: AnonymousUser())
     assert said([waiting]) == said([AnonymousUser()])
+
+
+def test_a_menu_for_users_and_visitors(name: str) -> None:
+    called = []
+
+    @forklore.memoize(60)
+    def menu(user: Any) -> str:
+        called.append(user)
+        return f"menu of {user.pk}"
+
+    with configured(name):
+        for _ in range(2):
+            assert menu(SimpleLazyObject(AnonymousUser)) == "menu of None"
+            assert menu(SimpleLazyObject(lambda: row(User, 5))) == menu(row(User, 5)) == "menu of 5"
+            assert menu(row(User, 5, "other")) == "menu of 5"
+        assert len(called) == 3
+        with pytest.raises(
+            TypeError, match=r"menu\(\): argument 'user' \(django.contrib.auth.models.User\): .*not saved"
+        ):
+            menu(User(username="new"))
 
 
 def local() -> list[Any]:

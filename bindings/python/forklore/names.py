@@ -7,7 +7,6 @@ import inspect
 import os
 import sys
 import types
-from collections.abc import Iterator
 from typing import Any
 
 MAINS = ("__main__", "__mp_main__")  # the second: as multiprocessing imports the first into what it spawns
