@@ -45,7 +45,7 @@ say "building for aarch64 (logs: ${LOGS#"$ROOT"/})"
 mkdir -p "$BUILD/headers"
 for header in boost doctest xxhash.h xxh3.h; do ln -sfn "/usr/include/$header" "$BUILD/headers/$header"; done
 quietly aarch64-configure cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON \
-  -DCMAKE_TOOLCHAIN_FILE="$ROOT/cmake/aarch64-linux-gnu.cmake" -DFORKLORE_EXAMPLES=OFF -DFORKLORE_BENCH=OFF \
+  -DCMAKE_TOOLCHAIN_FILE="$ROOT/cmake/aarch64-linux-gnu.cmake" -DFORKLORE_TESTS=ON \
   -DBoost_NO_BOOST_CMAKE=ON -DBoost_INCLUDE_DIR="$BUILD/headers" -DXXHASH_INCLUDE_DIR="$BUILD/headers" \
   -DDOCTEST_INCLUDE_DIR="$BUILD/headers" || exit 1
 quietly aarch64-build cmake --build "$BUILD" --target unit_tests || exit 1

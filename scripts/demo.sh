@@ -40,7 +40,7 @@ else
 fi
 
 say "building the C++ demo"
-quietly demo-configure cmake -S "$ROOT" -B "$ROOT/build/demo" -G Ninja -DFORKLORE_TESTS=OFF -DFORKLORE_BENCH=OFF || exit 1
+quietly demo-configure cmake -S "$ROOT" -B "$ROOT/build/demo" -G Ninja -DFORKLORE_EXAMPLES=ON || exit 1
 quietly demo-build cmake --build "$ROOT/build/demo" --target prefork_demo || exit 1
 
 status=0

@@ -23,7 +23,8 @@ done
 
 need_cpp
 need valgrind=valgrind
-[ -f "$build/CMakeCache.txt" ] || quietly counts-configure cmake -S "$ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release
+[ -f "$build/CMakeCache.txt" ] || quietly counts-configure cmake -S "$ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+  -DFORKLORE_TESTS=ON
 compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 if [ "$(uname -m)" != x86_64 ] || ! "$compiler" --version | head -n 1 | grep -Eq '(g\+\+|c\+\+) .* 12\.'; then
   say "the counts are those of g++ 12 for x86-64, and this is $("$compiler" --version | head -n 1) for $(uname -m): not held"

@@ -15,6 +15,6 @@ accept_only "--kills --seconds --seed" "--quiet" "$@"
 say "building the storm (logs: build/logs)"
 need_cpp
 quietly crash-configure cmake -S "$ROOT" -B "$ROOT/build/crash" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DFORKLORE_EXAMPLES=OFF -DFORKLORE_BENCH=OFF || exit 1
+  -DFORKLORE_TESTS=ON || exit 1
 quietly crash-build cmake --build "$ROOT/build/crash" --target kill_storm || exit 1
 exec "$ROOT/build/crash/tests/crash/kill_storm" "$@"

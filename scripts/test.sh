@@ -80,7 +80,8 @@ sweep() {
 }
 
 configure_and_build() {
-  cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON
+  cmake -S "$ROOT" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_WERROR=ON \
+    -DFORKLORE_TESTS=ON -DFORKLORE_EXAMPLES=ON -DFORKLORE_BENCH=ON
   cmake --build "$BUILD"
 }
 
@@ -95,13 +96,50 @@ consumer_installed() {
   rm -rf "$ROOT/build/consumer-installed" "$ROOT/build/prefix"
   cmake --install "$BUILD" --prefix "$ROOT/build/prefix"
   cmake -S tests/consumer -B "$ROOT/build/consumer-installed" -G Ninja -DCMAKE_PREFIX_PATH="$ROOT/build/prefix"
+  cmake --build "$ROOT/build/consumer-installed"
   run_consumer "$ROOT/build/consumer-installed"
+}
+
+# By pkg-config, which need not know how the library was built.
+consumer_of_pkg_config() {
+  local prefix=$1 made=$ROOT/build/consumer-pkg-config flags
+  rm -rf "$made"
+  mkdir -p "$made"
+  [ "$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --modversion forklore)" = \
+    "$(sed -n 's/^project(forklore VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)" ]
+  read -ra flags <<<"$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs $2 forklore)"
+  g++ -std=c++20 tests/consumer/main.cpp -o "$made/consumer" "${flags[@]}"
+  g++ -std=c++20 tests/consumer/remove.cpp -o "$made/remove_readme" "${flags[@]}"
+  LD_LIBRARY_PATH=$prefix/lib run_consumer "$made"
+}
+export -f consumer_of_pkg_config
+
+consumer_static() {
+  consumer_of_pkg_config "$ROOT/build/prefix" ""
+  consumer_of_pkg_config "$ROOT/build/prefix" --static
+}
+
+# The library alone, as who installs it builds it; and shared.
+consumer_shared() {
+  local made=$ROOT/build/shared
+  rm -rf "$made" "$ROOT/build/prefix-shared"
+  cmake -S "$ROOT" -B "$made" -G Ninja -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON \
+    -DCMAKE_INSTALL_LIBDIR=lib -DFORKLORE_WERROR=ON
+  cmake --build "$made"
+  if grep -Eq "^build (tests|examples|bench)/" "$made/build.ninja"; then echo "more is built than was asked for"; return 1; fi
+  .venv/bin/python tests/consumer/shared_symbols.py "$made/libforklore.so"
+  cmake --install "$made" --prefix "$ROOT/build/prefix-shared"
+  cmake -S tests/consumer -B "$made/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$ROOT/build/prefix-shared"
+  cmake --build "$made/consumer"
+  run_consumer "$made/consumer"
+  consumer_of_pkg_config "$ROOT/build/prefix-shared" ""
 }
 
 consumer_embedded() {
   rm -rf "$ROOT/build/consumer-embedded"
   cmake -S tests/consumer -B "$ROOT/build/consumer-embedded" -G Ninja -DFORKLORE_SOURCE="$ROOT" \
     -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON  # as some projects build all they have; and it is quicker
+  cmake --build "$ROOT/build/consumer-embedded"
   run_consumer "$ROOT/build/consumer-embedded"
 }
 
@@ -110,6 +148,7 @@ consumer_fetched() {
   rm -rf "$ROOT/build/consumer-fetched"
   cmake -S tests/consumer -B "$ROOT/build/consumer-fetched" -G Ninja \
     -DFORKLORE_REPOSITORY="$ROOT" -DFORKLORE_TAG="$(git rev-parse HEAD)" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON
+  cmake --build "$ROOT/build/consumer-fetched"
   run_consumer "$ROOT/build/consumer-fetched"
 }
 
@@ -138,7 +177,6 @@ wrong_options() {
 }
 
 run_consumer() {
-  cmake --build "$1"
   "$1/consumer" >"$1/output"
   "$1/remove_readme"
   [ "$(cat "$1/output")" = hello ]
@@ -275,7 +313,7 @@ rm -f "$LOGS"/*
 segments >"$LOGS/segments-before"
 say "testing on $(nproc) cores; logs in build/test-logs"
 begin=$SECONDS
-(set -e; setup; need clang-format-14=clang-format-14 git=git valgrind=valgrind) || fail "the set-up failed"
+(set -e; setup; need clang-format-14=clang-format-14 git=git pkg-config=pkg-config valgrind=valgrind) || fail "the set-up failed"
 [ $quick = yes ] ||
   (need clang-tidy-14=clang-tidy-14 g++-aarch64-linux-gnu=aarch64-linux-gnu-g++; need_sanitizers) || exit 1
 note "set-up" $((SECONDS - begin)) passed
@@ -289,8 +327,10 @@ if part "C++ build with g++, warnings are errors" 900 configure_and_build; then
   part "C++ tests" 600 units
   part "instructions of a get, a set, an increment" 60 scripts/instruction_counts.sh --build "$BUILD"
   part "the README's C++ lines" 10 readme_cpp
-  part "a project that finds it installed" 300 consumer_installed
+  part "a project that finds it installed" 300 consumer_installed &&
+    part "the same by pkg-config" 120 consumer_static
 fi
+part "a shared library, and who is linked with it" 300 consumer_shared
 part "a project that embeds it" 600 consumer_embedded
 part "a project that fetches it" 600 consumer_fetched
 python_parts 3.11 5.2

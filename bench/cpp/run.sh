@@ -49,7 +49,7 @@ if [ $local = no ]; then
 fi
 quietly cpp-bench-pip "$ROOT/.venv/bin/pip" install -r "$ROOT/bench/cpp/requirements.txt" || exit 1
 quietly cpp-bench-configure cmake -S "$ROOT" -B "$ROOT/build/bench" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DFORKLORE_TESTS=OFF -DFORKLORE_EXAMPLES=OFF || exit 1
+  -DFORKLORE_BENCH=ON || exit 1
 quietly cpp-bench-build cmake --build "$ROOT/build/bench" --target cache_bench || exit 1
 bench=$ROOT/build/bench/bench/cpp/cache_bench
 case " ${options[*]} " in *" --list "*) exec "$bench" --list ;; esac

@@ -48,7 +48,7 @@ if [[ " $* " == *" --peers "* || " $* " == *" --full-set "* ]]; then
 fi
 quietly hit-ratio-pip "$ROOT/.venv/bin/pip" install -r "$ROOT/bench/hit_ratio/requirements.txt" || exit 1
 quietly hit-ratio-configure cmake -S "$ROOT" -B "$ROOT/build/hit-ratio" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DFORKLORE_TESTS=OFF -DFORKLORE_EXAMPLES=OFF || exit 1
+  -DFORKLORE_BENCH=ON || exit 1
 quietly hit-ratio-build cmake --build "$ROOT/build/hit-ratio" --target "${targets[@]}" || exit 1
 exec "$ROOT/.venv/bin/python" -B "$ROOT/bench/hit_ratio/hit_ratio.py" --out "$ROOT/build/hit-ratio" \
   --programs "$ROOT/build/hit-ratio/bench/hit_ratio" "$@"

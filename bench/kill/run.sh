@@ -35,7 +35,7 @@ if [ $local_only = no ]; then
 fi
 quietly kill-pip "$ROOT/.venv/bin/pip" install -r "$ROOT/bench/kill/requirements.txt" || exit 1
 quietly kill-configure cmake -S "$ROOT" -B "$ROOT/build/kill" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DFORKLORE_TESTS=OFF -DFORKLORE_EXAMPLES=OFF || exit 1
+  -DFORKLORE_BENCH=ON || exit 1
 quietly kill-build cmake --build "$ROOT/build/kill" --target kill_worker || exit 1
 exec "$ROOT/.venv/bin/python" -B "$ROOT/bench/kill/kill_table.py" \
   --kill-worker "$ROOT/build/kill/bench/kill/kill_worker" --out "$ROOT/build/kill-table" "${options[@]}"

@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <forklore/code.hpp>
+#include <forklore/export.hpp>
 #include <forklore/found.hpp>
 #include <forklore/hooks.hpp>
 #include <forklore/options.hpp>
@@ -39,7 +40,7 @@ struct Access;
 /// A handle to one segment. Handles of one process to one segment share a mapping: opening another is cheap.
 /// Every call may be made by any thread of any attached process at any time, unless it says otherwise.
 /// All views passed in are copied before the call returns.
-class Cache {
+class FORKLORE_EXPORT Cache {
  public:
   /// Creates the segment or attaches to it. Throws OpenError.
   [[nodiscard]] static Cache open(const Options& options);
@@ -142,9 +143,9 @@ class Cache {
 /// when the last has moved. One that cannot make it anew (a read-only handle, another user's) reads misses and writes
 /// nothing (Code::read_only) until somebody else has; the log says why. Returns false if there was none. Throws
 /// OpenError if it is not the caller's to remove. For Place::file, name is the path.
-bool remove_segment(std::string_view name, Place place = Place::shm);
+FORKLORE_EXPORT bool remove_segment(std::string_view name, Place place = Place::shm);
 
 /// The shared-memory segments of this host that the caller may see, by name.
-[[nodiscard]] std::vector<SegmentInfo> segments();
+[[nodiscard]] FORKLORE_EXPORT std::vector<SegmentInfo> segments();
 
 }  // namespace forklore

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <forklore/export.hpp>
 #include <string_view>
 
 namespace forklore {
@@ -25,6 +26,6 @@ enum class Code : std::uint8_t {
 };
 
 /// The enumerator's own name, "not_found" for Code::not_found.
-[[nodiscard]] std::string_view to_string(Code code) noexcept;
+[[nodiscard]] FORKLORE_EXPORT std::string_view to_string(Code code) noexcept;
 
 }  // namespace forklore

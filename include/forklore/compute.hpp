@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <forklore/cache.hpp>
+#include <forklore/export.hpp>
 #include <forklore/lease.hpp>
 #include <functional>
 #include <stdexcept>
@@ -50,7 +51,7 @@ enum class Turn : std::uint8_t {
 
 /// One caller's way to a value. get_or_compute() is made of it; a language binding, which may call nothing of its own
 /// in between, uses it directly. For one thread at a time. The cache handle outlives it, and the key's bytes do.
-class Computation {
+class FORKLORE_EXPORT Computation {
  public:
   Computation(const Cache& cache, std::string_view key, const ComputeOptions& options = {}) noexcept;
   /// Gives back what is held.

@@ -4,6 +4,7 @@
 #include <forklore/cache.hpp>       // IWYU pragma: export
 #include <forklore/code.hpp>        // IWYU pragma: export
 #include <forklore/compute.hpp>     // IWYU pragma: export
+#include <forklore/export.hpp>      // IWYU pragma: export
 #include <forklore/found.hpp>       // IWYU pragma: export
 #include <forklore/hooks.hpp>       // IWYU pragma: export
 #include <forklore/lease.hpp>       // IWYU pragma: export

@@ -1,6 +1,7 @@
 // hooks.hpp - What an embedding runtime may want to do around a wait, and where it logs.
 #pragma once
 
+#include <forklore/export.hpp>
 #include <string_view>
 
 namespace forklore {
@@ -13,6 +14,6 @@ struct Hooks {
 };
 
 /// Sets the hooks of this process. Call it once, before the first Cache is used by another thread.
-void set_hooks(const Hooks& hooks) noexcept;
+FORKLORE_EXPORT void set_hooks(const Hooks& hooks) noexcept;
 
 }  // namespace forklore

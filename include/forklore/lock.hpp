@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstdint>
 #include <forklore/cache.hpp>
+#include <forklore/export.hpp>
 #include <forklore/lease.hpp>
 #include <string_view>
 
@@ -36,7 +37,7 @@ struct LockOptions {
 };
 
 /// One holder's lock. For one thread at a time. The cache handle outlives it; the name is copied.
-class Lock {
+class FORKLORE_EXPORT Lock {
  public:
   /// Takes nothing yet.
   Lock(const Cache& cache, std::string_view name, const LockOptions& options = {}) noexcept;

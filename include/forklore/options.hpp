@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <forklore/export.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -90,13 +91,13 @@ struct Options {
 };
 
 /// Why a segment could not be opened. what() names the option, the bound or path, and the remedy.
-class OpenError : public std::system_error {
+class FORKLORE_EXPORT OpenError : public std::system_error {
  public:
   using std::system_error::system_error;
 };
 
 /// Throws OpenError (invalid_argument) for the first option with which no segment could be opened. Opens nothing.
-void check_options(const Options& options);
+FORKLORE_EXPORT void check_options(const Options& options);
 
 /// What opening would take of this host's memory or disk.
 struct Need {

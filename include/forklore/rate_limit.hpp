@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdint>
 #include <forklore/cache.hpp>
+#include <forklore/export.hpp>
 #include <string_view>
 
 namespace forklore {
@@ -40,8 +41,8 @@ struct RateDecision {
 /// of throttled and redis-cell (Brandur Leach). cost 0 looks and takes nothing. Returns ok whether or not it is
 /// allowed; else decision is unspecified: invalid_key; invalid_argument (a count or a period of nothing, a burst that
 /// takes over 366 days to come); not_a_number (the entry is none); full, busy, read_only.
-[[nodiscard]] Code take(const Cache& cache, std::string_view key, const Rate& rate, RateDecision& decision,
-                        std::uint32_t cost = 1) noexcept;
+[[nodiscard]] FORKLORE_EXPORT Code take(const Cache& cache, std::string_view key, const Rate& rate,
+                                        RateDecision& decision, std::uint32_t cost = 1) noexcept;
 
 struct WindowCount {
   std::uint32_t current = 0;                 ///< in the window that runs
@@ -56,7 +57,8 @@ inline constexpr std::uint32_t kMostInWindow = (1u << 24) - 1;  ///< the count s
 /// Adds to the count of the window that runs, and tells the counts. Windows of this length follow each other from the
 /// segment's birth; add 0 looks and adds nothing. Returns as take() does; invalid_argument is a window that is not
 /// above zero and up to 366 days.
-[[nodiscard]] Code count_in_window(const Cache& cache, std::string_view key, std::chrono::milliseconds window,
-                                   WindowCount& count, std::uint32_t add = 1) noexcept;
+[[nodiscard]] FORKLORE_EXPORT Code count_in_window(const Cache& cache, std::string_view key,
+                                                   std::chrono::milliseconds window, WindowCount& count,
+                                                   std::uint32_t add = 1) noexcept;
 
 }  // namespace forklore
