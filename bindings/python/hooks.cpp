@@ -4,7 +4,6 @@
 
 #include <forklore/hooks.hpp>
 #include <string_view>
-#include <utility>
 
 #include "reference.hpp"
 
@@ -26,39 +25,50 @@ void warn(std::string_view line) {
 
 namespace {
 
-// The state that this thread gave up with the GIL; nullptr while it holds the GIL. A thread enters the library
-// only through this module, so it holds the GIL unless this says otherwise. (PyGILState_Check cannot tell: it
-// always says yes once a subinterpreter has been made.)
-thread_local PyThreadState* given_up = nullptr;
-// Whether the wait that is on now gave up the GIL, and not an Unlocked around it.
-thread_local bool wait_gave_up = false;
+// The state that this thread gave up with the GIL; null while it holds the GIL. A thread enters the library only
+// through this module, so it holds the GIL unless this says otherwise. (PyGILState_Check cannot tell: it always says
+// yes once a subinterpreter has been made.) Of any interpreter, as whatever the thread does next is in that one. In
+// storage that Python asks the system for: a module that is loaded late finds little thread-local storage left.
+Py_tss_t given_up = Py_tss_NEEDS_INIT;
+// Whether the wait that is on now gave up the GIL, and not an Unlocked around it. Null if not.
+Py_tss_t wait_gave_up = Py_tss_NEEDS_INIT;
 
-void give_up() { given_up = PyEval_SaveThread(); }
+bool is_outside() { return PyThread_tss_get(&given_up) != nullptr; }
+
+// False, with the GIL still held, if there is no memory to remember that.
+bool give_up() {
+  if (PyThread_tss_set(&given_up, PyThreadState_Get()) != 0) return false;
+  PyEval_SaveThread();
+  return true;
+}
 
 void take_back() {
-  PyThreadState* state = std::exchange(given_up, nullptr);
+  auto* state = static_cast<PyThreadState*>(PyThread_tss_get(&given_up));
   run_python([&] { PyEval_RestoreThread(state); });
+  PyThread_tss_set(&given_up, nullptr);
 }
 
 void before_wait() {
-  if (given_up != nullptr) return;
-  give_up();
-  wait_gave_up = true;
+  if (is_outside() || PyThread_tss_set(&wait_gave_up, &wait_gave_up) != 0) return;
+  if (!give_up()) PyThread_tss_set(&wait_gave_up, nullptr);
 }
 
 void after_wait() {
-  if (!std::exchange(wait_gave_up, false)) return;
+  if (PyThread_tss_get(&wait_gave_up) == nullptr) return;
+  PyThread_tss_set(&wait_gave_up, nullptr);
   take_back();
 }
 
+// In the interpreter that made the call, whose state the thread holds or gave up.
 void log(std::string_view line) {
   if (Py_IsInitialized() == 0) return;
-  const bool outside = given_up != nullptr;
-  const bool waiting = std::exchange(wait_gave_up, false);  // a handler may call the library and wait itself
+  const bool outside = is_outside();
+  void* const waiting = PyThread_tss_get(&wait_gave_up);
+  PyThread_tss_set(&wait_gave_up, nullptr);  // a handler may call the library and wait itself
   if (outside) take_back();
   warn(line);
   if (outside) give_up();
-  wait_gave_up = waiting;
+  PyThread_tss_set(&wait_gave_up, waiting);
 }
 
 }  // namespace
@@ -67,10 +77,19 @@ void sleep_for_good() {
   while (true) ::pause();
 }
 
-void install_hooks() { set_hooks({before_wait, after_wait, log}); }
+bool install_hooks() {
+  if (PyThread_tss_create(&given_up) != 0 || PyThread_tss_create(&wait_gave_up) != 0) {
+    PyErr_SetString(PyExc_ImportError, "no key for thread-specific storage is left in this process");
+    return false;
+  }
+  set_hooks({before_wait, after_wait, log});
+  return true;
+}
 
-Unlocked::Unlocked() { give_up(); }
+Unlocked::Unlocked() : gave_up_(give_up()) {}
 
-Unlocked::~Unlocked() { take_back(); }
+Unlocked::~Unlocked() {
+  if (gave_up_) take_back();
+}
 
 }  // namespace forklore::python

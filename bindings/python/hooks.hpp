@@ -25,8 +25,9 @@ auto run_python(Call&& call) {
   }
 }
 
-/// Installs the hooks of this process. Once, when the module is loaded.
-void install_hooks();
+/// Installs the hooks of this process. Whenever an interpreter loads the module: they are the same for all. False with
+/// ImportError set.
+bool install_hooks();
 
 /// One warning of the logger "forklore". The GIL must be held; the exception that is set stays.
 void warn(std::string_view line);
@@ -39,6 +40,9 @@ class Unlocked {
   ~Unlocked();
   Unlocked(const Unlocked&) = delete;
   Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  bool gave_up_;
 };
 
 }  // namespace forklore::python

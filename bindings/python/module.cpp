@@ -88,9 +88,8 @@ PyMethodDef functions[] = {{"remove", as_function(remove), METH_FASTCALL | METH_
 
 int execute(PyObject* module) {
   bool again = false;
-  if (!enter_interpreter(module, again)) return -1;
+  if (!install_hooks() || !enter_interpreter(module, again)) return -1;
   if (again) return 0;
-  install_hooks();
   const bool made = PyModule_AddStringConstant(module, "__version__", FORKLORE_VERSION) == 0 && make_default(module) &&
                     make_errors(module) && make_cache_type(module) && make_django_type(module) &&
                     make_computing(module) && make_computation_type(module) && make_lease_type(module);

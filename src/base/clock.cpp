@@ -15,9 +15,9 @@ constinit std::atomic<std::int64_t> looked_in{INT64_MIN};  // the second of CLOC
 
 /// What this thread was answered last. The coarse clock stands still for some milliseconds at a time.
 struct Answer {
-  std::int64_t second = -1;
-  std::int64_t nanosecond = 0;
-  std::uint64_t boottime = 0;  // ms
+  std::uint32_t second = 0;               // its lower half, which comes round after 136 years
+  std::uint32_t nanosecond = UINT32_MAX;  // none
+  std::uint64_t boottime = 0;             // ms
 };
 constinit thread_local Answer last [[gnu::tls_model("initial-exec")]];
 
@@ -46,14 +46,16 @@ std::int64_t nanoseconds(clockid_t clock) noexcept {
 [[gnu::noinline]] static std::uint64_t answer(std::int64_t second, std::int64_t nanosecond) noexcept {
   if (second != looked_in.load(std::memory_order_relaxed)) look_again(second);
   const std::int64_t ahead = boottime_ahead.load(std::memory_order_relaxed);
-  last = {second, nanosecond, static_cast<std::uint64_t>(second * 1000 + nanosecond / kMillisecond + ahead)};
+  last = {static_cast<std::uint32_t>(second), static_cast<std::uint32_t>(nanosecond),
+          static_cast<std::uint64_t>(second * 1000 + nanosecond / kMillisecond + ahead)};
   return last.boottime;
 }
 
 std::uint64_t boottime_ms() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  if (now.tv_nsec == last.nanosecond && now.tv_sec == last.second) [[likely]]
+  if (static_cast<std::uint32_t>(now.tv_nsec) == last.nanosecond &&
+      static_cast<std::uint32_t>(now.tv_sec) == last.second) [[likely]]
     return last.boottime;
   return answer(now.tv_sec, now.tv_nsec);
 }

@@ -34,8 +34,7 @@ constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";
 
 constinit std::atomic<std::uint32_t> plain_epoch{0};  // the process's epoch where no page can be wiped by fork
 constinit std::atomic<bool> use_plain_epoch{false};
-constinit std::atomic<std::uint32_t> last_epoch{0};        // the highest of this process and all its ancestors
-constinit thread_local robust_list_head no_robust_list{};  // where the kernel keeps none: written, read by nobody
+constinit std::atomic<std::uint32_t> last_epoch{0};  // the highest of this process and all its ancestors
 
 // The word that holds the process's epoch, sought once. Where the kernel wipes no pages a fork handler does, which
 // misses children of the bare system call.
@@ -185,6 +184,15 @@ namespace inside {
 constinit thread_local Self mine{};
 constinit std::atomic<std::atomic<std::uint32_t>*> process_epoch{&plain_epoch};
 
+// Where the kernel keeps none, as under some emulators: one of this thread's own, which nobody else reads. It stays when
+// the thread ends.
+static robust_list_head* robust_list_of_no_kernel() noexcept {
+  static robust_list_head shared{};  // there is no memory: threads may find each other inside a lock, and answer busy
+  if (mine.robust != nullptr) return mine.robust;
+  void* page = ::mmap(nullptr, sizeof shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return page == MAP_FAILED ? &shared : static_cast<robust_list_head*>(page);
+}
+
 // A signal handler may run this in the middle of itself: the epoch, which makes the rest valid, is stored last.
 const Self& renew() noexcept {
   std::atomic<std::uint32_t>& word = epoch_word();
@@ -195,7 +203,8 @@ const Self& renew() noexcept {
   }
   robust_list_head* robust = nullptr;
   std::size_t length = 0;
-  if (::syscall(SYS_get_robust_list, 0, &robust, &length) != 0 || robust == nullptr) robust = &no_robust_list;
+  if (::syscall(SYS_get_robust_list, 0, &robust, &length) != 0 || robust == nullptr)
+    robust = robust_list_of_no_kernel();
   // A fork inside a lock copies the pending slot; the lock is the parent's.
   if (mine.epoch != 0) std::atomic_ref(robust->list_op_pending).store(nullptr, std::memory_order_relaxed);
   mine.tid = static_cast<std::uint32_t>(::syscall(SYS_gettid));

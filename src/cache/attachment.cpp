@@ -191,11 +191,12 @@ std::string Attachment::other_user() {
          then + "; mode 0600 is enough then";
 }
 
-constinit thread_local Attachment::Claimed Attachment::last;
-constinit thread_local std::array<Attachment::Claimed, Attachment::kKept> Attachment::claimed;
+constinit thread_local Claimed Attachment::last;
 
 void Attachment::recall(View& view) noexcept {
-  Claimed& mine = claimed[view.id % kKept];
+  Thread* const thread = Thread::get();
+  Claimed forgotten;
+  Claimed& mine = thread != nullptr ? thread->claimed[view.id % Thread::kKept] : forgotten;
   if (mine.view != view.id || mine.epoch != base::epoch()) claim(view, mine);
   last = mine;
 }

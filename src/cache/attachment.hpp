@@ -9,7 +9,6 @@
 // it has mapped; when that is gone, the name means the segment of the user that the process is then.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -21,6 +20,7 @@
 #include "base/clock.hpp"
 #include "base/mapping.hpp"
 #include "base/process.hpp"
+#include "cache/thread.hpp"
 #include "forklore/options.hpp"
 #include "store/segment.hpp"
 
@@ -73,17 +73,9 @@ class Attachment {
   [[nodiscard]] std::uint64_t reattachments() const noexcept { return reattachments_.load(std::memory_order_relaxed); }
 
  private:
-  /// A line that this thread has in a view; of an epoch before a fork, not its own.
-  struct Claimed {
-    std::uint64_t view = 0;
-    std::uint32_t epoch = 0;
-    store::CounterLine* line = nullptr;
-  };
   static constexpr std::uint64_t kLookEvery = 400;    // ms
   static constexpr std::uint64_t kLookAtLast = 3200;  // ms; while moving on fails, doubled up to here
-  static constexpr std::size_t kKept = 8;             // views of which a thread remembers its line
   static constinit thread_local Claimed last [[gnu::tls_model("initial-exec")]];  // that was asked for
-  static constinit thread_local std::array<Claimed, kKept> claimed [[gnu::tls_model("initial-exec")]];
 
   explicit Attachment(const Options& options, bool must_exist);
   static void recall(View& view) noexcept;

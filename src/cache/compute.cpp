@@ -18,14 +18,11 @@ constexpr unsigned kRounds = 8;  // of looking again because somebody was faster
 
 /// A number from 0 to 1, without 0.
 double draw() noexcept {
-  thread_local std::uint64_t state = 0;
-  thread_local std::uint32_t epoch = 0;  // so that the child of a fork does not draw as its parent does
-  if (epoch != base::self().epoch) {
-    epoch = base::self().epoch;
-    state = base::random_word();
-  }
-  state += 0x9e3779b97f4a7c15u;
-  return static_cast<double>((base::mix(state) >> 11) + 1) * 0x1p-53;
+  constexpr std::uint64_t kStep = 0x9e3779b97f4a7c15u;
+  // Relaxed: each thread gets a step of its own. By process, so that the child of a fork does not draw as its parent.
+  static constinit std::atomic<std::uint64_t> steps{0};
+  const std::uint64_t drawn = base::mix(base::own_process()) + steps.fetch_add(kStep, std::memory_order_relaxed);
+  return static_cast<double>((base::mix(drawn) >> 11) + 1) * 0x1p-53;
 }
 
 /// Whether it is time to compute the next value while this one is still fresh.

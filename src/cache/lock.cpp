@@ -8,26 +8,28 @@
 
 #include "base/waiting.hpp"
 #include "cache/lease_call.hpp"
+#include "cache/thread.hpp"
 
 namespace forklore {
+
+struct HeldLock {
+  const Attachment* attachment;
+  Lease lease;
+  unsigned depth;  // how often
+};
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using Answer = store::Stripe::Answer;
 
-/// A reentrant lock that this thread holds, and how often.
-struct Held {
-  const Attachment* attachment;
-  Lease lease;
-  unsigned depth;
-};
-/// Null while there are none: a plain pointer, so that it is there for locks that are destroyed at the thread's end.
-constinit thread_local std::vector<Held>* held_here = nullptr;
+using Held = HeldLock;
 
 Held* find_held(const Cache& cache, std::uint64_t hash) noexcept {
-  if (held_here == nullptr) return nullptr;
-  for (Held& held : *held_here) {
+  const Thread* const thread = Thread::find();
+  if (thread == nullptr || thread->held == nullptr) return nullptr;
+  for (Held& held : *thread->held) {
     if (held.attachment == &Access::attachment(cache) && held.lease.hash == hash) return &held;
   }
   return nullptr;
@@ -35,20 +37,23 @@ Held* find_held(const Cache& cache, std::uint64_t hash) noexcept {
 
 /// False if there is no memory for it.
 bool remember(const Held& held) noexcept {
+  Thread* const thread = Thread::get();
+  if (thread == nullptr) return false;
   try {
-    if (held_here == nullptr) held_here = new std::vector<Held>;
-    held_here->push_back(held);
+    if (thread->held == nullptr) thread->held = new std::vector<Held>;
+    thread->held->push_back(held);
   } catch (const std::exception&) {
-    if (held_here != nullptr && held_here->empty()) delete std::exchange(held_here, nullptr);
+    if (thread->held != nullptr && thread->held->empty()) delete std::exchange(thread->held, nullptr);
     return false;
   }
   return true;
 }
 
 void forget(Held* held) noexcept {
-  *held = held_here->back();
-  held_here->pop_back();
-  if (held_here->empty()) delete std::exchange(held_here, nullptr);
+  Thread* const thread = Thread::find();
+  *held = thread->held->back();
+  thread->held->pop_back();
+  if (thread->held->empty()) delete std::exchange(thread->held, nullptr);
 }
 
 Clock::time_point after(milliseconds wait) noexcept {

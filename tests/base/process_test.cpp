@@ -116,20 +116,42 @@ int wrong_without_descriptors() {
   return process_alive(child.name()) ? 7 : 0;
 }
 
-// Has the kernel answer pidfd_open as one that does not know it. False if that cannot be had.
-bool forget_pidfd() {
+// Has the kernel answer a system call, given these, as one that does not know it. False if that cannot be had.
+bool forget(unsigned call, long first = 0, void* second = nullptr, void* third = nullptr) {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kPidfdOpen, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog filter{std::size(program), program};
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0 &&
-         ::syscall(kPidfdOpen, ::getpid(), 0) == -1 && errno == ENOSYS;
+         ::syscall(static_cast<long>(call), first, second, third) == -1 && errno == ENOSYS;
 }
 
 }  // namespace
+
+TEST_CASE("where the kernel keeps no robust lists, each thread has one of its own, also in the child of a fork") {
+  Child child([] {
+    robust_list_head* head = nullptr;
+    std::size_t length = 0;
+    if (!forget(SYS_get_robust_list, 0, &head, &length)) return kCannot;
+    robust_list entry{};
+    robust_list_head* const mine = self().robust;
+    if (mine == nullptr || mine->list_op_pending != nullptr) return 1;
+    mine->list_op_pending = &entry;
+    int wrong = 0;
+    std::thread([&] { wrong = self().robust == mine || self().robust->list_op_pending != nullptr ? 2 : 0; }).join();
+    if (wrong != 0 || self().robust != mine) return 3;
+    return Child([mine] { return self().robust == mine && mine->list_op_pending == nullptr ? 0 : 1; }).join();
+  });
+  const int wrong = child.join();
+  if (wrong == kCannot) {
+    MESSAGE("no system call can be refused here");
+    return;
+  }
+  CHECK(wrong == 0);
+}
 
 TEST_CASE("self knows the thread, and the same in all threads is the epoch") {
   CHECK(self_is_right());
@@ -233,7 +255,7 @@ TEST_CASE("a process lives until its last thread has ended, reaped or not; who h
 
 TEST_CASE("the same where the kernel has no pidfd") {
   Child child([] {
-    if (!forget_pidfd()) return kCannot;
+    if (!forget(kPidfdOpen, ::getpid())) return kCannot;
     return process_alive((1u << kProcessIdBits) - 1) ? 100 : wrong_about_others();
   });
   const int wrong = child.join();

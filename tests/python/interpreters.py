@@ -1,5 +1,5 @@
-"""Interpreters beside the main one, on every Python. test_subinterpreters.py runs each scenario in a process of its own,
-which may crash or hang.
+"""Interpreters beside the main one, on every Python. test_subinterpreters.py runs each scenario in a process of its
+own, which may crash or hang.
 
 usage: interpreters.py SCENARIO SEGMENT
 """
