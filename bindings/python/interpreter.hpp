@@ -32,12 +32,25 @@ struct Interpreter {
   /// Where each of them lies.
   auto all() {
     const auto of = [](PyTypeObject*& type) { return reinterpret_cast<PyObject**>(&type); };
-    return std::array{&default_object,    of(cache_type),     of(key_iterator_type),
-                      &errors.error,      &errors.open_error, &errors.too_large,
-                      &errors.full,       &errors.busy,       &errors.serializer_error,
-                      &computing,         &kept_type,         &rate_limit_type,
-                      &window_count_type, &pickle.dump,       &pickle.load,
-                      &json.dump,         &json.load,         &msgpack.dump,
+    return std::array{&default_object,
+                      of(cache_type),
+                      of(key_iterator_type),
+                      &errors.error,
+                      &errors.open_error,
+                      &errors.too_large,
+                      &errors.full,
+                      &errors.busy,
+                      &errors.read_only,
+                      &errors.serializer_error,
+                      &computing,
+                      &kept_type,
+                      &rate_limit_type,
+                      &window_count_type,
+                      &pickle.dump,
+                      &pickle.load,
+                      &json.dump,
+                      &json.load,
+                      &msgpack.dump,
                       &msgpack.load};
   }
 };

@@ -15,12 +15,12 @@ std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, 
 
 Need need_of(const Options& options, std::uint64_t beside) {
   check_options(options);
-  Need need{.path = path_of(options)};
+  Need need{.path = path_of(options), .shortage = {}};
   std::error_code error;
   const std::uint64_t there = need.path.empty() ? 0 : std::filesystem::file_size(need.path, error);
   const bool is_there = !error && there != 0;
   const std::uint64_t bytes = plan_or_throw(wanted_shape(options)).shape.capacity;
-  if (is_there && (options.capacity_bytes == 0 || bytes == there)) return need;
+  if (is_there && (!options.capacity_bytes || bytes == there)) return need;
   need.bytes = bytes;
   need.shortage = shortage_of(need.path, bytes, bytes + beside, options.place);
   if (beside != 0 && !need.shortage.empty())
