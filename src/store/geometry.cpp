@@ -17,8 +17,8 @@ constexpr std::uint64_t kRoomyStripe = 3 << 19;  // where there are more than kF
 constexpr std::uint32_t kFewStripes = 8;
 constexpr std::uint64_t kBytesForGhost = 400;       // a ghost for as many
 constexpr std::uint64_t kBytesForBucket = 1 << 17;  // a bucket that is always there for as many
-constexpr std::uint64_t kBytesForFlight = 1 << 16;  // a line for computations for as many
-constexpr std::uint64_t kBytesForLock = 1 << 15;    // a line for locks for as many
+constexpr std::uint64_t kBytesForFlight = 1 << 17;  // a line for computations for as many
+constexpr std::uint64_t kBytesForLock = 1 << 16;    // a line for locks for as many
 constexpr std::uint64_t kDefaultMaxValue = 1 << 20;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t to) noexcept { return (n + to - 1) / to * to; }
@@ -28,12 +28,12 @@ void divide_stripe(Geometry& g) noexcept {
   g.least_buckets =
       static_cast<std::uint32_t>(std::bit_floor(std::max<std::uint64_t>(g.stripe_bytes / kBytesForBucket, 8)));
   g.ghost_words = static_cast<std::uint32_t>(round_up(g.stripe_bytes / kBytesForGhost, 16));
-  const auto lines = [&](std::uint64_t bytes, std::uint64_t most) {
+  const auto lines = [&](std::uint64_t bytes, std::uint64_t least, std::uint64_t most) {
     // In eights, so every column begins with a cache line.
-    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(g.stripe_bytes / bytes / 8 * 8, kMinLines, most));
+    return static_cast<std::uint32_t>(std::clamp(g.stripe_bytes / bytes / 8 * 8, least, most));
   };
-  g.flights = lines(kBytesForFlight, kMaxFlights);
-  g.leases = g.flights + lines(kBytesForLock, kMaxLocks);
+  g.flights = lines(kBytesForFlight, kMinFlights, kMaxFlights);
+  g.leases = g.flights + lines(kBytesForLock, kMinLocks, kMaxLocks);
 
   const std::uint64_t fixed = sizeof(StripeHeader) + g.leases * kLeaseBytes + g.least_buckets * sizeof(Bucket) +
                               g.ghost_words * sizeof(HalfWord);

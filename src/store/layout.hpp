@@ -240,9 +240,9 @@ constexpr bool is_held(std::uint64_t lease) noexcept { return lease_kind_number(
 inline constexpr std::uint32_t kNoLine = ~std::uint32_t{0};  // of a lease that a placeholder keeps
 inline constexpr std::uint64_t kPlaceholderMs = 600'000;     // for so long, unless its computation ends before
 inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + sizeof(HalfWord);  // of all columns
-inline constexpr unsigned kMaxFlights = 64;                                      // lines of a stripe, its first
-inline constexpr unsigned kMaxLocks = 128;                                       // likewise, behind them
-inline constexpr unsigned kMinLines = 16;                                        // of each
+// Lines of a stripe: first those for computations, which have other room beyond these, then those for locks.
+inline constexpr unsigned kMinFlights = 16, kMaxFlights = 32;
+inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;
 
 // ---- Stripe header. All but the lock, the index word, waits and taken_over is read and written under the lock alone.
 

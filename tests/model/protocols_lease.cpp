@@ -80,7 +80,7 @@ std::vector<Scene> flight_found(Orders& orders) {
 /// Who finds a lease held sleeps on the turn that it read before: then it was not given back by that turn.
 std::vector<Scene> waited_for(Orders& orders) {
   const Order move = orders.at("Leases::move_on(): turn, release", release);
-  const Order seen = orders.at("Leases::acquire(): turn, acquire", acquire);
+  const Order seen = orders.at("Leases::turn(): turn, acquire", acquire);
   Program p;
   const Location word = p.word("lease", kHeld), turn = p.word("turn");
   const Answer sleeps_on = p.answer("turn");

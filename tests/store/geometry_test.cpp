@@ -80,11 +80,9 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
       end = part.at + part.bytes;
     }
     REQUIRE(end <= g.stripe_bytes);
-    for (const auto& [lines, most] : {std::pair{g.flights, kMaxFlights}, {g.leases - g.flights, kMaxLocks}}) {
-      REQUIRE(lines % 8 == 0);
-      REQUIRE(lines >= kMinLines);
-      REQUIRE(lines <= most);
-    }
+    REQUIRE((g.flights % 8 == 0 && g.leases % 8 == 0));
+    REQUIRE((g.flights >= kMinFlights && g.flights <= kMaxFlights));
+    REQUIRE((g.leases - g.flights >= kMinLocks && g.leases - g.flights <= kMaxLocks));
     // The buckets go on in the chunks without a gap, and leave most of them to entries.
     REQUIRE(g.buckets_at + sizeof(Bucket) * g.least_buckets == g.chunks_at);
     REQUIRE(std::has_single_bit(g.least_buckets));
