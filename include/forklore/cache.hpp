@@ -139,13 +139,16 @@ class FORKLORE_EXPORT Cache {
   std::shared_ptr<const Options> options_;
 };
 
-/// Takes the name away. Attached processes move to a new segment within a second of their next call; the memory goes
-/// when the last has moved. One that cannot make it anew (a read-only handle, another user's) reads misses and writes
-/// nothing (Code::read_only) until somebody else has; the log says why. Returns false if there was none. Throws
-/// OpenError if it is not the caller's to remove. For Place::file, name is the path.
-FORKLORE_EXPORT bool remove_segment(std::string_view name, Place place = Place::shm);
+/// Takes the name away, for every format of the library that has a segment under it. Attached processes move to a new
+/// segment within a second of their next call; the memory goes when the last has moved. One that cannot make it anew (a
+/// read-only handle, another user's) reads misses and writes nothing (Code::read_only) until somebody else has; the log
+/// says why. owner: whose segment it is; none: the effective user's own. Returns false if there was none. Throws
+/// OpenError (permission_denied) if it is another user's and the caller is not root. For Place::file, name is the path,
+/// and owner is compared with the file's if it is given.
+FORKLORE_EXPORT bool remove_segment(std::string_view name, Place place = Place::shm, std::optional<::uid_t> owner = {});
 
-/// The shared-memory segments of this host that the caller may see, by name.
+/// The segments in the shared memory of this host that the caller may read, by name: of every format of the library,
+/// and for root of every owner. Throws OpenError if it cannot look (no descriptor is left).
 [[nodiscard]] FORKLORE_EXPORT std::vector<SegmentInfo> segments();
 
 }  // namespace forklore

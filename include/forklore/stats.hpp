@@ -68,7 +68,9 @@ struct SegmentInfo {
   std::string name;
   std::string path;
   ::uid_t owner = 0;
-  std::size_t capacity_bytes = 0;  ///< 0: not yet, or no longer, a sound segment
+  unsigned format = 0;             ///< of which version of the library it is; another one does not open it
+  std::size_t bytes = 0;           ///< that the file takes
+  std::size_t capacity_bytes = 0;  ///< 0: not yet, or no longer, a sound segment; or of another format
   bool attached = false;           ///< some process has it mapped
 };
 

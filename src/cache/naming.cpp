@@ -10,14 +10,13 @@
 #include <cstdlib>
 
 #include "base/hash.hpp"
-
 #include "cache/refusal.hpp"
 
 namespace forklore {
 namespace {
 
-const std::string kPrefix = "forklore-";
-const std::string kSuffix = "-v" + std::to_string(store::kFormatVersion);
+constexpr std::string_view kPrefix = "forklore-";
+constexpr std::string_view kFormatMark = "-v";
 
 [[noreturn]] void refuse(const std::string& what) { fail(std::errc::invalid_argument, what); }
 
@@ -25,6 +24,13 @@ bool is_name(std::string_view name) {
   constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
   return !name.empty() && name.size() <= 128 && name.front() != '.' &&
          name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+/// As std::to_string() writes it.
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size() && std::to_string(number) == text;
 }
 
 }  // namespace
@@ -144,7 +150,10 @@ std::filesystem::path path_of(const Options& options) {
     name += hash.data();
   }
   const ::uid_t owner = options.owner.value_or(::geteuid());
-  return std::filesystem::path(kShmDirectory) / (kPrefix + std::to_string(owner) + "-" + name + kSuffix);
+  std::string file(kPrefix);
+  file.append(std::to_string(owner)).append("-").append(name);
+  file.append(kFormatMark).append(std::to_string(store::kFormatVersion));
+  return std::filesystem::path(kShmDirectory) / file;
 }
 
 std::filesystem::path successor_of(const std::filesystem::path& path) {
@@ -152,18 +161,21 @@ std::filesystem::path successor_of(const std::filesystem::path& path) {
   return next += ".next";
 }
 
-bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name) {
-  if (!file.starts_with(kPrefix) || !file.ends_with(kSuffix)) return false;
-  file.remove_prefix(kPrefix.size());
-  const auto [end, error] = std::from_chars(file.data(), file.data() + file.size(), owner);
-  if (error != std::errc{} || end == file.data() + file.size() || *end != '-') return false;
-  file.remove_prefix(static_cast<std::size_t>(end - file.data()) + 1);
-  if (file.size() <= kSuffix.size()) return false;
-  file.remove_suffix(kSuffix.size());
+std::optional<FileName> parse_file_name(std::string_view file) {
+  FileName is;
+  // A name may hold what looks like an end of its own: the last one counts.
+  const std::size_t suffix = file.rfind(kFormatMark);
+  if (!file.starts_with(kPrefix) || suffix == std::string_view::npos || suffix < kPrefix.size()) return std::nullopt;
+  if (!parse_number(file.substr(suffix + kFormatMark.size()), is.format)) return std::nullopt;
+  const std::string_view middle = file.substr(kPrefix.size(), suffix - kPrefix.size());
+  const std::size_t dash = middle.find('-');
+  if (dash == std::string_view::npos || !parse_number(middle.substr(0, dash), is.owner)) return std::nullopt;
   const std::string prefix = test_prefix();
-  if (!file.starts_with(prefix)) return false;
-  name = file.substr(prefix.size());
-  return is_name(name);
+  const std::string_view name = middle.substr(dash + 1);
+  if (!name.starts_with(prefix)) return std::nullopt;
+  is.name = name.substr(prefix.size());
+  if (!is_name(is.name)) return std::nullopt;
+  return is;
 }
 
 std::string owned_by_others(const Options& options) {
@@ -171,11 +183,10 @@ std::string owned_by_others(const Options& options) {
   std::error_code error;
   if (options.place != Place::shm) return users;
   for (const auto& entry : std::filesystem::directory_iterator(kShmDirectory, error)) {
-    ::uid_t owner = 0;
-    std::string name;
-    if (!parse_file_name(entry.path().filename().string(), owner, name) || name != options.name) continue;
-    if (owner != options.owner.value_or(::geteuid()))
-      users += (users.empty() ? "user " : ", user ") + std::to_string(owner);
+    const std::optional<FileName> is = parse_file_name(entry.path().filename().string());
+    if (!is || is->format != store::kFormatVersion || is->name != options.name) continue;
+    if (is->owner != options.owner.value_or(::geteuid()))
+      users += (users.empty() ? "user " : ", user ") + std::to_string(is->owner);
   }
   if (users.empty()) return users;
   return users +

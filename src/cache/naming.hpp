@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,8 +34,15 @@ std::filesystem::path path_of(const Options& options);
 /// The file in which the successor of the one under path is made.
 std::filesystem::path successor_of(const std::filesystem::path& path);
 
-/// Owner and name out of such a file name; false if it is not one, or not of these tests. Throws as test_prefix() does.
-bool parse_file_name(std::string_view file, ::uid_t& owner, std::string& name);
+/// What the name of such a file says.
+struct FileName {
+  ::uid_t owner = 0;
+  std::string name;
+  unsigned format = 0;
+  friend bool operator==(const FileName&, const FileName&) = default;
+};
+/// None if it is not one, or not of these tests. Throws as test_prefix() does.
+std::optional<FileName> parse_file_name(std::string_view file);
 
 /// "user 33 has one of this name, ...", if other users than the one that options ask for have. Empty if none has.
 std::string owned_by_others(const Options& options);

@@ -1,8 +1,10 @@
-// Segments as an operator sees them: by name, from outside.
+// Segments as an operator sees them: by name, from outside, of every format and owner.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "base/mapping.hpp"
 #include "cache/naming.hpp"
@@ -11,9 +13,32 @@
 #include "store/segment.hpp"
 
 namespace forklore {
+namespace {
+
+using std::filesystem::path;
+
+std::error_code last_error() noexcept { return {errno, std::generic_category()}; }
+
+/// A file in shared memory that has the name of a segment.
+struct Named {
+  path where;
+  FileName is;
+};
+
+std::vector<Named> named_files() {
+  std::vector<Named> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(kShmDirectory, error), end; !error && at != end; at.increment(error)) {
+    if (auto is = parse_file_name(at->path().filename().string())) found.push_back({at->path(), *std::move(is)});
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    fail(error, std::string(kShmDirectory) + ": cannot list it");
+  }
+  return found;
+}
 
 /// Whether a file begins as a segment does, finished or not. Under a path, somebody's other file may lie.
-static bool begins_as_segment(const base::File& file) {
+bool begins_as_segment(const base::File& file) {
   alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)] = {};
   const std::size_t bytes = std::min<std::uint64_t>(file.size(), sizeof head);
   if (!file.read_head(head, bytes)) return false;
@@ -22,16 +47,74 @@ static bool begins_as_segment(const base::File& file) {
 }
 
 /// Removes what the death of its maker has left, if nobody is at it and it may be removed.
-static void remove_unfinished(const std::filesystem::path& path) {
+void remove_unfinished(const path& where) {
   std::error_code error;
-  base::File file = base::File::open(path, base::File::Access::read, 0600, error);
+  base::File file = base::File::open(where, base::File::Access::read, 0600, error);
   if (error || !file.is_regular() || !file.try_lock(base::FileLock::exclusive)) return;
-  if (begins_as_segment(file) && file.identity() == base::identity_of(path)) ::unlink(path.c_str());
+  if (begins_as_segment(file) && file.identity() == base::identity_of(where)) ::unlink(where.c_str());
 }
 
-bool remove_segment(std::string_view name, Place place) {
+/// Throws if it is another's. owner: whose it is to be; none: the caller's, or anybody's for a path.
+bool remove_file(const path& where, std::optional<::uid_t> owner, bool may_be_anybodys) {
+  struct stat status {};
+  remove_unfinished(successor_of(where));
+  if (::lstat(where.c_str(), &status) != 0) {
+    if (errno == ENOENT) return false;
+    fail(last_error(), where.string() + ": cannot look at it");
+  }
+  if (!S_ISREG(status.st_mode)) fail(std::errc::invalid_argument, where.string() + ": is not a regular file");
+  if (owner && status.st_uid != *owner) {
+    fail(std::errc::permission_denied, where.string() + ": belongs to user " + std::to_string(status.st_uid) +
+                                           ", not to " + std::to_string(*owner) + ", so it is not removed");
+  }
+  if (!may_be_anybodys && status.st_uid != ::geteuid() && ::geteuid() != 0) {
+    fail(std::errc::permission_denied, where.string() + ": belongs to user " + std::to_string(status.st_uid) +
+                                           "; only that user and root may remove it, and this is user " +
+                                           std::to_string(::geteuid()));
+  }
+  if (::unlink(where.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  fail(last_error(), where.string() + ": cannot remove it");
+}
+
+bool remove_by_path(const path& where, std::optional<::uid_t> owner) {
+  std::error_code error;
+  {
+    const base::File file = base::File::open(where, base::File::Access::read, 0600, error);
+    if (error == std::errc::no_such_file_or_directory) return false;
+    if (error) fail(error, where.string() + ": cannot open it");
+    if (!begins_as_segment(file)) {
+      fail(std::errc::invalid_argument, where.string() + ": is not a Forklore segment, so it is not removed");
+    }
+  }
+  return remove_file(where, owner, true);
+}
+
+/// What the file tells, if it can be opened. Of another format, its size alone is known.
+bool look_at(const Named& file, SegmentInfo& info) {
+  std::error_code error;
+  base::File opened = base::File::open(file.where, base::File::Access::read, 0600, error);
+  // Another's, removed meanwhile, or nothing that could be a segment.
+  if (error == std::errc::permission_denied || error == std::errc::no_such_file_or_directory) return false;
+  if (error == std::errc::too_many_symbolic_link_levels || (!error && !opened.is_regular())) return false;
+  if (error) fail(error, file.where.string() + ": cannot open it");
+  info.bytes = opened.size();
+  alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)];
+  std::string fault;
+  if (file.is.format == store::kFormatVersion && opened.read_head(head, sizeof head)) {
+    const auto description = store::describe(*reinterpret_cast<const store::SegmentHeader*>(head), info.bytes, fault);
+    if (description) info.capacity_bytes = description->geometry.shape.capacity;
+  }
+  info.attached = !opened.try_lock(base::FileLock::exclusive);
+  return true;
+}
+
+}  // namespace
+
+bool remove_segment(std::string_view name, Place place, std::optional<::uid_t> owner) {
   Options options;
   options.place = place;
+  options.owner = owner;
   if (place == Place::file) {
     options.path = name;
   } else {
@@ -39,43 +122,26 @@ bool remove_segment(std::string_view name, Place place) {
   }
   check_options(options);
   if (place == Place::anonymous) return false;  // it has no name to take away
-  const std::filesystem::path path = path_of(options);
-  if (place == Place::shm) remove_unfinished(successor_of(path));
-  std::error_code error;
-  {
-    const base::File file = base::File::open(path, base::File::Access::read, 0600, error);
-    if (error == std::errc::no_such_file_or_directory) return false;
-    if (error) fail(error, path.string() + ": cannot open it");
-    if (place == Place::file && !begins_as_segment(file)) {
-      fail(std::errc::invalid_argument, path.string() + ": is not a Forklore segment, so it is not removed");
+  if (place == Place::file) return remove_by_path(options.path, owner);
+  bool removed = remove_file(path_of(options), owner, false);
+  for (const Named& file : named_files()) {
+    if (file.is.name == name && file.is.owner == owner.value_or(::geteuid())) {
+      removed = remove_file(file.where, owner, false) || removed;
     }
   }
-  remove_unfinished(successor_of(path));
-  if (::unlink(path.c_str()) == 0) return true;
-  if (errno == ENOENT) return false;
-  fail(std::error_code(errno, std::generic_category()), path.string() + ": cannot remove it");
+  return removed;
 }
 
 std::vector<SegmentInfo> segments() {
   std::vector<SegmentInfo> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(kShmDirectory, error)) {
-    SegmentInfo info;
-    if (!parse_file_name(entry.path().filename().string(), info.owner, info.name)) continue;
-    info.path = entry.path().string();
-    base::File file = base::File::open(entry.path(), base::File::Access::read, 0600, error);
-    if (error) continue;
-    alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)];
-    std::string fault;
-    if (file.read_head(head, sizeof head)) {
-      const auto description =
-          store::describe(*reinterpret_cast<const store::SegmentHeader*>(head), file.size(), fault);
-      if (description) info.capacity_bytes = description->geometry.shape.capacity;
-    }
-    info.attached = !file.try_lock(base::FileLock::exclusive);
-    found.push_back(std::move(info));
+  for (Named& file : named_files()) {
+    SegmentInfo info{
+        .name = file.is.name, .path = file.where.string(), .owner = file.is.owner, .format = file.is.format};
+    if (look_at(file, info)) found.push_back(std::move(info));
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(found.begin(), found.end(), [](const SegmentInfo& a, const SegmentInfo& b) {
+    return std::tie(a.name, a.owner, a.format) < std::tie(b.name, b.owner, b.format);
+  });
   return found;
 }
 

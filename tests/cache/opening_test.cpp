@@ -488,32 +488,6 @@ TEST_CASE("anonymous memory is shared with what is forked, under a name of this 
   CHECK(cache.verify().empty());
 }
 
-TEST_CASE("segments are listed with what they are") {
-  UniqueName name;
-  const auto find = [&]() -> std::optional<SegmentInfo> {
-    for (const SegmentInfo& info : segments()) {
-      if (info.name == name.str() && info.owner == ::geteuid()) return info;
-    }
-    return std::nullopt;
-  };
-  CHECK_FALSE(find());
-  {
-    const Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
-    const auto info = find();
-    REQUIRE(info);
-    CHECK(info->attached);
-    CHECK(info->capacity_bytes == 1 << 20);
-    CHECK(info->path == cache.path());
-  }
-  REQUIRE(find());
-  CHECK_FALSE(find()->attached);
-  fs::resize_file(path_of({.name = name}), 4096);
-  REQUIRE(find());
-  CHECK(find()->capacity_bytes == 0);
-  CHECK(remove_segment(name.str()));
-  CHECK_FALSE(find());
-}
-
 TEST_CASE("too few descriptors are said to be too few, however far the opening came") {
   UniqueName made;
   const Cache there = Cache::open({.name = made, .capacity_bytes = 1 * MiB});

@@ -10,8 +10,10 @@ import pickle
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -332,6 +334,50 @@ def test_remove_and_segments(name: str) -> None:
         assert (Path(cache.path).stat().st_mode & 0o777) == 0o600
         assert forklore.remove(name) is True
     assert name not in [segment.name for segment in forklore.segments()]
+
+
+def test_segments_of_other_formats_and_owners(name: str) -> None:
+    me = os.geteuid()
+    owners = [me, 1] if me == 0 else [me]
+    files = [Path(f"/dev/shm/forklore-{owner}-{name}-v1") for owner in owners]
+    try:
+        for file, owner in zip(files, owners, strict=True):
+            file.write_bytes(b"of another format")
+            os.chown(file, owner, -1)
+        found = [segment for segment in forklore.segments() if segment.name == name]
+        assert [(s.owner, s.format, s.bytes, s.capacity_bytes, s.attached) for s in found] == [
+            (owner, 1, 17, 0, False) for owner in owners
+        ]
+        assert forklore.remove(name) is True
+        assert not files[0].exists()
+        if me == 0:
+            assert files[1].exists()
+            assert forklore.remove(name, owner="daemon") is True
+            assert forklore.remove(name, owner=1) is False
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+    with pytest.raises(forklore.OpenError, match="no user 'nobody of this host'"):
+        forklore.remove(name, owner="nobody of this host")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_removing_what_is_anothers(name: str, fork: Callable[[Callable[[], object]], Any]) -> None:
+    with forklore.Cache(name, "1MB"):
+
+        def refused() -> None:
+            os.setuid(1)
+            with pytest.raises(forklore.OpenError, match="belongs to user 0; only that user and root may remove it"):
+                forklore.remove(name, owner=0)
+            assert forklore.remove(name) is False
+
+        assert fork(refused).wait() == 0
+
+
+def test_nothing_that_is_given_is_nothing_given(name: str) -> None:
+    for option in ({"capacity": 0}, {"capacity": "0MB"}, {"max_value": 0}, {"stripes": 0}):
+        with pytest.raises(forklore.OpenError, match=next(iter(option))):
+            forklore.Cache(name, **option)
 
 
 def test_a_removed_segment_is_made_anew(name: str, caplog: pytest.LogCaptureFixture) -> None:
