@@ -81,26 +81,6 @@ bool parse_mode(PyObject* object, long& mode) {
   return false;
 }
 
-bool parse_owner(PyObject* object, std::optional<::uid_t>& owner) {
-  if (absent(object)) return true;
-  long number = 0;
-  if (PyUnicode_Check(object)) {
-    Reference pwd(PyImport_ImportModule("pwd"));
-    Reference entry(pwd ? PyObject_CallMethod(pwd.get(), "getpwnam", "O", object) : nullptr);
-    if (!entry) {
-      PyErr_Clear();
-      set_option_error("owner must be a user of this host or a user id; there is no user %R", object);
-      return false;
-    }
-    Reference uid(PyObject_GetAttrString(entry.get(), "pw_uid"));
-    if (!uid || (number = PyLong_AsLong(uid.get())) < 0) return false;
-  } else if (!parse_bounded("owner", object, 0, 0xFFFFFFFEL, number)) {
-    return false;
-  }
-  owner = static_cast<::uid_t>(number);
-  return true;
-}
-
 bool parse_lock_timeout(PyObject* object, std::chrono::milliseconds& timeout) {
   if (object == nullptr) return true;
   double seconds = 0;
@@ -234,6 +214,26 @@ bool parse_name(PyObject* object, std::string& name) {
     return false;
   }
   name.assign(text, static_cast<std::size_t>(size));
+  return true;
+}
+
+bool parse_owner(PyObject* object, std::optional<::uid_t>& owner) {
+  if (absent(object)) return true;
+  long number = 0;
+  if (PyUnicode_Check(object)) {
+    Reference pwd(PyImport_ImportModule("pwd"));
+    Reference entry(pwd ? PyObject_CallMethod(pwd.get(), "getpwnam", "O", object) : nullptr);
+    if (!entry) {
+      PyErr_Clear();
+      set_option_error("owner must be a user of this host or a user id; there is no user %R", object);
+      return false;
+    }
+    Reference uid(PyObject_GetAttrString(entry.get(), "pw_uid"));
+    if (!uid || (number = PyLong_AsLong(uid.get())) < 0) return false;
+  } else if (!parse_bounded("owner", object, 0, 0xFFFFFFFEL, number)) {
+    return false;
+  }
+  owner = static_cast<::uid_t>(number);
   return true;
 }
 

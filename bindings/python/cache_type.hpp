@@ -71,6 +71,8 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
 bool parse_name(PyObject* object, std::string& name);
 /// "shm", "file" or "anonymous". False with OpenError set.
 bool parse_place(PyObject* object, Place& place);
+/// A user id or name; None leaves it.
+bool parse_owner(PyObject* object, std::optional<::uid_t>& owner);
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords);
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords);
 PyObject* cache_reduce(PyObject* self, PyObject*);

@@ -40,17 +40,19 @@ bool make_default(PyObject* module) {
 }
 
 PyObject* remove(PyObject*, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
-  static constexpr Parameters<2> kParameters{"remove", 1, 1, {"name", "place"}};
-  std::array<PyObject*, 2> values{};
+  static constexpr Parameters<3> kParameters{"remove", 1, 1, {"name", "place", "owner"}};
+  std::array<PyObject*, 3> values{};
   std::string name;
   Place place = Place::shm;
   if (!kParameters.bind(given, count, keywords, values) || !parse_name(values[0], name)) return nullptr;
   if (values[1] != nullptr && !parse_place(values[1], place)) return nullptr;
+  std::optional<::uid_t> owner;
+  if (!parse_owner(values[2], owner)) return nullptr;
   return guarded(
       [&] {
         const bool removed = [&] {
           const Unlocked unlocked;
-          return remove_segment(name, place);
+          return remove_segment(name, place, owner);
         }();
         return PyBool_FromLong(removed ? 1 : 0);
       },

@@ -113,6 +113,7 @@ PyObject* to_python(const WindowCount& count) {
 PyObject* to_python(const SegmentInfo& info) {
   Fields fields;
   fields("name", info.name)("path", info.path)("owner", info.owner);
+  fields("format", info.format)("bytes", info.bytes);
   fields("capacity_bytes", info.capacity_bytes)("attached", info.attached);
   return fields.make("SegmentInfo");
 }

@@ -375,13 +375,15 @@ def _need(beside: int, arguments: dict[str, Any], /) -> tuple[str, int, str]:
     """For forklore.django alone: what Cache(**arguments) would take, where so many bytes are taken beside it: the file,
     the bytes that are not taken yet, and why they cannot be had ("" if they can). Opens nothing."""
 
-def remove(name: str, *, place: _Place = "shm") -> bool:
-    """Takes the name away; False if there was no such segment. Processes that are attached move to a new segment
-    within a second of their next call; the memory goes when the last has moved. For place="file", name is the path.
-    Raises OpenError if it is not the caller's to remove."""
+def remove(name: str, *, place: _Place = "shm", owner: int | str | None = None) -> bool:
+    """Takes the name away, for every format of the library; False if there was no such segment. Processes that are
+    attached move to a new segment within a second of their next call; the memory goes when the last has moved. For
+    place="file", name is the path. owner: whose segment it is, a user id or name; None: the caller's own.
+    Raises OpenError if it is another user's and the caller is not root."""
 
 def segments() -> list[SegmentInfo]:
-    """The shared-memory segments of this host that the caller may see, by name."""
+    """The shared-memory segments of this host that the caller may read, by name: of every format of the library, and
+    for root of every owner. Raises OpenError if it cannot look."""
 
 # For forklore.compute and forklore.locks.
 

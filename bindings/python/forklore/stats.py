@@ -118,7 +118,11 @@ class SegmentInfo:
     """The file behind it."""
     owner: int
     """User id of whom it belongs to."""
+    format: int
+    """Of which version of the library it is; another one does not open it."""
+    bytes: int
+    """What the file takes."""
     capacity_bytes: int
-    """Its size; 0 if it is not yet, or no longer, a sound segment."""
+    """Its size; 0 if it is not yet, or no longer, a sound segment, or is of another format."""
     attached: bool
     """Whether some process has it mapped."""
