@@ -67,14 +67,18 @@ run_limited() {
 }
 export ROOT BUILD
 
-segments() { (cd /dev/shm 2>/dev/null && find . -maxdepth 1 -name 'forklore*' | sort); }
+# The mark that all tests of this run put into the names of their segments (tests/unique_name.hpp, tests/python/conftest.py).
+# What other programs and other runs have in /dev/shm is no concern of this one.
+export FORKLORE_TEST_RUN=run$$-
 
-# Removes the segments of C++ and Python tests that were killed, say by ctest's time limit: a failure of its own, and not
-# one of the last part's too. Their names tell their process.
+segments_of_the_run() { find /dev/shm -maxdepth 1 -name "forklore-*$FORKLORE_TEST_RUN*" | sort; }
+
+# Removes the segments of tests that were killed, say by ctest's time limit: a failure of its own, and not one of the last
+# part's too. Their names tell their process.
 sweep() {
   local path pid
-  for path in /dev/shm/forklore-"$(id -u)"-{test,pytest}-*; do
-    pid=${path#*-*test-}
+  for path in $(segments_of_the_run); do
+    pid=${path##*test-}
     if [ -e "$path" ] && [ ! -e "/proc/${pid%%-*}" ]; then rm -f "$path" && echo "removed, of a killed test: $path"; fi
   done
 }
@@ -302,15 +306,13 @@ tsan() {
 
 no_segments_left() {
   local left
-  left=$(comm -13 "$LOGS/segments-before" <(segments))
-  [ -z "$left" ] || { echo "in /dev/shm, and not there before: $left"; return 1; }
+  left=$(segments_of_the_run)
+  [ -z "$left" ] || { echo "left by the tests of this run: $left"; return 1; }
 }
-export -f segments
-export LOGS
+export -f segments_of_the_run
 
 mkdir -p "$LOGS"
 rm -f "$LOGS"/*
-segments >"$LOGS/segments-before"
 say "testing on $(nproc) cores; logs in build/test-logs"
 begin=$SECONDS
 (set -e; setup; need clang-format-14=clang-format-14 git=git pkg-config=pkg-config valgrind=valgrind) || fail "the set-up failed"

@@ -4,16 +4,24 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <forklore/forklore.hpp>
 #include <string>
 
 namespace forklore::tests {
 
+/// What the names of a whole run of tests begin with, so that scripts/test.sh finds what they leave; empty unless it
+/// runs them. Not FORKLORE_TEST_PREFIX, which the library itself reads.
+inline std::string mark_of_the_run() {
+  const char* given = std::getenv("FORKLORE_TEST_RUN");
+  return given == nullptr ? "" : given;
+}
+
 class UniqueName {
  public:
   UniqueName() {
     static std::atomic<int> last{0};
-    name_ = "test-" + std::to_string(::getpid()) + "-" + std::to_string(++last);
+    name_ = mark_of_the_run() + "test-" + std::to_string(::getpid()) + "-" + std::to_string(++last);
   }
   ~UniqueName() {
     if (::getpid() == owner_) remove_segment(name_);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "crash/storm_supervisor.hpp"
+#include "unique_name.hpp"
 
 using namespace forklore::crash;
 
@@ -58,7 +59,9 @@ int main(int count, char** arguments) {
     return asked ? 0 : 2;
   }
   try {
-    return Supervisor(options, "/proc/self/exe", "test-storm-" + std::to_string(::getpid())).run();
+    return Supervisor(options, "/proc/self/exe",
+                      forklore::tests::mark_of_the_run() + "test-" + std::to_string(::getpid()))
+        .run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kill_storm: %s\n", error.what());
     return 2;

@@ -12,6 +12,7 @@
 #include "store/segment.hpp"
 #include "surroundings.hpp"
 #include "test_clock.hpp"
+#include "unique_name.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FORKLORE_ASAN 1
@@ -51,7 +52,9 @@ store::Geometry geometry_in(std::span<const std::byte> mapped) {
 
 }  // namespace
 
-std::string own_name(const char* what) { return "fuzz-" + std::to_string(::getpid()) + "-" + what; }
+std::string own_name(const char* what) {
+  return tests::mark_of_the_run() + "fuzz-" + std::to_string(::getpid()) + "-" + what;
+}
 
 std::vector<Part> parts_of(const store::Geometry& g) {
   std::vector<Part> parts{{0, sizeof(store::SegmentHeader)},

@@ -16,6 +16,7 @@ import pytest
 import forklore
 
 SHM = Path("/dev/shm")
+RUN = os.environ.get("FORKLORE_TEST_RUN", "")  # the mark by which scripts/test.sh finds what its tests leave
 _numbers = itertools.count()
 
 
@@ -33,7 +34,7 @@ def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
 @pytest.fixture
 def name() -> Iterator[str]:
     """A name that no other test or run uses. Its segment is removed."""
-    unique = f"pytest-{os.getpid()}-{next(_numbers)}"
+    unique = f"{RUN}pytest-{os.getpid()}-{next(_numbers)}"
     yield unique
     forklore.remove(unique)
     assert segment_files(unique) == []
