@@ -370,7 +370,7 @@ def test_request_user_is_the_user() -> None:
 def test_a_menu_for_users_and_visitors(name: str) -> None:
     called = []
 
-    @forklore.memoize(60)
+    @forklore.memoize(60, name="menu")
     def menu(user: Any) -> str:
         called.append(user)
         return f"menu of {user.pk}"
@@ -381,9 +381,7 @@ def test_a_menu_for_users_and_visitors(name: str) -> None:
             assert menu(SimpleLazyObject(lambda: row(User, 5))) == menu(row(User, 5)) == "menu of 5"
             assert menu(row(User, 5, "other")) == "menu of 5"
         assert len(called) == 3
-        with pytest.raises(
-            TypeError, match=r"menu\(\): argument 'user' \(django.contrib.auth.models.User\): .*not saved"
-        ):
+        with pytest.raises(TypeError, match=r"menu\(\): argument .user. \(django\S+User\): .*not saved"):
             menu(User(username="new"))
 
 

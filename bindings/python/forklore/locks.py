@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
@@ -56,11 +55,11 @@ _reentrant: weakref.WeakKeyDictionary[Any, dict[Hashable, _Hold]] = weakref.Weak
 
 def _me() -> Any:
     """Who asks, and so holds what it acquires: this asyncio task, else this greenlet, else this thread."""
-    current_task = getattr(sys.modules.get("asyncio"), "current_task", None)
-    if current_task is not None:
-        with contextlib.suppress(RuntimeError):  # no loop runs here
-            if (task := current_task()) is not None:
-                return task
+    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    if running_loop is not None and (loop := running_loop()) is not None:
+        task = sys.modules["asyncio.tasks"].current_task(loop)
+        if task is not None:
+            return task
     getcurrent = getattr(sys.modules.get("greenlet"), "getcurrent", None)
     if getcurrent is not None and (greenlet := getcurrent()).parent is not None:  # else it is the thread's first
         return greenlet
@@ -110,13 +109,13 @@ class Lock:
         reentrant: bool = False,
         limit: int = 1,
     ) -> None:
-        self._holds: weakref.WeakKeyDictionary[Any, list[_Hold]] = weakref.WeakKeyDictionary()  # by holder
+        self._holds: dict[weakref.ref[Any], list[_Hold]] = {}  # by holder
         if reentrant and limit != 1:
             raise ValueError("a lock is re-entrant, or has a limit above 1, not both")
         _seconds(wait)
         self.name, self.wait, self._ttl, self._reentrant = name, wait, ttl, reentrant
         self._new_lease = functools.partial(_Lease, cache, name, ttl, limit)
-        self._look = self._new_lease()  # acquires nothing
+        self._spare = [self._new_lease()]  # those that have nothing
         self._lacked = False
         self._what = ("lock", cache.path, name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name)
 
@@ -125,18 +124,18 @@ class Lock:
         """The fencing token: larger than that of everybody who has held this lock before. Send it along to what the
         lock protects, and let that refuse a smaller one than it has seen. Raises NotHeld if who asks has not acquired
         the lock."""
-        return self._mine().lease.token()
+        return self._held_by(_me())[-1].lease.token()
 
     @property
     def held(self) -> Held:
         """Whether who asks holds it: not once it was released, or its ttl is over. `lock.held()` is the same."""
-        holds = self._holds.get(_me())
+        holds = self._holds.get(weakref.ref(_me()))
         return Held(bool(holds) and holds[-1].lease.held())
 
     def locked(self) -> bool:
         """Whether anybody holds it, in any process, so that acquire(0) would answer False; of a limit, whether as many
         do. It may be otherwise a moment later."""
-        return self._look.locked()
+        return self._new_lease().locked()
 
     def acquire(self, wait: float | timedelta | None = -1) -> bool:
         """Waits for it, as long as Cache.lock() was told unless wait says otherwise. False: not in that time. So too if
@@ -144,7 +143,7 @@ class Lock:
         end, me = self._end(wait), _me()
         if self._enter(me):
             return True
-        lease, mine = self._new_lease(), hub()
+        lease, mine = self._unused(), hub()
         while True:
             patience = min(end - now(), PATIENCE)
             got: bool | None = _acquire_here(lease, max(patience, 0) if mine is None else 0)
@@ -158,7 +157,7 @@ class Lock:
         end, me = self._end(wait), _me()
         if self._enter(me):
             return True
-        lease = self._new_lease()
+        lease = self._unused()
         while True:
             patience = min(end - now(), PATIENCE)
             got: bool | None = _acquire_here(lease, 0)
@@ -170,20 +169,22 @@ class Lock:
     def release(self) -> None:
         """Gives it back. Raises NotHeld if who asks has not acquired it, or holds it no more, as its ttl was over:
         another may have come in."""
-        hold, me = self._mine(), _me()
-        self._holds[me].pop()
+        me = _me()
+        holds = self._held_by(me)
+        hold = holds.pop()
         hold.inside -= 1
         held = hold.lease.held()
         if hold.inside == 0:
-            if self._reentrant and _reentrant.get(me, {}).get(self._what) is hold:
-                del _reentrant[me][self._what]
+            if self._reentrant and (inside := _reentrant.get(me, {})).get(self._what) is hold:
+                del inside[self._what]
             held = hold.lease.release() and held
+            self._spare.append(hold.lease)
         if not held:
             raise NotHeld(f"the lock {self.name!r} was no longer held when it was to be released: {_why_not(hold)}")
 
     def extend(self, ttl: Any) -> None:
         """Begins the time to live anew. Raises NotHeld if it was over, or who asks has not acquired the lock."""
-        hold = self._mine()
+        hold = self._held_by(_me())[-1]
         if not hold.lease.extend(ttl):
             raise NotHeld(f"the lock {self.name!r} is no longer held: {_why_not(hold)}")
         hold.ttl = ttl
@@ -213,7 +214,7 @@ class Lock:
         self.__exit__(kind, error, traceback)
 
     def __del__(self, is_shutdown: Callable[[], bool] = sys.is_finalizing, warn: Any = warnings.warn) -> None:
-        holds = [hold for each in list(self._holds.values()) for hold in each]
+        holds = [hold for holder, each in self._holds.items() if holder() is not None for hold in each]
         if not is_shutdown() and any(hold.lease.held() for hold in holds):  # not so in a child of fork
             warn(f"nobody has the object of the lock {self.name!r} any more, so it stays held until its ttl is over "
                  "or the process ends", ResourceWarning, source=self)  # fmt: skip
@@ -221,12 +222,18 @@ class Lock:
     def __repr__(self) -> str:
         return f"<forklore lock {self.name!r}{', held' if self.held else ''}>"
 
-    def _mine(self) -> _Hold:
-        """The last that who asks has acquired."""
-        holds = self._holds.get(_me())
+    def _held_by(self, me: Any) -> list[_Hold]:
+        """What that holder has acquired, and perhaps holds no more; something."""
+        holds = self._holds.get(weakref.ref(me))
         if not holds:
             raise NotHeld(f"the lock {self.name!r} is not held by this thread, task or greenlet")
-        return holds[-1]
+        return holds
+
+    def _unused(self) -> _Lease:
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return self._new_lease()
 
     def _end(self, wait: float | timedelta | None) -> float:
         """Of waiting. As with threading.Lock, True is to wait, here as long as usual, and False is not to."""
@@ -241,18 +248,24 @@ class Lock:
         return True
 
     def _keep(self, me: Any, lease: _Lease, got: bool) -> bool:
-        self._lacked = not got and lease.lacking()
-        if got:
-            hold = _Hold(lease, self._ttl)
-            if self._reentrant:
-                _reentrant.setdefault(me, {})[self._what] = hold
-            self._add(me, hold)
-        return got
+        if not got:
+            self._lacked = lease.lacking()
+            self._spare.append(lease)
+            return False
+        hold = _Hold(lease, self._ttl)
+        if self._reentrant:
+            _reentrant.setdefault(me, {})[self._what] = hold
+        self._add(me, hold)
+        return True
 
     def _add(self, me: Any, hold: _Hold) -> None:
         hold.inside += 1
-        others = [other for other in self._holds.get(me, ()) if other.lease.held()]
-        self._holds[me] = [*others, hold]
+        for gone in [holder for holder in tuple(self._holds) if holder() is None]:
+            self._holds.pop(gone, None)
+        mine = self._holds.setdefault(weakref.ref(me), [])
+        if mine:
+            mine[:] = [other for other in mine if other.lease.held()]  # not those whose ttl was over
+        mine.append(hold)
 
     def _busy(self) -> Busy:
         if self._lacked:
