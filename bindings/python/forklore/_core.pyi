@@ -258,9 +258,11 @@ class Cache:
         reentrant: bool = False,
         limit: int = 1,
     ) -> Lock:
-        """A lock by name, to be entered by `with` or `async with`: one holder of all threads and tasks of all
-        processes. When a holder's process dies the lock is free, within 25 ms of somebody waiting for it. Locks are no
-        entries: they are not evicted, and set, delete and clear of a key of that name do not touch them.
+        """A lock by name, to be entered by `with` or `async with`, or by acquire() and release(): one holder of all
+        threads, tasks and greenlets of all processes. It is held until it is released, its ttl is over, or its process
+        ends; then it is free within 25 ms of somebody waiting for it. The object may be shared by threads and tasks, as
+        threading.Lock is, and a lock whose object is collected stays held. Locks are no entries: they are not evicted,
+        and set, delete and clear of a key of that name do not touch them.
 
         ttl: seconds after which others may have it though its holder lives; None: never. Then there may be two, the
             first of which does not know it: give what the lock protects the `token`, to refuse a smaller one.

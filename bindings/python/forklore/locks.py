@@ -29,6 +29,8 @@ class NotHeld(Error, RuntimeError):
 class Held(int):
     """True or false, and the same if it is called."""
 
+    __slots__ = ()
+
     def __call__(self) -> bool:
         return bool(self)
 
@@ -129,8 +131,8 @@ class Lock:
     @property
     def held(self) -> Held:
         """Whether who asks holds it: not once it was released, or its ttl is over. `lock.held()` is the same."""
-        holds = self._holds.get(weakref.ref(_me()))
-        return Held(bool(holds) and holds[-1].lease.held())
+        holds = self._holds.get(weakref.ref(_me()), ())
+        return Held(any(hold.lease.held() for hold in holds[-1:]))
 
     def locked(self) -> bool:
         """Whether anybody holds it, in any process, so that acquire(0) would answer False; of a limit, whether as many

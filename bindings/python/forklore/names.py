@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import sys
@@ -16,11 +15,6 @@ class Unknown(TypeError):
     """What cannot be told from others by words that are the same in every process."""
 
 
-@functools.lru_cache
-def _real(path: str) -> str:
-    return os.path.realpath(path)
-
-
 def module_of(thing: Any) -> str:
     """The module of a function or class; of what a script defines the script's file, as every script is __main__.
     Raises Unknown if there is no file."""
@@ -30,7 +24,7 @@ def module_of(thing: Any) -> str:
     path = getattr(sys.modules.get(module), "__file__", None)
     if path is None or path.startswith("<"):  # <stdin>
         raise Unknown(f"{module}.{thing.__qualname__} is of no file, but of -c, stdin or an interactive session")
-    return _real(path)
+    return os.path.realpath(path)
 
 
 def plain_name(thing: Any) -> str:

@@ -33,8 +33,8 @@ Writer = Callable[[Any], str]
 
 def words_of(value: Any) -> str:
     """The value in words. Raises Unknown for what it cannot tell from others so."""
-    write = _WRITERS.get(type(value)) or _writer_of(type(value))
-    return write(value)
+    kind: Any = type(value)
+    return (_WRITERS.get(kind) or _writer_of(kind))(value)
 
 
 def _int(value: int) -> str:
@@ -144,7 +144,8 @@ def _content_of(kind: type) -> Writer | None:
 def _object_writer(kind: type) -> Writer:
     """How to tell an object of a class: by the part that it has from a known one, and its other attributes but those
     that are computed of others. Raises Unknown if it may hold more."""
-    content, known = None, object
+    content: Writer | None = None
+    known: type = object
     slots: list[Any] = []
     computed: set[str] = set()
     for base in kind.__mro__:
@@ -158,9 +159,10 @@ def _object_writer(kind: type) -> Writer:
         computed |= {name for name, each in vars(base).items() if type(each).__name__ == "cached_property"}
     if content is None and not dataclasses.is_dataclass(kind):
         raise Unknown(f"a {plain_name(kind)} has no words that are the same in every process")
+    tell = content or (lambda _: "")
     if kind is known:
-        begin, known_content = _object(f"{kind.__module__}:{kind.__qualname__}", "")[:-1], content
-        return lambda value: f"{begin}{known_content(value)})"
+        begin = _object(f"{kind.__module__}:{kind.__qualname__}", "")[:-1]
+        return lambda value: f"{begin}{tell(value)})"
     if kind.__eq__ is object.__eq__:
         raise Unknown(f"a {plain_name(kind)} is equal to itself alone")
 
@@ -174,7 +176,7 @@ def _object_writer(kind: type) -> Writer:
             for slot in slots:
                 with contextlib.suppress(AttributeError):  # not set
                     state.setdefault(slot.__name__, slot.__get__(value))
-        return _object(place_of(kind), "" if content is None else content(value), state)
+        return _object(place_of(kind), tell(value), state)
 
     return write
 
@@ -225,9 +227,8 @@ def _is_a(kind: type, module: str, name: str) -> bool:
     return base is not None and issubclass(kind, base)
 
 
-@functools.lru_cache(maxsize=1024)
-def _writer_of(kind: type) -> Writer:
-    if issubclass(kind, type):
+def _find_writer(kind: type) -> Writer:
+    if issubclass(kind, (type, types.BuiltinFunctionType)):
         return _named
     if issubclass(kind, Enum):
         return _member
@@ -242,4 +243,5 @@ def _writer_of(kind: type) -> Writer:
     return _object_writer(kind)
 
 
+_writer_of: Callable[[Any], Writer] = functools.lru_cache(maxsize=1024)(_find_writer)
 _UTC = _object("datetime:tzinfo", _joined(datetime.timezone.utc.__reduce_ex__(4)[:3]))  # the usual one
