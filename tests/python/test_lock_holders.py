@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import http.client
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,12 +17,16 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import forklore
 
+from .conftest import eventually
+
+HERE = Path(__file__).resolve().parent
 Fork = Callable[[Callable[[], object]], Any]
 
 
@@ -312,6 +318,10 @@ def test_one_object_for_all_tasks(cache: forklore.Cache) -> None:
             await asyncio.gather(touch(), touch(), asyncio.to_thread(lambda: in_thread(lambda: lock.acquire(0))))
             assert await lock.aacquire(0.05) is False
             assert lock.held
+        assert await asyncio.wait_for(lock.aacquire(), 20)  # before 3.12 a task of its own awaits it
+        assert lock.held
+        assert (await asyncio.gather(lock.aacquire(0.05), lock.aacquire(0)))[1] is False
+        lock.release()
 
     asyncio.run(main())
     assert most == 1
@@ -426,3 +436,68 @@ assert lock.acquire(0)
     )
     assert done.stderr == ""
     assert cache.lock("job").acquire(20)
+
+
+SITE = """
+import os, time, forklore
+cache = forklore.Cache.attach(os.environ["TEST_SEGMENT"])
+lock = cache.lock("count")  # one object for all threads, made before the fork
+def count():
+    with lock:
+        n = cache.get("n", 0)
+        time.sleep(0.002)
+        cache.set("n", n + 1)
+    return "counted"
+def job():
+    if not cache.lock("job").acquire(0):
+        return "another's"
+    return f"mine {os.getpid()}"
+def application(environ, start_response):
+    body = {"/count": count, "/job": job}[environ["PATH_INFO"]]().encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def test_gunicorn_with_threads(cache: forklore.Cache, tmp_path: Path) -> None:
+    """A lock at the level of the module, and one that nobody keeps, as views have them."""
+    (tmp_path / "app.py").write_text(SITE)
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        port = listener.getsockname()[1]
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-k", "gthread", "--workers", "2", "--threads", "4", "--preload",
+             "--bind", f"fd://{listener.fileno()}", "--config", str(HERE / "gunicorn_conf.py"), "--chdir",
+             str(tmp_path), "--error-logfile", str(tmp_path / "log"), "app"],
+            pass_fds=[listener.fileno()], env={**os.environ, "TEST_SEGMENT": cache.name},
+        )  # fmt: skip
+
+    def get(path: str) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            response = connection.getresponse()
+            assert response.status == 200
+            return response.read().decode()
+        finally:
+            connection.close()
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(get, ["/count"] * 80)) == {"counted"}
+            assert cache.get("n") == 80
+            jobs = sorted(pool.map(get, ["/job"] * 40))
+        assert jobs[:-1] == ["another's"] * 39
+        mine = jobs[-1].split()
+        os.kill(int(mine[1]), signal.SIGKILL)
+
+        def anew() -> bool:
+            try:
+                return get("/job").startswith("mine")
+            except OSError:  # from the worker that is ending
+                return False
+
+        eventually(anew)
+        assert get("/job") == "another's"
+    finally:
+        server.terminate()
+        server.wait(20)

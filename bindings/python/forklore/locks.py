@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, NoReturn
@@ -154,9 +154,13 @@ class Lock:
             if got or patience <= 0:
                 return self._keep(me, lease, bool(got))
 
-    async def aacquire(self, wait: float | timedelta | None = -1) -> bool:
-        """acquire() that lets the event loop run meanwhile."""
-        end, me = self._end(wait), _me()
+    def aacquire(self, wait: float | timedelta | None = -1) -> Coroutine[Any, Any, bool]:
+        """acquire() to await: the event loop runs meanwhile. The task that calls it is the holder, also if another one
+        awaits it, as asyncio.wait_for() does before Python 3.12."""
+        return self._aacquire(_me(), wait)
+
+    async def _aacquire(self, me: Any, wait: float | timedelta | None) -> bool:
+        end = self._end(wait)
         if self._enter(me):
             return True
         lease = self._unused()
