@@ -15,7 +15,8 @@ std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, 
 
 Need need_of(const Options& options, std::uint64_t beside) {
   check_options(options);
-  Need need{.path = path_of(options), .shortage = {}};
+  Need need;
+  need.path = path_of(options);
   std::error_code error;
   const std::uint64_t there = need.path.empty() ? 0 : std::filesystem::file_size(need.path, error);
   const bool is_there = !error && there != 0;

@@ -3,7 +3,15 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <forklore/forklore.hpp>
+
+#include "child.hpp"
+#include "unique_name.hpp"
+
 using namespace forklore;
+using tests::Child;
+using tests::UniqueName;
 
 TEST_CASE("a name and its owner are a file, and back") {
   const std::string path = path_of({.name = "site-v1-x", .owner = 1234});
@@ -29,6 +37,57 @@ TEST_CASE("other files are not taken for segments") {
     CAPTURE(file);
     CHECK_FALSE(parse_file_name(file));
   }
+}
+
+TEST_CASE("under a test prefix names begin with it, files lie beside them, and nothing else is seen") {
+  const std::string owner = std::to_string(::geteuid());
+  CHECK(Child([&] {
+          ::setenv("FORKLORE_TEST_PREFIX", "run7-", 1);
+          bool good = path_of({.name = "a"}) == "/dev/shm/forklore-" + owner + "-run7-a-v5";
+          const std::string file = path_of({.place = Place::file, .path = "/var/cache/x"});
+          good &= file.starts_with("/dev/shm/forklore-" + owner + "-run7-file-") && file.ends_with("-v5");
+          good &= file != path_of({.place = Place::file, .path = "/var/cache/y"});
+          good &= path_of({.name = "a", .place = Place::anonymous}).empty();
+          ::uid_t whose = 0;
+          std::string name;
+          good &= parse_file_name("forklore-1234-run7-a-v5", whose, name) && name == "a" && whose == 1234;
+          good &= !parse_file_name("forklore-1234-a-v5", whose, name);
+          good &= !parse_file_name("forklore-1234-run7--v5", whose, name) || name == "-";
+          good &= !parse_file_name("forklore-1234-run7-v5", whose, name);
+          return good ? 0 : 1;
+        }).join() == 0);
+  for (const char* wrong :
+       {".a", "a b", "a/b", "0123456789012345678901234567890123456789012345678901234567890123456789"}) {
+    CAPTURE(wrong);
+    CHECK(Child([&] {
+            ::setenv("FORKLORE_TEST_PREFIX", wrong, 1);
+            try {
+              static_cast<void>(path_of({.name = "a"}));
+            } catch (const OpenError& error) {
+              return error.code() == std::errc::invalid_argument ? 0 : 1;
+            }
+            return 1;
+          }).join() == 0);
+  }
+}
+
+TEST_CASE("what opening would take is what is not there yet") {
+  const UniqueName name;
+  const Options options{.name = name, .capacity_bytes = 1 << 20};
+  const Need before = need_of(options);
+  CHECK(before.path == path_of(options));
+  CHECK(before.bytes == 1 << 20);
+  CHECK(before.shortage.empty());
+  const Cache cache = Cache::open(options);
+  CHECK(need_of(options).bytes == 0);
+  CHECK(need_of({.name = name}).bytes == 0);
+  CHECK(need_of({.name = name, .capacity_bytes = 2 << 20}).bytes == 2 << 20);  // a successor is made beside it
+  CHECK(need_of({.name = name, .place = Place::anonymous}).bytes == kDefaultCapacityBytes);
+  const std::string short_of = need_of({.name = name, .capacity_bytes = 2 << 20}, std::uint64_t{1} << 60).shortage;
+  CHECK(short_of.starts_with("capacity_bytes asks for 2 MiB (2097152), and "));
+  CHECK(short_of.ends_with(
+      ", or lower capacity_bytes, or that of the others, which ask for 1048576 TiB (1152921504606846976)"));
+  CHECK_THROWS_AS(static_cast<void>(need_of({.name = "not a name"})), OpenError);
 }
 
 TEST_CASE("sizes in words") {
