@@ -123,6 +123,13 @@ need_sanitizers() {
   need clang-14=clang++-14 "libclang-rt-14-dev=/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a"
 }
 
+# Apache and uWSGI with what runs Python in them. Of Apache the program alone: its package "apache2" would start a service.
+need_servers() {
+  need apache2-bin=/usr/sbin/apache2 libapache2-mod-wsgi-py3=/usr/lib/apache2/modules/mod_wsgi.so uwsgi-core=/usr/bin/uwsgi-core \
+    "uwsgi-plugin-python3=/usr/lib/uwsgi/plugins/python3*_plugin.so"
+  usable_python /usr/bin/python3 || install_packages python3 python3-venv python3-dev || exit 1
+}
+
 # usable_python COMMAND: whether it is Python 3.10 or newer and can make environments and compile against itself.
 usable_python() {
   "$1" -c 'import os, sys, sysconfig, venv, ensurepip

@@ -2,11 +2,11 @@
 # usage: scripts/test.sh [--quick]
 #
 # Sets up and runs every test: formatting, the C++ units, the demos, the include directions, projects that use the
-# library, the Python package and the Django backend on each Python and Django that is here, clang's warnings and
-# clang-tidy, 64-bit ARM's compiler, the C++ units under clang's sanitizers, and a minute of fuzzing. Prints what each
-# part took; the log of each is in build/test-logs. Exit 0 only if all passed.
+# library, the Python package and the Django backend on each Python and Django that is here, Apache with mod_wsgi and
+# uWSGI, clang's warnings and clang-tidy, 64-bit ARM's compiler, the C++ units under clang's sanitizers, and a minute of
+# fuzzing. Prints what each part took; the log of each is in build/test-logs. Exit 0 only if all passed.
 #
-#   --quick   g++ and one Python alone: no clang, no clang-tidy, no sanitizers, no second Python
+#   --quick   g++ and one Python alone: no clang, no clang-tidy, no sanitizers, no second Python, no servers
 #
 # A Python that is not here is named and left out; where CI=true it counts as failed.
 set -uo pipefail
@@ -219,6 +219,22 @@ python_parts() {
   done
 }
 
+# Apache and uWSGI, which have the Python of the system.
+server_parts() {
+  local python=/usr/bin/python3 version venv=$ROOT/build/venvs/servers
+  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  make_venv "$venv" "$python" || { note "venv of the servers' Python" 0 FAILED; return 0; }
+  compgen -G "$ROOT/build/wheels/$version/forklore-*.whl" >/dev/null ||
+    part "wheel for the servers' Python $version" 600 wheel "$venv/bin/python" "$version" || return 0
+  part "Apache with mod_wsgi, and uWSGI" 300 server_tests "$venv" "$version"
+}
+
+server_tests() {  # VENV TAG
+  "$1/bin/python" -m pip install --force-reinstall --no-deps "$ROOT/build/wheels/$2"/forklore-*.whl
+  "$1/bin/python" -m pip install "pytest>=8,<10" "Django==5.2.*"
+  FORKLORE_SERVERS=1 "$1/bin/python" -m pytest -p no:cacheprovider --durations=5 tests/python/test_servers.py
+}
+
 stubs() {
   "$1/bin/python" -m pip install mypy
   printf '[mypy]\nignore_missing_imports = True\n' >"$ROOT/build/mypy.ini"  # Django has no types
@@ -317,7 +333,7 @@ say "testing on $(nproc) cores; logs in build/test-logs"
 begin=$SECONDS
 (set -e; setup; need clang-format-14=clang-format-14 git=git pkg-config=pkg-config valgrind=valgrind) || fail "the set-up failed"
 [ $quick = yes ] ||
-  (need clang-tidy-14=clang-tidy-14 g++-aarch64-linux-gnu=aarch64-linux-gnu-g++; need_sanitizers) || exit 1
+  (need clang-tidy-14=clang-tidy-14 g++-aarch64-linux-gnu=aarch64-linux-gnu-g++; need_sanitizers; need_servers) || exit 1
 note "set-up" $((SECONDS - begin)) passed
 
 part "scripts refuse what they do not know" 30 wrong_options
@@ -343,6 +359,7 @@ if ! find_python 3.11 >/dev/null; then
   [ "$version" = 3.13 ] && [ $quick = no ] || python_parts "$version" 5.2
 fi
 [ $quick = yes ] || python_parts 3.13 5.2 6
+[ $quick = yes ] || server_parts
 VENV=$ROOT/build/venvs/$version-5.2
 if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "type stubs (stubtest)" 300 stubs "$VENV"
