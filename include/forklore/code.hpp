@@ -17,7 +17,8 @@ enum class Code : std::uint8_t {
   invalid_key,   ///< empty, or longer than kMaxKeyBytes
   not_a_number,  ///< increment of an entry, or a value in format kInteger, that is no 64-bit integer
   overflow,      ///< increment past the range of a 64-bit integer
-  full,          ///< WhenFull::reject alone: no room without taking a live entry. Of a Lock: no line for one more
+  full,          ///< WhenFull::reject alone: no room for a new key, or a larger value than the one that is there,
+                 ///< without taking a live entry. Of a Lock: no line for one more
   busy,          ///< the lock was held by a living owner for all of Options::lock_timeout
   read_only,     ///< a write through a handle that only reads: opened so, of a segment that was removed and cannot be
                  ///< made anew here, or forked into another pid namespace

@@ -58,7 +58,8 @@ enum class Place : std::uint8_t {
 /// What a write does when there is no room left.
 enum class WhenFull : std::uint8_t {
   evict,   ///< a cache: the entries least worth keeping leave
-  reject,  ///< shared state: live entries never leave, the write answers Code::full
+  reject,  ///< shared state: live entries never leave, and what finds no room answers Code::full. An overwrite by as
+           ///< much or less always finds room, and so do erase, touch and an increment of what is there: docs/layout.md
 };
 
 struct Options {

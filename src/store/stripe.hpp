@@ -15,13 +15,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 #include "base/robust_lock.hpp"
 #include "forklore/code.hpp"
 #include "forklore/found.hpp"
 #include "forklore/options.hpp"
+#include "store/decision.hpp"
 #include "store/geometry.hpp"
 #include "store/ghost.hpp"
 #include "store/index.hpp"
@@ -52,57 +52,6 @@ struct NoRoom {};
 enum class Age : std::uint8_t {
   fresh,  ///< those that are not past their time to live
   stale,  ///< also those that may still be served stale
-};
-
-/// What update() shows to a decision: the entry as it stands under the lock.
-struct Present {
-  bool found = false;  ///< there is one, and it is fresh
-  EntryHead head;
-  Timing timing;  ///< of a timed entry
-  std::uint64_t version = 0;
-  std::int64_t integer = 0;  ///< of an integer entry
-};
-
-/// What a decision wants done.
-struct Decision {
-  enum class Action : std::uint8_t {
-    nothing,
-    store,           ///< value, format and expiry become the entry
-    change_integer,  ///< integer replaces the value in place; the expiry stays
-    change_expiry,   ///< expiry replaces the old one in place
-    change_both,     ///< expiry, then integer: for one that means something until then at the latest
-    erase,           ///< a stale entry too
-  };
-  Action action = Action::nothing;
-  Code code = Code::ok;         ///< what update() answers if that is done
-  std::string_view value = {};  ///< not from the segment
-  std::uint16_t format = 0;
-  std::uint64_t expiry = kNever;
-  std::int64_t integer = 0;  ///< for change_integer and change_both
-  bool timed = false;        ///< for store
-  Timing timing = {};
-};
-
-/// A reference to a callable, or to a decision whatever is there, that outlives the call. It may be asked more than
-/// once: it must not change anything.
-class Decide {
- public:
-  template <class F>
-  Decide(const F& f) noexcept  // NOLINT(google-explicit-constructor): a view of a callable
-      : context_(&f), call_([](const void* context, const Present& present) noexcept {
-          return (*static_cast<const F*>(context))(present);
-        }) {}
-  Decide(const Decision& decision) noexcept  // NOLINT(google-explicit-constructor): likewise
-      : context_(&decision), call_(nullptr) {}
-  /// The decision that stands already, or nullptr.
-  [[nodiscard]] const Decision* ready() const noexcept {
-    return call_ == nullptr ? static_cast<const Decision*>(context_) : nullptr;
-  }
-  Decision operator()(const Present& present) const noexcept { return call_(context_, present); }
-
- private:
-  const void* context_;
-  Decision (*call_)(const void*, const Present&) noexcept;
 };
 
 /// Sums over the stripe's chunks and slots.
@@ -296,6 +245,9 @@ class alignas(kLine) Stripe {
   std::uint64_t append(Kind kind, Place end, const Key& key, const Decision& decision, const EntryHead& head) noexcept;
   Code store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head, Kind kind, Place end,
              std::uint64_t now) noexcept;
+  /// Stores what is to take the place of an entry whose chunk is reclaimed; false if there is no room.
+  struct Renewal;
+  bool renew(const Located& entry, Renewal& renewal) noexcept;
   /// Counts a live or expired entry out whose slot another one took.
   void drop(std::uint64_t word, std::uint64_t now) noexcept;
   void publish(Word& slot, std::uint64_t word) noexcept {
@@ -373,19 +325,19 @@ class alignas(kLine) Stripe {
   /// take; who needs more leaves, in a rejecting stripe stays.
   bool reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now,
                Renewal* renewal = nullptr) noexcept;
-  /// The same if its entries are sure to find room in so many chunks, and the end of their log; else nothing, and false.
+  /// The same if its entries are sure to find room in so many chunks, and the end of their log; else nothing, and
+  /// false.
   bool reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept;
   /// Whether an entry whose place and head are set is what a slot leads to (word, or one made from the place if 0);
   /// sets the rest.
   [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept;
   /// moves: see reclaim(); less what it takes.
   bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, std::uint64_t now) noexcept;
-  bool renew(const Located& entry, Renewal& renewal) noexcept;
   void evict(const Located& entry, Kind from) noexcept;
 
   // stripe_compact.cpp. Under the lock, in a rejecting stripe.
-  /// How many chunks stay free, so that any live entry can be moved and an overwrite never fails. needed: chunks that an
-  /// entry takes which comes.
+  /// How many chunks stay free, so that any live entry can be moved and an overwrite never fails. needed: chunks that
+  /// an entry takes which comes.
   [[nodiscard]] std::uint32_t kept_to_move(std::uint32_t needed) const noexcept;
   /// The same, and some in which overwrites may work.
   [[nodiscard]] std::uint32_t kept_to_work(std::uint32_t needed) const noexcept;

@@ -1,37 +1,33 @@
 // Why an overwrite by as much or less never fails in a rejecting stripe, however full it is.
 //
-// New keys and larger values leave chunks free (kept_to_work). An overwrite writes into these, and the garbage that it
-// leaves is collected as long as that is quick (make_room). Where it is not, the log is compacted in its order: from the
-// oldest chunk on each entry moves to the end of the log, and the one to be overwritten is written anew where its turn
-// comes. That needs no garbage, and these are the reasons:
+// New keys and larger values leave chunks free: kept_to_work(). An overwrite takes these, and make_room() collects the
+// garbage that it leaves, the chunk with the most of it first. Where that gives too little, the log is compacted in its
+// order. From the oldest chunk on each entry moves to the end of the log, and the one that is overwritten is written
+// anew where its turn comes. That needs no garbage, for three reasons:
 //
-//   1. Nothing lands later than it lay. Say that the chunks of the log are X1, X2, ..., and those that are taken Z1,
-//      Z2, .... The first entry goes to the end of the log, which is before Z1, or to the start of Z1. Each next one
-//      goes where the one before ends, or to the start of the next chunk if too little is left there. If it began in Xi,
-//      as much was left there at least, from an end no earlier: so it goes to Zi at the same offset, or before. An entry
-//      that is no larger never needs more left to begin (Log::least_rest), so the same holds of what takes its place.
-//   2. Chunks taken for entries up to one that ends in Xj are at most j. While Xi is walked, those before it are free
-//      again, and the entry that began before it and goes on in it has moved. So at most 1 + j - i more chunks are in use
-//      than at the start: one, and those in which the largest entry goes on. After the last chunk it is none.
-//   3. As many are always free: who takes one for an entry, or to collect a single chunk, leaves kept_to_move() more than
-//      that. How many an entry goes on in depends on where it begins, by one at most; hence one more. A death amid a
-//      compaction leaves half an entry behind, hence another: free_orphans() gives back the chunks that hold nothing
-//      else, and the rest is less than a chunk.
-//
-// A value of less than a chunk needs one free chunk beside these. What it costs: kept_to_work() leaves at least a
-// sixteenth of the chunks to overwrites of small values, so about as many entries move for each that is written.
+//   1. Nothing lands later than it lay. Let X1, X2, ... be the chunks of the log, and Z1, Z2, ... those that are taken.
+//      The first entry goes to the start of Z1. Each next one goes where the one before ends, or to the start of the
+//      next chunk if too little is left there. An entry that began in Xi had enough left there, behind one that ended
+//      no earlier than it does now. So it goes to the same offset of Zi, or before. An entry that is no larger never
+//      needs more left to begin (Log::least_rest). So the same holds with what takes its place.
+//   2. So few chunks are enough. For entries up to one that ends in Xj, at most j chunks are taken. While Xi is walked,
+//      those before it are free again: whatever went on from them into Xi has moved. That makes at most 1 + j - i more
+//      in use than at the start: one, and those in which the largest entry goes on. After the last chunk it is none.
+//   3. As many are always free. Who takes chunks for an entry, or to collect a single chunk, leaves kept_to_move().
+//      An entry may go on in one chunk more than now, where it begins elsewhere: that is one of kBesideLargest. A death
+//      leaves half an entry behind: free_orphans() gives back the chunks that hold nothing else, and what is left of it
+//      is less than another.
 #include <algorithm>
 #include <array>
 
 #include "base/test_fault.hpp"
-#include "store/log_writer.hpp"
 #include "store/stripe.hpp"
 
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kBesideLargest = 3;  // one to begin with, one for where it begins, one for a death
-constexpr std::uint32_t kWorkShare = 32;     // of the chunks, one in so many is left to overwrites, where values are large
+constexpr std::uint32_t kBesideLargest = 3;  // one to begin in, one for where it begins, one for a death
+constexpr std::uint32_t kWorkShare = 32;  // of the chunks, one in so many is left to overwrites, where values are large
 
 }  // namespace
 
@@ -57,15 +53,16 @@ bool Stripe::compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal
   const std::uint64_t end = header_->sequence.load(std::memory_order_relaxed);
   if (log_.count_free() == 0) return false;
   log_.open_next(kind);
-  for (;;) {
-    const bool done = renewal != nullptr && renewal->done;
-    const std::uint32_t needed = done ? 0 : log_.chunks_needed(kind, head);
+  const auto done = [&] { return renewal != nullptr && renewal->done; };
+  for (std::uint32_t walked = 0; walked < log_.size(); ++walked) {
+    const std::uint32_t needed = done() ? 0 : log_.chunks_needed(kind, head);
     const std::uint32_t kept = renewal != nullptr ? kept_to_move(needed) : kept_to_work(needed);
     if (log_.count_free() >= needed + kept) return true;
     const std::uint32_t oldest = log_.oldest(kind);
-    if (oldest >= log_.size() || sequence_of(log_.state(oldest)) >= end) return done;
-    if (!reclaim(oldest, Reclaim::compact, log_.size(), now, renewal)) return done;
+    if (oldest >= log_.size() || sequence_of(log_.state(oldest)) >= end) break;
+    if (!reclaim(oldest, Reclaim::compact, log_.size(), now, renewal)) break;
   }
+  return done();
 }
 
 void Stripe::free_orphans() noexcept {

@@ -227,17 +227,6 @@ bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, s
   return true;
 }
 
-bool Stripe::renew(const Located& entry, Renewal& renewal) noexcept {
-  const Kind kind = log_of(log_.state(entry.place.chunk));
-  const Place end = log_.end(kind);
-  if (log_.count_free() < log_.chunks_needed(end, renewal.head)) return false;
-  const std::uint64_t word = append(kind, end, renewal.key, renewal.decision, renewal.head);
-  publish(*entry.slot, with_frequency(word, frequency_of(entry.slot->load(std::memory_order_relaxed))));
-  log_.forget(entry.place, entry.head);
-  renewal.done = true;
-  return true;
-}
-
 void Stripe::evict(const Located& entry, Kind from) noexcept {
   policy().remember(from, entry.hash, entry.head.total());
   remove(entry);

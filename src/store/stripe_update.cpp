@@ -178,6 +178,17 @@ inline Code Stripe::store(const Key& key, const Located& old, const Decision& de
   return decision.code;
 }
 
+bool Stripe::renew(const Located& entry, Renewal& renewal) noexcept {
+  const Kind kind = log_of(log_.state(entry.place.chunk));
+  const Place end = log_.end(kind);
+  if (log_.count_free() < log_.chunks_needed(end, renewal.head)) return false;
+  supersede(
+      *entry.slot, renewal.key, end, [&] { return append(kind, end, renewal.key, renewal.decision, renewal.head); },
+      [&] { log_.forget(entry.place, entry.head); });
+  renewal.done = true;
+  return true;
+}
+
 void Stripe::drop(std::uint64_t word, std::uint64_t now) noexcept {
   Place place;
   EntryHead head;

@@ -299,6 +299,7 @@ std::vector<Scenario> scenarios() {
                    });
                  }});
   all.push_back({"recover", prepare_recover});
+  for (Scenario& scenario : full_scenarios()) all.push_back(std::move(scenario));
   for (Scenario& scenario : lease_scenarios()) all.push_back(std::move(scenario));
   return all;
 }

@@ -33,5 +33,7 @@ struct Scenario {
 std::vector<Scenario> scenarios();
 /// Of these, the calls that take, keep, use, void and give back leases.
 std::vector<Scenario> lease_scenarios();
+/// And overwrites in a rejecting segment that is full.
+std::vector<Scenario> full_scenarios();
 
 }  // namespace forklore::crash

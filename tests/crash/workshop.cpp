@@ -5,8 +5,8 @@
 namespace forklore::crash {
 namespace {
 
-Options options(const std::string& name, WhenFull when_full) {
-  return {.name = name, .capacity_bytes = kMinCapacityBytes, .when_full = when_full, .stripes = 1};
+Options options(const std::string& name, WhenFull when_full, std::size_t capacity) {
+  return {.name = name, .capacity_bytes = capacity, .when_full = when_full, .stripes = 1};
 }
 
 }  // namespace
@@ -31,8 +31,8 @@ std::uint64_t Snapshot::word_of(const std::string& key) const {
   return found;
 }
 
-Workshop::Workshop(std::uint64_t seed, WhenFull when_full)
-    : cache_(Cache::open(options(name_, when_full))), file_(name_), random_(seed) {}
+Workshop::Workshop(std::uint64_t seed, WhenFull when_full, std::size_t capacity)
+    : cache_(Cache::open(options(name_, when_full, capacity))), file_(name_), random_(seed) {}
 
 void Workshop::work(unsigned calls, std::size_t largest, std::uint32_t keys) {
   std::string value;

@@ -1,4 +1,5 @@
-// workshop.hpp - Where the segment of a scenario is made: a real one of the smallest size, that can be put back.
+// workshop.hpp - Where the segment of a scenario is made: a real one of the smallest size or little more, that can be
+// put back.
 #pragma once
 
 #include <forklore/forklore.hpp>
@@ -50,7 +51,7 @@ class Workshop {
   /// Whether a call did what is wanted, from the moments before and after it.
   using Wanted = std::function<bool(const Snapshot& before, const Snapshot& after)>;
 
-  explicit Workshop(std::uint64_t seed, WhenFull when_full = WhenFull::evict);
+  explicit Workshop(std::uint64_t seed, WhenFull when_full = WhenFull::evict, std::size_t capacity = kMinCapacityBytes);
 
   [[nodiscard]] Cache& cache() noexcept { return cache_; }
   [[nodiscard]] Random& random() noexcept { return random_; }

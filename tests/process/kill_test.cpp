@@ -157,3 +157,62 @@ TEST_CASE("kills in the smallest segment leave it sound and of use, in either mo
     CHECK(cache.set("key", std::string(most, 'v')) == Code::ok);
   }
 }
+
+TEST_CASE("in a full rejecting segment every key is overwritten by as much, whoever dies meanwhile") {
+  const std::uint64_t seed = tests::seed();
+  MESSAGE("seed " << seed);
+  CAPTURE(seed);
+  for (const std::size_t capacity : {kMinCapacityBytes, std::size_t{1} << 20}) {
+    std::mt19937_64 random(seed);
+    UniqueName name;
+    Cache cache = Cache::open({.name = name,
+                               .capacity_bytes = capacity,
+                               .when_full = WhenFull::reject,
+                               .stripes = 1,
+                               .lock_timeout = kPatience});
+    std::vector<std::size_t> sizes;
+    const auto name_of = [](std::size_t i) { return "key" + std::to_string(i); };
+    for (unsigned refused = 0; refused < 50;) {
+      const std::size_t most = random() % 20 == 0 ? cache.stats().max_value_bytes : 1000;
+      const std::size_t size = 24 + random() % (most - 24);
+      const std::string k = name_of(sizes.size());
+      if (cache.set(k, checked_value(k, 0, size)) == Code::ok) {
+        sizes.push_back(size);
+      } else {
+        ++refused;
+      }
+    }
+    Shared<std::atomic<std::uint64_t>> refused;
+    const auto overwrite = [&](std::uint64_t number, std::size_t i) {
+      const std::string k = name_of(i);
+      if (cache.set(k, checked_value(k, number, sizes[i])) != Code::ok) ++*refused;
+    };
+    const auto worker = [&](std::uint64_t s) {
+      return Child([&, s]() -> int {
+        std::mt19937_64 numbers(s);
+        for (std::uint64_t n = 0;; ++n) overwrite(n, numbers() % sizes.size());
+      });
+    };
+    std::vector<Child> workers;
+    for (unsigned i = 0; i < 2; ++i) workers.push_back(worker(random()));
+    for (unsigned kill = 0; kill < kKills / 2 || (kill < kKills * 20 && cache.stats().recoveries < 5); ++kill) {
+      ::usleep(static_cast<::useconds_t>(random() % 5000));
+      workers[kill % workers.size()] = worker(random());  // the one before is killed
+      if (kill % 10 != 0) continue;
+      for (std::size_t i = 0; i < sizes.size(); ++i) overwrite(kill, i);
+      for (const std::string& fault : cache.verify()) FAIL(fault);
+      REQUIRE(*refused == 0);
+    }
+    workers.clear();
+    std::string out;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      REQUIRE(cache.get(name_of(i), out) == Code::ok);
+      REQUIRE(out.size() == sizes[i]);
+      REQUIRE(number_of(name_of(i), out));
+    }
+    CHECK(*refused == 0);
+    CHECK(cache.stats().recoveries > 0);
+    CHECK(cache.stats().resets == 0);
+    CHECK(cache.stats().evictions == 0);
+  }
+}

@@ -50,7 +50,8 @@ class TooLarge(Error, ValueError):
     """The value is larger than stats().max_value_bytes. The option max_value raises that. The old value stands."""
 
 class Full(Error):
-    """when_full="reject" alone: no room without taking a live entry. The old value stands."""
+    """when_full="reject" alone: no room for a new key, or a larger value than the one that is there, without taking a
+    live entry. The old value stands. An overwrite by as much or less always finds room."""
 
 class Busy(Error, TimeoutError):
     """A living process held the lock for all of lock_timeout. Nothing has changed; the call may be made again."""

@@ -34,10 +34,12 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
 
     Where Django leaves room:
 
-    * set of a value that is too large, or that finds no room under WHEN_FULL="reject", removes the old value, counts
-      (`failed_sets`), logs a warning to "forklore.django" and returns. So does set of a value that cannot be pickled,
-      but then the serializer's own error (PicklingError, AttributeError, TypeError) is raised, as every backend of
-      Django does. set_many names both kinds in its answer.
+    * set of a value that is too large removes the old value, counts (`failed_sets`), logs a warning to
+      "forklore.django" and returns. So does set of a value that cannot be pickled, but then the serializer's own error
+      (PicklingError, AttributeError, TypeError) is raised, as every backend of Django does.
+    * set of a value that finds no room under WHEN_FULL="reject" leaves the old value as it was, counts, logs an error
+      once a minute at most, and returns. An old value of as much size or more always makes room.
+    * set_many names the keys of all these in its answer.
     * add raises TooLarge and Full: False would say that there is an entry. get_or_set returns the value all the same.
     * get_or_set calls a callable default once for all workers, and stores nothing if the key was set or deleted
       meanwhile.
@@ -88,7 +90,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
 
     @property
     def failed_sets(self) -> int:
-        """How many values this process could not store."""
+        """How many values this process could not store since it opened the cache. stats().refused counts for all."""
         return self._shared.failed_sets
 
     def _usual(self) -> tuple[Any, ...]:
@@ -132,8 +134,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         try:
             self._set(key, value, timeout, version)
         except _REFUSED as error:
-            self._drop(key, version)
-            self._report(key, version, error)
+            self._refuse(key, version, error)
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
         except UNAVAILABLE as error:
@@ -148,9 +149,26 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
                 _raise_cause(error)
             raise type(error)(_in_words(error)) from None
 
-    def _report(self, key: Any, version: int | None, error: Exception) -> None:
+    def _refuse(self, key: Any, version: int | None, error: Exception) -> None:
+        """After a value was refused: counts it, says so, and removes the old value. Of a full segment that is state the
+        old value stands."""
         self._shared.count_failed_set()
-        logger.warning("Not stored: %r: %s", self.make_key(key, version), _in_words(error))
+        name = self.make_key(key, version)
+        if not isinstance(error, forklore.Full):
+            try:
+                self._delete(key, version)
+            except UNAVAILABLE as unavailable:
+                self._shared.say_unavailable(unavailable)
+            logger.warning("Not stored: %r: %s", name, _in_words(error))
+        elif since := self._shared.due(forklore.Full):
+            logger.error(
+                "The cache at LOCATION %r is full: %d not stored since this was last said, now %r. Old values stand. "
+                "A larger CAPACITY makes room, in an empty segment. %s",
+                self._arguments["name"],
+                since,
+                name,
+                _in_words(error),
+            )
 
     def _not_stored(self, error: Exception) -> None:
         self._shared.count_failed_set()
@@ -198,20 +216,12 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         try:
             self._set(key, value, timeout, version)
         except _REFUSED as error:
-            self._drop(key, version)
-            self._report(key, version, error)
+            self._refuse(key, version, error)
             return False
         except UNAVAILABLE as error:
             self._not_stored(error)
             return False
         return True
-
-    def _drop(self, key: Any, version: int | None) -> None:
-        """Removes what a value that was refused should have replaced."""
-        try:
-            self._delete(key, version)
-        except UNAVAILABLE as error:
-            self._shared.say_unavailable(error)
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         self._delete_many(keys, version)

@@ -96,15 +96,19 @@ class Shared:
         with self._lock:
             self.failed_sets += 1
 
-    def say_unavailable(self, error: Exception) -> None:
-        """To the log that a call was made without the cache: at once, and then once a minute with their number."""
+    def due(self, what: type[Exception]) -> int:
+        """Counts a call that failed so, and says how many of them the log is to be told of: 0 if it is too soon."""
         with self._lock:
             now = clock.now()
-            said, since = self._said.get(type(error), (-SAY_EVERY, 0))
+            said, since = self._said.get(what, (-SAY_EVERY, 0))
             since += 1
             due = now - said >= SAY_EVERY
-            self._said[type(error)] = (now, 0) if due else (said, since)
-        if due:
+            self._said[what] = (now, 0) if due else (said, since)
+        return since if due else 0
+
+    def say_unavailable(self, error: Exception) -> None:
+        """To the log that a call was made without the cache: at once, and then once a minute with their number."""
+        if since := self.due(type(error)):
             logger.warning(
                 "LOCATION %r: %s. Reads miss and writes are not stored meanwhile (calls since the last such line: %d)",
                 self.arguments["name"],
