@@ -1,5 +1,7 @@
 // cache_compute.cpp - Cache.get_or_compute. A hit costs what a get costs; whoever is to compute calls Python with
 // nothing held but a lease, which is no lock.
+#include <unistd.h>
+
 #include <cmath>
 #include <forklore/compute.hpp>
 #include <iterator>
@@ -16,8 +18,8 @@ namespace forklore::python {
 namespace {
 
 // While one lives, this context computes key. What a context (thread, task, greenlet) computes, so that it never waits
-// for itself: nested tuples (path, key, [still at it], those outside of it). In a ContextVar, which asyncio and gevent
-// keep for each task.
+// for itself: nested tuples (path, key, [process that is still at it, or 0], those outside of it). In a ContextVar, which
+// asyncio and gevent keep for each task. The child of a fork has a copy, and computes none of it.
 class Computing {
  public:
   Computing(const Call& call, std::string_view key) {
@@ -25,7 +27,7 @@ class Computing {
     if (PyContextVar_Get(interpreter().computing, Py_None, &outer) < 0) return;
     const Reference outside(outer);
     const std::string path = guarded([&] { return call.cache().path(); }, std::string());
-    flag_ = Reference(Py_BuildValue("[O]", Py_True));
+    flag_ = Reference(Py_BuildValue("[i]", static_cast<int>(::getpid())));
     const Reference bytes(PyBytes_FromStringAndSize(key.data(), static_cast<Py_ssize_t>(key.size())));
     if (!flag_ || !bytes) return;
     const Reference mine(Py_BuildValue("(sOOO)", path.c_str(), bytes.get(), flag_.get(), outside.get()));
@@ -35,7 +37,7 @@ class Computing {
   ~Computing() {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    if (flag_) PyList_SetItem(flag_.get(), 0, Py_NewRef(Py_False));
+    if (flag_) PyList_SetItem(flag_.get(), 0, PyLong_FromLong(0));
     if (token_ && PyContextVar_Reset(interpreter().computing, token_.get()) < 0) PyErr_Clear();
     PyErr_Restore(type, value, traceback);
   }
@@ -68,7 +70,7 @@ bool would_wait_for_itself(const Call& call, NamedKey key) {
     if (PyBytes_AsStringAndSize(PyTuple_GET_ITEM(at, 1), &bytes, &size) < 0) return true;
     if (std::string_view(bytes, static_cast<std::size_t>(size)) == key.bytes &&
         PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(at, 0), path.c_str()) == 0 &&
-        PyList_GET_ITEM(PyTuple_GET_ITEM(at, 2), 0) == Py_True) {
+        PyLong_AsLong(PyList_GET_ITEM(PyTuple_GET_ITEM(at, 2), 0)) == ::getpid()) {
       PyErr_Format(PyExc_RuntimeError, "computing %R asks for %R itself", key.object, key.object);
       return true;
     }
@@ -190,10 +192,24 @@ PyObject* compute(Computation& computation, Turn turn, const Call& call, NamedKe
   return value ? keep(computation, call, key, std::move(value), wanted.ttl) : nullptr;
 }
 
-// Whether a gevent hub may run in this process, whose greenlets a wait of this thread would all stop.
+// Whether a hub may run in this process, gevent's or eventlet's, whose greenlets a wait of this thread would all stop.
 bool may_be_greenlet() {
   PyObject* modules = PyImport_GetModuleDict();
-  return modules != nullptr && PyDict_GetItemString(modules, "gevent._hub_local") != nullptr;
+  return modules != nullptr && (PyDict_GetItemString(modules, "gevent._hub_local") != nullptr ||
+                                PyDict_GetItemString(modules, "eventlet.hubs") != nullptr);
+}
+
+// Whether who computes the key cannot go on while this thread waits for it (forklore/waiting.py): 1, 0, or -1 with an
+// exception set.
+int holds_up(const Call& call, NamedKey key) {
+  PyObject* modules = PyImport_GetModuleDict();
+  if (modules == nullptr || PyDict_GetItemString(modules, "forklore.waiting") == nullptr) return 0;
+  const std::string path = guarded([&] { return call.cache().path(); }, std::string());
+  const Reference bytes(PyBytes_FromStringAndSize(key.bytes.data(), static_cast<Py_ssize_t>(key.bytes.size())));
+  const Reference module(bytes ? run_python([] { return PyImport_ImportModule("forklore.waiting"); }) : nullptr);
+  const auto ask = [&] { return PyObject_CallMethod(module.get(), "holds_up", "((sO))", path.c_str(), bytes.get()); };
+  const Reference answer(module ? run_python(ask) : nullptr);
+  return answer ? PyObject_IsTrue(answer.get()) : -1;
 }
 
 // The same where waiting is the hub's (forklore/compute.py).
@@ -229,6 +245,9 @@ PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, const W
     if (turn != Turn::wait) return compute(computation, turn, call, key, wanted);
     if (would_wait_for_itself(call, key)) return nullptr;
     if (may_be_greenlet()) return compute_as_greenlet(cache, key, wanted);
+    const int stuck = holds_up(call, key);
+    if (stuck < 0) return nullptr;
+    if (stuck > 0) return compute(computation, Turn::alone, call, key, wanted);
     computation.wait();
     if (PyErr_CheckSignals() < 0) return nullptr;
   }

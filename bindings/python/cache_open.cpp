@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cache_type.hpp"
-#include "errors().hpp"
+#include "errors.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
 

@@ -7,8 +7,10 @@
 //    after which a caller computes for itself and stores nothing.
 //  * What is written to the key meanwhile, or erased, wins: the computed value goes to its caller and not into the
 //    cache. So an invalidation is never undone by who began before it.
-//  * The right to store is a line in a table of 16 to 64 for each stripe, of computations and locks together. When they
-//    are used up a caller computes for itself and stores nothing.
+//  * The right to store is a line in a table of 16 to 32 for each stripe. When they are used up, as by a deep
+//  recursion,
+//    it is a placeholder among the entries, which is as good: a write to the key removes it. A full cache may evict it;
+//    then the value is not stored. It is there for 10 minutes at most.
 //  * A computation that asks for its own key waits for itself until the bound.
 #pragma once
 
@@ -43,8 +45,8 @@ enum class Turn : std::uint8_t {
   stale,    ///< the value is past its time, or nearly, and somebody else is at it: take it
   refresh,  ///< the same, and it is this caller who is to compute the next and store it
   compute,  ///< there is none: compute it and store it
-  alone,    ///< compute it; there is nothing to be stored with (the wait is over, no line was left, busy, read_only,
-            ///< or it is no key)
+  alone,    ///< compute it; there is nothing to be stored with (the wait is over, busy, read_only, full and nothing
+            ///< leaves, or it is no key)
   wait,     ///< somebody else computes: wait(), then begin() again
   no_room,  ///< the sink gave up
 };
@@ -74,7 +76,8 @@ class FORKLORE_EXPORT Computation {
   /// key was written to or erased meanwhile, the segment was replaced, or there was nothing to store with); also
   /// too_large, full, busy, not_a_number, invalid_key and read_only.
   Code store(std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
-  /// Gives the right back with nothing stored; the next caller computes.
+  /// Gives the right back with nothing stored; the next caller computes. Sleeps for the stripe's lock where a
+  /// placeholder is to be removed.
   void abandon() noexcept;
   /// Whether the right to store is still this caller's.
   [[nodiscard]] bool held() const noexcept;

@@ -12,8 +12,8 @@
 //  * They go with their segment. Where it is replaced or removed, held() answers false and release() does nothing; two
 //    processes may hold a name for the moment in which one of them has yet to move (a second).
 //  * Who waits is served in no order. A thread that waits for a name that it holds waits for itself, unless reentrant.
-//  * Each stripe has 16 to 64 lines, one for every 64 KiB, for locks and computations (compute.hpp) together. When they
-//    are used up an acquire() waits as if the lock were held, and answers full in the end.
+//  * Each stripe has 16 to 64 lines for locks, one for every 64 KiB. When they are used up an acquire() waits as if the
+//    lock were held, and answers full in the end; the log is told so.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@ struct LockOptions {
   /// After so long others may take the lock though its holder lives. kForever: never.
   Ttl ttl = kForever;
   /// How many may hold the name at once: a semaphore. All that use a name say the same. More than the lines of a stripe
-  /// (Stats::lease_lines / stripes) never do.
+  /// (Stats::lock_lines / stripes) never do.
   unsigned limit = 1;
   /// A thread that holds the name gets it again at once, and gives it back with its last release. Not for several tasks
   /// of one thread (coroutines, greenlets), which are one holder.

@@ -1,4 +1,4 @@
-"""The long ways of Cache.get_or_compute: in a coroutine, and under gevent."""
+"""The long ways of Cache.get_or_compute: in a coroutine, and under gevent or eventlet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from ._core import DEFAULT, Cache, _Computation, _computing
 from .clock import now
 from .kept import Kept
-from .waiting import hub, in_executor, in_pool
+from .waiting import computes_here, holds_up, hub, in_executor, in_pool
 
 FRESH, STALE, REFRESH, COMPUTE, ALONE, WAIT = range(6)  # as forklore::Turn
 PATIENCE = 1.0  # seconds of one wait elsewhere: what ends the process does not wait longer
@@ -50,9 +51,9 @@ class _Flight:
         """The same in another thread, which may wait."""
         return self.computation.begin(min(PATIENCE, self.left()))
 
-    def enter(self) -> tuple[contextvars.Token[Any], list[bool]]:
-        """Notes that this context computes, so that it never waits for itself."""
-        still = [True]
+    def enter(self) -> tuple[contextvars.Token[Any], list[int]]:
+        """Notes that this context computes, so that it never waits for itself. Not so in a child of fork."""
+        still = [os.getpid()]
         return _computing.set((*self.what, still, _computing.get(None))), still
 
     def keep(self, value: Any, ttl: Any) -> Any:
@@ -62,9 +63,9 @@ class _Flight:
         return value
 
 
-def _leave(entered: tuple[contextvars.Token[Any], list[bool]]) -> None:
+def _leave(entered: tuple[contextvars.Token[Any], list[int]]) -> None:
     token, still = entered
-    still[0] = False
+    still[0] = 0
     _computing.reset(token)
 
 
@@ -75,13 +76,13 @@ def _plain(value: Any) -> Any:
 def get_or_compute(
     cache: Cache, key: Any, fn: Callable[[], Any], ttl: Any, stale_for: Any, early: Any, wait: Any
 ) -> Any:
-    """Where a gevent hub may run: waits in its pool of threads."""
+    """Where a hub may run: waits in its pool of threads."""
     flight = _Flight(cache, key, stale_for, early, wait)
     turn, value = flight.begin()
     while turn == WAIT:
         mine = hub()
         if mine is None:  # another thread's hub
-            turn, value = flight.begin_patiently()
+            turn, value = (ALONE, None) if holds_up(flight.what) else flight.begin_patiently()
         else:
             abandon = flight.computation.abandon
             turn, value = in_pool(mine, flight.what, flight.begin_patiently, abandon) or flight.begin()
@@ -122,7 +123,8 @@ async def aget_or_compute(
     try:
         entered = flight.enter()
         try:
-            made = await _call(fn)
+            with computes_here(flight.what):
+                made = await _call(fn)
         finally:
             _leave(entered)
         return flight.keep(made, ttl)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from ._core import Busy, Cache, Error, _Lease
 from .clock import now
-from .waiting import hub, in_executor, in_pool
+from .waiting import forget, hub, in_executor, in_pool, loop_holds, note
 
 PATIENCE = 0.2  # seconds of one native wait: signals, and what ends the process, wait no longer
 
@@ -41,10 +41,11 @@ class Held(int):
 class _Hold:
     """A lock that was acquired. inside: how often, if it is re-entrant."""
 
-    __slots__ = ("inside", "lease", "pid", "ttl")
+    __slots__ = ("inside", "lease", "noted", "pid", "ttl")
 
-    def __init__(self, lease: _Lease, ttl: Any) -> None:
+    def __init__(self, lease: _Lease, ttl: Any, noted: Any) -> None:
         self.lease, self.ttl, self.inside, self.pid = lease, ttl, 0, os.getpid()
+        self.noted = noted  # by a coroutine: see waiting.note()
 
 
 class _Thread:
@@ -115,7 +116,7 @@ class Lock:
         if reentrant and limit != 1:
             raise ValueError("a lock is re-entrant, or has a limit above 1, not both")
         _seconds(wait)
-        self.name, self.wait, self._ttl, self._reentrant = name, wait, ttl, reentrant
+        self.name, self.wait, self._ttl, self._limit, self._reentrant = name, wait, ttl, limit, reentrant
         self._new_lease = functools.partial(_Lease, cache, name, ttl, limit)
         self._spare = [self._new_lease()]  # those that have nothing
         self._lacked = False
@@ -148,7 +149,14 @@ class Lock:
         lease, mine = self._unused(), hub()
         while True:
             patience = min(end - now(), PATIENCE)
-            got: bool | None = _acquire_here(lease, max(patience, 0) if mine is None else 0)
+            stuck = patience > 0 and loop_holds(self._what)
+            got: bool | None = _acquire_here(lease, max(patience, 0) if mine is None and not stuck else 0)
+            if not got and stuck:
+                self._keep(me, lease, False)
+                raise RuntimeError(
+                    f"the lock {self.name!r} is held by another task of this thread's event loop, which cannot "
+                    "release it while this call waits; wait for it by `async with` or aacquire()"
+                )
             if not got and mine is not None and patience > 0:
                 got = in_pool(mine, self._what, functools.partial(lease.acquire, patience), lease.release)
             if got or patience <= 0:
@@ -170,7 +178,7 @@ class Lock:
             if not got and patience > 0:
                 got = await in_executor(self._what, functools.partial(lease.acquire, patience), lease.release)
             if got or patience <= 0:
-                return self._keep(me, lease, bool(got))
+                return self._keep(me, lease, bool(got), note(self._what) if got and self._limit == 1 else None)
 
     def release(self) -> None:
         """Gives it back. Raises NotHeld if who asks has not acquired it, or holds it no more, as its ttl was over:
@@ -181,6 +189,7 @@ class Lock:
         hold.inside -= 1
         held = hold.lease.held()
         if hold.inside == 0:
+            forget(self._what, hold.noted)
             if self._reentrant and (inside := _reentrant.get(me, {})).get(self._what) is hold:
                 del inside[self._what]
             held = hold.lease.release() and held
@@ -253,12 +262,12 @@ class Lock:
         self._add(me, hold)
         return True
 
-    def _keep(self, me: Any, lease: _Lease, got: bool) -> bool:
+    def _keep(self, me: Any, lease: _Lease, got: bool, noted: Any = None) -> bool:
         if not got:
             self._lacked = lease.lacking()
             self._spare.append(lease)
             return False
-        hold = _Hold(lease, self._ttl)
+        hold = _Hold(lease, self._ttl, noted)
         if self._reentrant:
             _reentrant.setdefault(me, {})[self._what] = hold
         self._add(me, hold)

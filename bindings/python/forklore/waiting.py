@@ -1,15 +1,19 @@
-"""Where a caller waits: its thread, under gevent a thread of the hub's pool, under asyncio one of an executor.
+"""Where a caller waits: its thread, under gevent and eventlet a thread of the hub's pool, under asyncio one of an
+executor.
 
-A wait is a native call that gives up the GIL. What must not stand still meanwhile (an event loop, a gevent hub) hands
-it to another thread, one for each thing that is waited for, however many wait for it there.
+A wait is a native call that gives up the GIL. What must not stand still meanwhile (an event loop, a hub) hands it to
+another thread, one for each thing that is waited for, however many wait for it there. Who waits in a thread that what
+it waits for needs, such as the one of an event loop, is told so and does not wait.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:  # whose import costs more than all of forklore's
@@ -23,6 +27,8 @@ MOST_THREADS = 64  # of the executor; further waits queue
 _executor: ThreadPoolExecutor | None = None
 _by_loop: weakref.WeakKeyDictionary[Any, dict[Hashable, asyncio.Future[None]]] = weakref.WeakKeyDictionary()
 _by_hub: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
+_by_coroutine: dict[Hashable, tuple[Any, Any]] = {}  # what coroutines compute: their loop, what sync_to_async() uses
+_said: set[str] = set()  # what the log has been told
 
 
 def _forget() -> None:
@@ -31,15 +37,101 @@ def _forget() -> None:
     _executor = None
     _by_loop.clear()
     _by_hub.clear()
+    _by_coroutine.clear()
 
 
 os.register_at_fork(after_in_child=_forget)
 
 
 def hub() -> Any:
-    """The gevent hub that runs in this thread, or None."""
-    module = sys.modules.get("gevent._hub_local")
-    return None if module is None else module.get_hub_if_exists()
+    """The hub that runs in this thread, gevent's or eventlet's, or None."""
+    gevent = sys.modules.get("gevent._hub_local")
+    mine = None if gevent is None else gevent.get_hub_if_exists()
+    if mine is None and (eventlet := sys.modules.get("eventlet.hubs")) is not None:
+        mine = getattr(getattr(eventlet, "_threadlocal", None), "hub", None)
+    return mine
+
+
+def note(what: Hashable) -> tuple[Any, Any]:
+    """This coroutine computes what, or holds it, until forget() with what is answered here."""
+    import asyncio
+
+    mine = _by_coroutine[what] = asyncio.get_running_loop(), _sensitive()
+    return mine
+
+
+def forget(what: Hashable, mine: tuple[Any, Any] | None) -> None:
+    if mine is not None and _by_coroutine.get(what) is mine:
+        del _by_coroutine[what]
+
+
+@contextlib.contextmanager
+def computes_here(what: Hashable) -> Iterator[None]:
+    """While this coroutine computes what."""
+    mine = note(what)
+    try:
+        yield
+    finally:
+        forget(what, mine)
+
+
+def loop_holds(what: Hashable) -> bool:
+    """Whether a coroutine of the event loop that runs in this thread computes or holds what: to wait for it here is to
+    wait for ever."""
+    other = _by_coroutine.get(what)
+    asyncio = sys.modules.get("asyncio")
+    return other is not None and asyncio is not None and asyncio._get_running_loop() is other[0]
+
+
+def holds_up(what: Hashable) -> bool:
+    """Whether who waits for what in this thread would wait for himself: a coroutine computes it whose event loop runs
+    in this thread, or that may call sync_to_async(), for which this is the one thread. The log is told so once."""
+    computing = _by_coroutine.get(what)
+    if computing is None:
+        return False
+    sensitive = computing[1]
+    if loop_holds(what):
+        _say("a wait for what another task of the same event loop computes would stop them both: computed for one "
+             "caller alone, and not stored. In a coroutine, await aget_or_compute (Django: aget_or_set)")  # fmt: skip
+        return True
+    if sensitive is not None and threading.current_thread() in _threads_of(sensitive):
+        _say("a wait in the one thread of sync_to_async() for what a coroutine computes might stop them both: computed "
+             "for one caller alone, and not stored. Have both views wait alike: both async, or both sync")  # fmt: skip
+        return True
+    return False
+
+
+def _sensitive() -> Any:
+    """Where asgiref would run what this coroutine gives to sync_to_async(): an executor of one thread, or the context
+    that has one. None: asgiref is not here."""
+    sync = sys.modules.get("asgiref.sync")
+    if sync is None:
+        return None
+    import asyncio
+
+    with contextlib.suppress(AttributeError):
+        return (
+            getattr(sync.AsyncToSync.executors, "current", None)
+            or sync.SyncToAsync.thread_sensitive_context.get(None)
+            or getattr(sync.AsyncToSync, "loop_thread_executors", {}).get(asyncio.get_running_loop())
+            or sync.SyncToAsync.single_thread_executor
+        )
+    return None
+
+
+def _threads_of(sensitive: Any) -> tuple[Any, ...]:
+    executors = sys.modules["asgiref.sync"].SyncToAsync.context_to_thread_executor
+    with contextlib.suppress(TypeError):  # what is no key of a weak dictionary is an executor itself
+        sensitive = executors.get(sensitive, sensitive)
+    return (*getattr(sensitive, "_threads", ()), getattr(sensitive, "_work_thread", None))
+
+
+def _say(line: str) -> None:
+    if line not in _said:
+        _said.add(line)
+        import logging
+
+        logging.getLogger("forklore").warning("%s", line)
 
 
 class _Attempt(Generic[T]):
@@ -65,23 +157,34 @@ class _Attempt(Generic[T]):
 def in_pool(hub: Any, what: Hashable, native: Callable[[], T], give_back: Callable[[], object]) -> T | None:
     """What native, which waits for what, answers in a thread of the hub's pool. None if another greenlet waited for the
     same already: then that wait is over. give_back undoes native, if this greenlet was killed meanwhile."""
-    from gevent.event import Event
+    apply: Callable[..., T]
+    over: Any
+    if hasattr(hub, "threadpool"):
+        from gevent.event import Event
 
+        over, apply = Event(), hub.threadpool.apply
+        end = over.set
+    else:
+        from eventlet import tpool
+        from eventlet.event import Event
+
+        over, apply = Event(), tpool.execute
+        end = over.send
     waits = _by_hub.setdefault(hub, {})
     other = waits.get(what)
     if other is not None:
         other.wait()
         return None
-    over = waits[what] = Event()
+    waits[what] = over
     attempt = _Attempt(native, give_back)
     try:
-        return hub.threadpool.apply(attempt)
+        return apply(attempt)
     except BaseException:
         attempt.leave()
         raise
     finally:
         del waits[what]
-        over.set()
+        end()
 
 
 async def in_executor(what: Hashable, native: Callable[[], T], give_back: Callable[[], object]) -> T | None:
