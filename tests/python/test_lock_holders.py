@@ -4,6 +4,7 @@ holders that go without releasing."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import http.client
 import os
@@ -42,8 +43,9 @@ def test_an_object_that_is_collected_releases_nothing(cache: forklore.Cache) -> 
         gc.collect()
     assert cache.lock("job").locked()
     assert not cache.lock("job").acquire(0)
-    with pytest.warns(ResourceWarning):
-        assert cache.lock("brief", ttl=0.1).acquire(0)
+    with pytest.warns(ResourceWarning, match="'long'"):
+        assert cache.lock("long", ttl=60).acquire(0)
+    assert cache.lock("brief", ttl=0.1).acquire(0)
     with cache.lock("brief", wait=20):
         pass
     with warnings.catch_warnings():
@@ -189,9 +191,15 @@ def test_a_late_holder_hears_of_it(cache: forklore.Cache) -> None:
     assert lock.acquire()
     mine, taken, go = lock.token, threading.Event(), threading.Event()
 
+    def have_it() -> None:
+        """For long, however busy the machine is."""
+        while True:
+            assert lock.acquire(20)
+            with contextlib.suppress(forklore.NotHeld):
+                return lock.extend(60)
+
     def take() -> None:
-        assert lock.acquire(20)
-        lock.extend(60)
+        have_it()
         taken.set()
         assert lock.token > mine
         assert go.wait(20)
@@ -217,7 +225,7 @@ def test_a_late_holder_hears_of_it(cache: forklore.Cache) -> None:
     for _ in range(3):  # as who leaves it to the ttl does
         assert lock.acquire(20)
         time.sleep(0.15)
-    assert lock.acquire(20)
+    have_it()
     lock.release()
     with pytest.raises(forklore.NotHeld):
         lock.release()
@@ -333,10 +341,10 @@ def test_tasks_that_are_cancelled_leave_nothing(cache: forklore.Cache) -> None:
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     lock = cache.lock("l")
-    inside = most = done = 0
+    inside = most = 0
 
     async def work() -> None:
-        nonlocal inside, most, done
+        nonlocal inside, most
         async with lock:
             inside += 1
             most = max(most, inside)
@@ -344,7 +352,6 @@ def test_tasks_that_are_cancelled_leave_nothing(cache: forklore.Cache) -> None:
                 await asyncio.sleep(0.003)
             finally:
                 inside -= 1
-        done += 1
 
     async def cancel(task: asyncio.Task[None]) -> None:
         await asyncio.sleep(chance.uniform(0, 0.2))
@@ -358,7 +365,6 @@ def test_tasks_that_are_cancelled_leave_nothing(cache: forklore.Cache) -> None:
 
     asyncio.run(main())
     assert most == 1, f"seed {seed}"
-    assert done > 0, f"seed {seed}"
 
 
 def test_what_a_signal_raises_leaves_nothing(cache: forklore.Cache) -> None:
@@ -371,10 +377,9 @@ def test_what_a_signal_raises_leaves_nothing(cache: forklore.Cache) -> None:
     before = signal.signal(signal.SIGALRM, stop)
     lock = cache.lock("l")
     try:
-        with cache.lock("l"):
+        with cache.lock("l"), pytest.raises(Stop):
             signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(Stop):
-                lock.acquire(20)
+            lock.acquire(20)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
