@@ -114,7 +114,8 @@ def test_a_segment_for_a_group_in_a_spawned_process(name: str) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 def test_a_segment_for_another_user(name: str) -> None:
     script = f"""
-import os, pickle, pwd, forklore  # what is imported later may lie where that user may not read
+import logging, os, pickle, pwd, forklore  # what is imported later may lie where that user may not read
+logging.disable()
 os.setgroups([]); os.setgid(0); os.setuid(1)
 try:
     forklore.Cache.attach("{name}", owner=0)

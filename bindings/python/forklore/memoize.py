@@ -42,7 +42,7 @@ class Memoized(Generic[P, R]):
 
     def __reduce__(self) -> str:
         """By its name, as functions are pickled. A copy is the same object."""
-        return self.__qualname__
+        return self.__qualname__  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         return f"<memoized {self._said}>"
@@ -116,7 +116,7 @@ class BoundMemoized:
         return hash((id(self.__func__), id(self.__self__)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (self.__self__, self.__func__.__name__)
+        return getattr, (self.__self__, self.__name__)
 
     def __repr__(self) -> str:
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
