@@ -184,8 +184,8 @@ namespace inside {
 constinit thread_local Self mine{};
 constinit std::atomic<std::atomic<std::uint32_t>*> process_epoch{&plain_epoch};
 
-// Where the kernel keeps none, as under some emulators: one of this thread's own, which nobody else reads. It stays when
-// the thread ends.
+// Where the kernel keeps none, as under some emulators: one of this thread's own, which nobody else reads. It stays
+// when the thread ends.
 static robust_list_head* robust_list_of_no_kernel() noexcept {
   static robust_list_head shared{};  // there is no memory: threads may find each other inside a lock, and answer busy
   if (mine.robust != nullptr) return mine.robust;

@@ -169,7 +169,7 @@ def server(request: pytest.FixtureRequest, site: Path) -> Iterator[Server]:
                 path.unlink()
             print(started.said()[-4000:])
         said = started.said()
-        # As they end, mod_wsgi 4.9 and uWSGI 2.0 leave interpreters to Python, also of applications that import nothing.
+        # As they end, mod_wsgi 4.9 and uWSGI 2.0 leave interpreters to Python, also where nothing is imported.
         known = said.count("PyInterpreterState_Delete: remaining subinterpreters")
         wrong = ("exit signal", "Fatal Python error")
         assert all(said.count(words) <= known for words in wrong) and "Traceback" not in said, said
