@@ -12,8 +12,7 @@ esac
 cd "$ROOT"
 need_cpp
 BUILD=$ROOT/build/figures
-quietly figures-configure cmake -S . -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_BENCH=OFF \
-  -DFORKLORE_EXAMPLES=OFF
+quietly figures-configure cmake -S . -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_TESTS=ON
 quietly figures-build cmake --build "$BUILD" --target sizing_test
 rows=$("$BUILD/tests/sizing_test" | grep '^| ') || fail "sizing_test printed no rows"  # it may find the page outdated
 ROWS=$rows python3 - docs/figures.md <<'PYTHON'

@@ -14,8 +14,7 @@ esac
 cd "$ROOT"
 need_cpp
 BUILD=$ROOT/build/figures  # the one of scripts/figures.sh, which builds as little
-quietly golden-configure cmake -S . -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_BENCH=OFF \
-  -DFORKLORE_EXAMPLES=OFF
+quietly golden-configure cmake -S . -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFORKLORE_TESTS=ON
 quietly golden-build cmake --build "$BUILD" --target write_golden
 made=$("$BUILD/tests/write_golden" tests/golden)
 chmod 644 "$made"

@@ -20,7 +20,7 @@
 namespace forklore::store {
 
 inline constexpr std::uint64_t kMagic = 0x31'65'72'6f'6c'6b'72'66;  // "frklore1", stored last of all
-inline constexpr std::uint32_t kFormatVersion = 5;
+inline constexpr std::uint32_t kFormatVersion = 6;
 
 inline constexpr std::size_t kLine = 64;  // a cache line
 inline constexpr std::size_t kSlotsPerBucket = 8;

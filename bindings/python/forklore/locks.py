@@ -284,8 +284,8 @@ class Lock:
 
     def _busy(self) -> Busy:
         if self._lacked:
-            return Busy(f"for all of wait ({self.wait} s) no lease was left for the lock {self.name!r}: other locks "
-                        "and computations had all those of its stripe (see stats().lease_lines)")  # fmt: skip
+            return Busy(f"for all of wait ({self.wait} s) no line was left for the lock {self.name!r}: other locks "
+                        "had all those of its stripe (see stats().lock_lines); a larger capacity has more")  # fmt: skip
         return Busy(f"others held the lock {self.name!r} for all of wait ({self.wait} s)")
 
 
