@@ -54,6 +54,16 @@ def test_an_object_that_is_collected_releases_nothing(cache: forklore.Cache) -> 
         gc.collect()
 
 
+def test_one_that_could_not_be_made_says_nothing_else(cache: forklore.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    for wrong in ({"bogus": 1}, {"ttl": "5"}, {"limit": 0}, {"wait": "5"}):
+        with pytest.raises((TypeError, ValueError)):
+            cache.lock("l", **wrong)  # type: ignore[arg-type]
+    gc.collect()
+    assert said == []
+
+
 def test_only_the_end_of_the_process_gives_it_back(cache: forklore.Cache) -> None:
     script = """
 import sys, forklore

@@ -186,6 +186,8 @@ class Lock:
         me = _me()
         holds = self._held_by(me)
         hold = holds.pop()
+        if not holds:
+            del self._holds[weakref.ref(me)]
         hold.inside -= 1
         held = hold.lease.held()
         if hold.inside == 0:
@@ -229,7 +231,8 @@ class Lock:
         self.__exit__(kind, error, traceback)
 
     def __del__(self, is_shutdown: Callable[[], bool] = sys.is_finalizing, warn: Any = warnings.warn) -> None:
-        holds = [hold for holder, each in self._holds.items() if holder() is not None for hold in each]
+        by_holder = getattr(self, "_holds", {})  # none of one that could not be made
+        holds = [hold for holder, each in by_holder.items() if holder() is not None for hold in each]
         if not is_shutdown() and any(hold.lease.held() for hold in holds):  # not so in a child of fork
             warn(f"nobody has the object of the lock {self.name!r} any more, so it stays held until its ttl is over "
                  "or the process ends", ResourceWarning, source=self)  # fmt: skip
@@ -238,9 +241,9 @@ class Lock:
         return f"<forklore lock {self.name!r}{', held' if self.held else ''}>"
 
     def _held_by(self, me: Any) -> list[_Hold]:
-        """What that holder has acquired, and perhaps holds no more; something."""
+        """What that holder has acquired, and perhaps holds no more."""
         holds = self._holds.get(weakref.ref(me))
-        if not holds:
+        if holds is None:
             raise NotHeld(f"the lock {self.name!r} is not held by this thread, task or greenlet")
         return holds
 
