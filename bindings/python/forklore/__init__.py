@@ -25,8 +25,8 @@ try:
         remove,
         segments,
     )
-except ImportError as error:
-    if "subinterpreters" not in str(error):  # CPython's words to an interpreter with a GIL of its own
+except ImportError as _refused:
+    if "subinterpreters" not in str(_refused):  # CPython's words to an interpreter with a GIL of its own
         raise
     raise ImportError(
         "forklore works in every interpreter that shares the GIL, and this one has its own. Run the application in the "
