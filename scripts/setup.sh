@@ -161,6 +161,13 @@ make_venv() {
   quietly "venv-$(basename "$1")" "$2" -m venv "$1"
 }
 
+# build_wheel PYTHON DIRECTORY [OPTION...]: the package's wheel for that Python, alone in the directory; options are pip's.
+build_wheel() {
+  rm -rf "$2"
+  "$1" -m pip wheel --no-deps --wheel-dir "$2" "${@:3}" "$ROOT"
+}
+export -f build_wheel
+
 setup() {
   need_cpp
   find_python >/dev/null || install_packages python3 python3-venv python3-dev || exit 1

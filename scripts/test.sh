@@ -167,8 +167,9 @@ formatting() {
 # Before anything is built.
 wrong_options() {
   local script
-  for script in scripts/aarch64 scripts/demo scripts/every_instruction scripts/figures scripts/fuzz scripts/golden scripts/handover_storm \
-    scripts/instruction_counts scripts/kill_storm scripts/matrix scripts/test bench/cpp/run bench/hit_ratio/run bench/kill/run \
+  for script in scripts/aarch64 scripts/demo scripts/every_instruction scripts/figures scripts/fuzz scripts/golden \
+    scripts/handover_storm scripts/instruction_counts scripts/kill_storm scripts/matrix scripts/test scripts/wheels \
+    bench/cpp/run bench/hit_ratio/run bench/kill/run \
     bench/python/run bench/stampede/run examples/problems/run; do
     if timeout 20 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
@@ -188,8 +189,7 @@ run_consumer() {
 export -f run_consumer
 
 wheel() {  # PYTHON TAG
-  rm -rf "$ROOT/build/wheels/$2"
-  "$1" -m pip wheel --no-deps --wheel-dir "$ROOT/build/wheels/$2" "$ROOT"
+  build_wheel "$1" "$ROOT/build/wheels/$2"
 }
 
 package_tests() {  # VENV TAG DJANGO TEST...

@@ -7,6 +7,7 @@
 #include <forklore/forklore.hpp>
 
 #include "child.hpp"
+#include "store/layout.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
@@ -15,12 +16,12 @@ using tests::UniqueName;
 
 TEST_CASE("a name and its owner are a file, and back") {
   const std::string path = path_of({.name = "site-v1-x", .owner = 1234});
-  CHECK(path == "/dev/shm/forklore-1234-site-v1-x-v5");
-  CHECK(parse_file_name("forklore-1234-site-v1-x-v5") == FileName{1234, "site-v1-x", 5});
+  CHECK(path == "/dev/shm/forklore-1234-site-v1-x-v6");
+  CHECK(parse_file_name("forklore-1234-site-v1-x-v6") == FileName{1234, "site-v1-x", 6});
   CHECK(parse_file_name("forklore-0-a-v1") == FileName{0, "a", 1});
   CHECK(parse_file_name("forklore-4294967294-a-v4-v5") == FileName{4294967294, "a-v4", 5});
   CHECK(parse_file_name("forklore-7-1234-a-v60") == FileName{7, "1234-a", 60});
-  CHECK(path_of({.name = "a"}) == "/dev/shm/forklore-" + std::to_string(::geteuid()) + "-a-v5");
+  CHECK(path_of({.name = "a"}) == "/dev/shm/forklore-" + std::to_string(::geteuid()) + "-a-v6");
 }
 
 TEST_CASE("a file segment is where its path says, anonymous memory nowhere") {
@@ -43,17 +44,16 @@ TEST_CASE("under a test prefix names begin with it, files lie beside them, and n
   const std::string owner = std::to_string(::geteuid());
   CHECK(Child([&] {
           ::setenv("FORKLORE_TEST_PREFIX", "run7-", 1);
-          bool good = path_of({.name = "a"}) == "/dev/shm/forklore-" + owner + "-run7-a-v5";
+          const std::string end = "-v" + std::to_string(store::kFormatVersion);
+          bool good = path_of({.name = "a"}) == "/dev/shm/forklore-" + owner + "-run7-a" + end;
           const std::string file = path_of({.place = Place::file, .path = "/var/cache/x"});
-          good &= file.starts_with("/dev/shm/forklore-" + owner + "-run7-file-") && file.ends_with("-v5");
+          good &= file.starts_with("/dev/shm/forklore-" + owner + "-run7-file-") && file.ends_with(end);
           good &= file != path_of({.place = Place::file, .path = "/var/cache/y"});
           good &= path_of({.name = "a", .place = Place::anonymous}).empty();
-          ::uid_t whose = 0;
-          std::string name;
-          good &= parse_file_name("forklore-1234-run7-a-v5", whose, name) && name == "a" && whose == 1234;
-          good &= !parse_file_name("forklore-1234-a-v5", whose, name);
-          good &= !parse_file_name("forklore-1234-run7--v5", whose, name) || name == "-";
-          good &= !parse_file_name("forklore-1234-run7-v5", whose, name);
+          good &= parse_file_name("forklore-1234-run7-a-v5") == FileName{.owner = 1234, .name = "a", .format = 5};
+          good &= !parse_file_name("forklore-1234-a-v5");
+          good &= !parse_file_name("forklore-1234-run7--v5");
+          good &= !parse_file_name("forklore-1234-run7-v5");
           return good ? 0 : 1;
         }).join() == 0);
   for (const char* wrong :
@@ -73,7 +73,7 @@ TEST_CASE("under a test prefix names begin with it, files lie beside them, and n
 
 TEST_CASE("what opening would take is what is not there yet") {
   const UniqueName name;
-  const Options options{.name = name, .capacity_bytes = 1 << 20};
+  const Options options{.name = name, .capacity_bytes = 1 * MiB};
   const Need before = need_of(options);
   CHECK(before.path == path_of(options));
   CHECK(before.bytes == 1 << 20);
@@ -81,9 +81,9 @@ TEST_CASE("what opening would take is what is not there yet") {
   const Cache cache = Cache::open(options);
   CHECK(need_of(options).bytes == 0);
   CHECK(need_of({.name = name}).bytes == 0);
-  CHECK(need_of({.name = name, .capacity_bytes = 2 << 20}).bytes == 2 << 20);  // a successor is made beside it
+  CHECK(need_of({.name = name, .capacity_bytes = 2 * MiB}).bytes == 2 << 20);  // a successor is made beside it
   CHECK(need_of({.name = name, .place = Place::anonymous}).bytes == kDefaultCapacityBytes);
-  const std::string short_of = need_of({.name = name, .capacity_bytes = 2 << 20}, std::uint64_t{1} << 60).shortage;
+  const std::string short_of = need_of({.name = name, .capacity_bytes = 2 * MiB}, std::uint64_t{1} << 60).shortage;
   CHECK(short_of.starts_with("capacity_bytes asks for 2 MiB (2097152), and "));
   CHECK(short_of.ends_with(
       ", or lower capacity_bytes, or that of the others, which ask for 1048576 TiB (1152921504606846976)"));
