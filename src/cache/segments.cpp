@@ -122,7 +122,7 @@ bool remove_segment(std::string_view name, Place place, std::optional<::uid_t> o
   }
   check_options(options);
   if (place == Place::anonymous) return false;  // it has no name to take away
-  if (place == Place::file) return remove_by_path(options.path, owner);
+  if (place == Place::file) return remove_by_path(path_of(options), owner);
   bool removed = remove_file(path_of(options), owner, false);
   for (const Named& file : named_files()) {
     if (file.is.name == name && file.is.owner == owner.value_or(::geteuid())) {

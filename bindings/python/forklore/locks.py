@@ -237,6 +237,11 @@ class Lock:
             warn(f"nobody has the object of the lock {self.name!r} any more, so it stays held until its ttl is over "
                  "or the process ends", ResourceWarning, source=self)  # fmt: skip
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a lock is its holder's and is neither copied nor pickled; ask Cache.lock() for another by its name"
+        )
+
     def __repr__(self) -> str:
         return f"<forklore lock {self.name!r}{', held' if self.held else ''}>"
 

@@ -150,15 +150,19 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             raise type(error)(_in_words(error)) from None
 
     def _refuse(self, key: Any, version: int | None, error: Exception) -> None:
-        """After a value was refused: counts it, says so, and removes the old value. Of a full segment that is state the
-        old value stands."""
-        self._shared.count_failed_set()
-        name = self.make_key(key, version)
+        """After a set was refused: removes the old value and reports it. Of a full segment that is state the old value
+        stands."""
         if not isinstance(error, forklore.Full):
             try:
                 self._delete(key, version)
             except UNAVAILABLE as unavailable:
                 self._shared.say_unavailable(unavailable)
+        self._report(key, version, error)
+
+    def _report(self, key: Any, version: int | None, error: Exception) -> None:
+        self._shared.count_failed_set()
+        name = self.make_key(key, version)
+        if not isinstance(error, forklore.Full):
             logger.warning("Not stored: %r: %s", name, _in_words(error))
         elif since := self._shared.due(forklore.Full):
             logger.error(
