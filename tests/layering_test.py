@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {"cache": {"cache", "store", "base"}, "store": {"store", "base"}, "base": {"base"}, "cli": {"cli"}}
 WORDS = {"cache": {"*"}, "store": {"code", "found", "options", "stats"}, "base": set(), "cli": {"*"}}
 # The inner order of the store. The third row never include each other; geometry has the numbers they are built from.
-STORE = {"layout": 0, "decision": 1, "geometry": 1, "known": 1, "index": 2, "log": 2, "ghost": 2, "leases": 2, 
+STORE = {"layout": 0, "decision": 1, "geometry": 1, "known": 1, "index": 2, "log": 2, "ghost": 2, "leases": 2,
          "counters": 2, "policy": 3, "stripe": 4, "segment": 5}  # fmt: skip
 ALONE = {"boost": "base/mapping", "xxhash.h": "base/hash"}  # who may include what is not ours
 MOST_LINES = 500

@@ -53,7 +53,7 @@ def fill(backend: ForkloreCache) -> None:
         refused = number = 0
         while refused < 100:
             try:
-                backend.add(f"fill-{size}-{number}", b"x" * size, None)
+                backend.handle.add(f"fill-{size}-{number}", b"x" * size)
             except forklore.Full:
                 refused += 1
             number += 1
@@ -87,12 +87,11 @@ def test_overwriting_by_as_much_never_fails(backend: ForkloreCache) -> None:
         backend.set(key, b"a" * size, None)
     backend.set("count", 1, None)
     fill(backend)
-    for letter in (b"b", b"c"):
+    for letter, less in ((b"b", 0), (b"c", 0), (b"d", 1), (b"e", 500)):  # each by as much as the one before, or less
         for key, size in sizes.items():
-            for less in (0, size // 2):
-                backend.set(key, letter * (size - less), 1000)
-                assert backend.get(key) == letter * (size - less)
-        assert backend.set_many({key: letter * (size // 2) for key, size in sizes.items()}) == []
+            backend.set(key, letter * max(size - less, 0), 1000)
+            assert backend.get(key) == letter * max(size - less, 0)
+    assert backend.set_many({key: b"f" * max(size - 500, 0) for key, size in sizes.items()}) == []
     assert backend.incr("count") == 2
     assert backend.touch("count", 10)
     assert backend.failed_sets == 0
