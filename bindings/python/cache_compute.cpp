@@ -18,8 +18,8 @@ namespace forklore::python {
 namespace {
 
 // While one lives, this context computes key. What a context (thread, task, greenlet) computes, so that it never waits
-// for itself: nested tuples (path, key, [process that is still at it, or 0], those outside of it). In a ContextVar, which
-// asyncio and gevent keep for each task. The child of a fork has a copy, and computes none of it.
+// for itself: nested tuples (path, key, [process that is still at it, or 0], those outside of it). In a ContextVar,
+// which asyncio and gevent keep for each task. The child of a fork has a copy, and computes none of it.
 class Computing {
  public:
   Computing(const Call& call, std::string_view key) {

@@ -118,7 +118,7 @@ def test_what_finds_no_room_leaves_the_old_value(
     assert (record.name, record.levelno) == ("forklore.django", logging.ERROR)
     said = record.getMessage()
     assert repr(backend._arguments["name"]) in said and "':1:k'" in said and "CAPACITY" in said
-    monkeypatch.setattr(type(backend._shared), "SAID_EVERY", 0)
+    monkeypatch.setattr("forklore.django.handles.SAY_EVERY", 0)
     backend.set("k", "x" * 4000)
     assert "5 not stored since this was last said" in caplog.records[-1].getMessage()
 
