@@ -59,7 +59,6 @@ try void-behind-value "lease: voided by" "may still store"
 try placeholder-unchecked "placeholder: voided by" "may still store"
 try orphans-unlooked "spilled value" "in no log and holds a live value"
 try publish-before-write "overwrite, full: in its turn" "is lost"
-try straddler-forgotten "overwrite, full: in its turn"
 tried+="plain-copy"$'\n'  # by threads_test_plain_copy, in builds with ThreadSanitizer
 
 untried=$(grep -rhoP 'broken\("\K[a-z-]+' "$sources" | sort -u | grep -vxF "$tried")
