@@ -1,15 +1,17 @@
 """Makes traces of shapes on which policies differ, and what textbook policies miss on them (libCacheSim's).
 
 They are the same at every run, of the form that README.md beside this file tells, with 20,000 keys in most
-and values of 1,000 bytes.
+and values of 1,000 bytes. Belady's policy, which knows what comes, is among the policies: no other misses less.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import heapq
 import lzma
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,14 +21,16 @@ from numpy import ndarray
 from rich.progress import track
 
 POLICIES = {
+    "fifo": libcachesim.FIFO,
     "lru": libcachesim.LRU,
     "arc": libcachesim.ARC,
     "sieve": libcachesim.Sieve,
     "s3fifo": libcachesim.S3FIFO,
     "wtinylfu": libcachesim.WTinyLFU,
     "lirs": libcachesim.LIRS,
+    "belady": libcachesim.Belady,
 }
-PERCENTS = (10, 25)
+PERCENTS = (5, 10, 25)
 KEYS = 20_000
 REQUESTS = 300_000
 KEY_BYTES, VALUE_BYTES = 24, 1000
@@ -180,6 +184,111 @@ def twice(random: Random) -> ndarray:
     return numpy.concatenate([first, first])[at.argsort(kind="stable")]
 
 
+def conversations(random: Random, turns: float, words: float, pause: Callable[[], float]) -> ndarray:
+    """Conversations with a language model, in blocks of a prefix cache: each turn asks for all blocks before it, in
+    their order, and adds new ones. One of 20 system prompts comes first. A new conversation begins every unit of time.
+
+    turns: of a conversation, in the mean. words: new blocks of a turn, in the mean. pause: between two turns.
+    """
+    prompts, prompt = 20, 8
+    keys: list[ndarray] = []
+    asked, next_key = 0, prompts * prompt
+    waiting = [(0.0, 0)]  # when, and who: 0 begins a conversation
+    blocks: dict[int, list[ndarray]] = {}
+    while asked < REQUESTS:
+        at, who = heapq.heappop(waiting)
+        if who == 0:
+            heapq.heappush(waiting, (at + random.exponential(1), 0))
+            who = next_key
+            first = int(zipf(random, prompts, 1)[0]) * prompt
+            blocks[who] = [numpy.arange(first, first + prompt)]
+        added = 1 + int(random.lognormal(numpy.log(words) - 0.5, 1))
+        blocks[who].append(numpy.arange(next_key, next_key + added))
+        next_key += added
+        keys += blocks[who]
+        asked += sum(map(len, blocks[who]))
+        if random.random() < 1 / turns:
+            del blocks[who]
+        else:
+            heapq.heappush(waiting, (at + pause(), who))
+    return numpy.concatenate(keys)
+
+
+def talks(random: Random) -> ndarray:
+    """Conversations of seven turns with a language model; each turn asks for all before it. Pauses differ little."""
+    return conversations(random, 7, 4, lambda: random.exponential(60))
+
+
+def talks_long(random: Random) -> ndarray:
+    """Conversations of four long turns; some pauses are short, some a hundred times as long."""
+    return conversations(random, 4, 12, lambda: random.lognormal(3.5, 1.5))
+
+
+def talks_ended(random: Random) -> ndarray:
+    """Half of the conversations end after a turn, a quarter after two; each turn is long."""
+    return conversations(random, 2, 10, lambda: random.exponential(250))
+
+
+def loops_change(random: Random) -> ndarray:
+    """Around a sixth of the keys, of which each time one in fifteen is replaced by a new one."""
+    size = KEYS // 6
+    there, parts, next_key = numpy.arange(size), [], size
+    while next_key < KEYS * 5 // 4:
+        parts.append(there.copy())
+        replaced = random.choice(size, size // 15, replace=False)
+        there[replaced] = numpy.arange(next_key, next_key + len(replaced))
+        next_key += len(replaced)
+    return numpy.concatenate(parts)
+
+
+def loops_drawn(random: Random) -> ndarray:
+    """Around sets of sizes, and so many times, as are drawn; some sets come back later."""
+    sets: list[ndarray] = []
+    parts, next_key, asked = [], 0, 0
+    while asked < REQUESTS:
+        if sets and random.random() < 0.4:
+            chosen = sets[random.integers(max(0, len(sets) - 6), len(sets))]
+        else:
+            size = int(numpy.clip(random.lognormal(numpy.log(KEYS / 16), 1), 50, KEYS / 2))
+            chosen = numpy.arange(next_key, next_key + size)
+            sets.append(chosen)
+            next_key += size
+        rounds = 1 + random.geometric(0.25)
+        parts += [chosen] * rounds
+        asked += rounds * len(chosen)
+    return numpy.concatenate(parts)
+
+
+def files(random: Random) -> ndarray:
+    """Files of a workstation, read from the first block to the last: a few often, most of them seldom, and who is
+    popular changes slowly."""
+    count = KEYS // 12
+    sizes = numpy.clip(random.lognormal(numpy.log(6), 1.3, count), 1, 2000).astype(int)
+    first = numpy.concatenate([[0], numpy.cumsum(sizes)])
+    order, parts, asked = random.permutation(count), [], 0
+    ranks = iter(zipf(random, count, REQUESTS, 1.0))
+    while asked < REQUESTS:
+        file = order[next(ranks)]
+        parts.append(numpy.arange(first[file], first[file + 1]))
+        asked += sizes[file]
+        one, other = random.integers(0, count, 2)
+        if random.random() < 0.2:
+            order[[one, other]] = order[[other, one]]
+    return numpy.concatenate(parts)
+
+
+def scans_change(random: Random) -> ndarray:
+    """By popularity, and twelve times a scan over a sixth of the keys, of which each time a fifth is replaced."""
+    half, size = KEYS // 2, KEYS // 6
+    there, parts, next_key = numpy.arange(half, half + size), [], half + size
+    for _ in range(12):
+        parts += [zipf(random, half, REQUESTS // 16), there.copy()]
+        replaced = random.choice(size, size // 5, replace=False)
+        there[replaced] = numpy.arange(next_key, next_key + len(replaced))
+        next_key += len(replaced)
+    return numpy.concatenate(parts)
+
+
 SHAPES: list[Callable[[Random], ndarray]] = [
     loops,
     loops_long,
@@ -200,18 +309,33 @@ SHAPES: list[Callable[[Random], ndarray]] = [
     scans_zipf,
     once_zipf,
     twice,
+    talks,
+    talks_long,
+    talks_ended,
+    loops_change,
+    loops_drawn,
+    files,
+    scans_change,
 ]
 
 
-def missed(policy: str, keys: list[int], entries: int) -> float:
-    cache = POLICIES[policy](cache_size=entries)
-    request = libcachesim.Request()
-    request.obj_size = 1
-    count = 0
-    for key in keys:
-        request.obj_id = key + 1
-        count += not cache.get(request)
-    return count / len(keys)
+def missed(keys: ndarray, entries: int) -> dict[str, float]:
+    """By each policy, for a cache of so many entries."""
+    following = numpy.full(len(keys), -1)
+    order = numpy.argsort(keys, kind="stable")
+    again = keys[order][1:] == keys[order][:-1]
+    following[order[:-1][again]] = order[1:][again]
+    form = [("at", "<u4"), ("key", "<u8"), ("size", "<u4"), ("next", "<i8")]
+    requests = numpy.zeros(len(keys), dtype=form)
+    requests["at"], requests["key"], requests["size"] = numpy.arange(len(keys)), keys + 1, 1
+    requests["next"] = numpy.where(following < 0, -1, following + 1)  # libCacheSim counts from 1
+    with tempfile.NamedTemporaryFile(suffix=".oracleGeneral.bin") as file:
+        requests.tofile(file.name)
+        kind = libcachesim.TraceType.ORACLE_GENERAL_TRACE
+        return {
+            name: policy(cache_size=entries).process_trace(libcachesim.TraceReader(file.name, kind))[0]
+            for name, policy in POLICIES.items()
+        }
 
 
 def write(path: Path, keys: list[int]) -> None:
@@ -234,14 +358,13 @@ def main() -> int:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for shape in track(SHAPES, description="shapes"):
-        keys = shape(numpy.random.default_rng(1)).tolist()
-        write(arguments.folder / f"{shape.__name__}.csv.xz", keys)
+        keys = shape(numpy.random.default_rng(1))
+        write(arguments.folder / f"{shape.__name__}.csv.xz", keys.tolist())
         for percent in PERCENTS:
-            entries = len(set(keys)) * percent // 100
+            entries = len(numpy.unique(keys)) * percent // 100
             capacity = entries * (KEY_BYTES + VALUE_BYTES)
-            for policy in POLICIES:
-                ratio = f"{missed(policy, keys, entries):.4f}"
-                rows.append((shape.__name__, percent, capacity, policy, len(keys), ratio))
+            for policy, ratio in missed(keys, entries).items():
+                rows.append((shape.__name__, percent, capacity, policy, len(keys), f"{ratio:.4f}"))
     with (arguments.folder / "miss_ratios.csv").open("w", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(("trace", "percent_of_footprint", "capacity_bytes", "policy", "requests", "object_miss_ratio"))

@@ -18,7 +18,8 @@
 // loop over more than fits finds what fits.
 //
 // What main was filled with. Such a chunk gives way only as far as it is owed. Keys that come back and had left small
-// show what the filled chunks cost: main owes twice the bytes of these keys.
+// show what the filled chunks cost: main owes twice the bytes of these keys. For keys that come back soon it owes ten
+// times their bytes.
 //
 // Large entries. An entry is large if it is much larger than those that are held and those that came of late. It takes
 // the room of many others, so it goes to the large log, which has a twentieth of the chunks. It moves to main if it was
@@ -45,8 +46,9 @@ constexpr std::uint64_t kMostShare = kWhole / 50 * 49;
 constexpr std::uint32_t kLargeShare = 20;  // one in so many
 
 constexpr std::uint32_t kSoon = Ghost::kStripe / 5;  // of the ghost's clock
-constexpr std::uint64_t kStep = 1;                   // times the bytes of who came back: the share moves by so much
+constexpr std::uint64_t kStep = 2;                   // times the bytes of who came back: the share moves by so much
 constexpr std::uint64_t kOwed = 2;                   // times its bytes: what main owes for who came back to it
+constexpr std::uint64_t kOwedSoon = 10;              // likewise, for who came back soon
 constexpr std::uint64_t kDearer = 4;                 // times as large: one dearer
 constexpr std::uint64_t kUsual = 64;                 // the usual size is a mean of about so many new entries
 constexpr std::uint64_t kSample = 32;                // entries that tell the sizes in a chunk
@@ -76,9 +78,10 @@ Kind Policy::choose_log(std::uint64_t hash, Kind was, std::size_t bytes) noexcep
 
   const Ghost::Return back = ghost_.take(hash, clocks());
   if (!back.found) return Kind::small;
-  if (back.age <= kSoon) move_share(back.from_main, bytes);
+  const bool soon = back.age <= kSoon;
+  if (soon) move_share(back.from_main, bytes);
   if (back.from_main) return Kind::small;
-  count(header_.owed, static_cast<std::int64_t>(kOwed * bytes));
+  count(header_.owed, static_cast<std::int64_t>((soon ? kOwedSoon : kOwed) * bytes));
   return Kind::main;
 }
 

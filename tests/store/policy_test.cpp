@@ -159,6 +159,50 @@ TEST_CASE("while memory is free, main gets what small has beyond a tenth") {
   CHECK(box.log.filled(box.log.oldest(Kind::main)));
 }
 
+TEST_CASE("what main was filled with gives way as far as keys come back that left small, and more if they come soon") {
+  for (const bool soon : {true, false}) {
+    CAPTURE(soon);
+    PolicyBox box;
+    box.fill(Kind::small, 100);
+    for (unsigned i = 0; i < 300; ++i) static_cast<void>(box.come(i));
+    box.policy.fill_main(Kind::small, 1);
+    box.fill(Kind::small, 10);
+    const std::uint64_t chunk = box.geometry.chunk_bytes;
+    const auto come_back = [&](std::uint64_t bytes) {
+      for (std::uint64_t sum = 0; sum < bytes; sum += 200) box.leave(Kind::small, 1000 + sum);
+      box.header().ghost_bytes[0].fetch_add(soon ? 0 : box.geometry.chunks * chunk / 2);
+      for (std::uint64_t sum = 0; sum < bytes; sum += 200) REQUIRE(box.come(1000 + sum) == Kind::main);
+    };
+    const auto given = [&] {
+      unsigned n = 0;
+      while (box.victim() == Kind::main) ++n;
+      return n;
+    };
+    CHECK(given() == 0);
+    come_back(2 * chunk);
+    const unsigned chunks = given();
+    CHECK(chunks >= (soon ? 20 : 4));
+    CHECK(chunks <= (soon ? 22 : 5));
+  }
+}
+
+TEST_CASE("the share of small follows keys that come back soon") {
+  PolicyBox box;
+  box.fill(Kind::small, box.geometry.chunks / 5);
+  box.fill(Kind::main, 60);
+  for (unsigned i = 0; i < 300; ++i) static_cast<void>(box.come(1'000'000 + i));
+  CHECK(box.victim() == Kind::small);  // it has more than a tenth
+  const std::uint64_t stripe = box.geometry.chunks * std::uint64_t{box.geometry.chunk_bytes};
+  const auto come_back = [&](Kind from, std::uint64_t bytes) {
+    for (std::uint64_t key = 0; key < bytes / 200; ++key) box.leave(from, key);
+    for (std::uint64_t key = 0; key < bytes / 200; ++key) static_cast<void>(box.come(key));
+  };
+  come_back(Kind::small, stripe / 8);
+  CHECK(box.victim() == Kind::main);
+  come_back(Kind::main, stripe / 8);
+  CHECK(box.victim() == Kind::small);
+}
+
 TEST_CASE("reject mode has one log and gives nothing to another") {
   PolicyBox box(true);
   box.leave(Kind::small, 1);
