@@ -169,8 +169,8 @@ wrong_options() {
   local script
   for script in scripts/aarch64 scripts/demo scripts/every_instruction scripts/figures scripts/fuzz scripts/golden \
     scripts/handover_storm scripts/instruction_counts scripts/kill_storm scripts/matrix scripts/test scripts/wheels \
-    bench/cpp/run bench/hit_ratio/run bench/hit_ratio/score bench/kill/run \
-    bench/python/run bench/stampede/run examples/problems/run; do
+    bench/cpp/run bench/hit_ratio/run bench/hit_ratio/score \
+    bench/kill/run bench/python/run bench/stampede/run examples/problems/run; do
     if timeout 20 "$script.sh" --bogus; then return 1; elif [ $? -ne 1 ]; then return 1; fi
   done
   for script in "kill/run.sh --only forklore" "stampede/run.sh --only forklore" "python/run.sh --only *locmem" \
