@@ -122,10 +122,10 @@ def calls(segment: str) -> None:
 def lock(segment: str) -> None:
     """One waits for a lock that the other has."""
     with interpreters(2, opened(segment)) as (holder, waiter):
-        holder.run("lock = cache.lock('job'); assert lock.acquire(0)")
         with beside(
             lambda: waiter.run("""
             lock = cache.lock("job")
+            until(lambda: cache.get("held"))
             assert not lock.acquire(0)
             before = cache.stats().waits
             cache.set("waiting", before)
@@ -134,7 +134,11 @@ def lock(segment: str) -> None:
             lock.release()
             """)
         ):
+            # In one go: since 3.13 each has a thread state of its own, and so is a holder of its own.
             holder.run("""
+            lock = cache.lock("job")
+            assert lock.acquire(0)
+            cache.set("held", True)
             until(lambda: cache.get("waiting") is not None and cache.stats().waits > cache.get("waiting"))
             cache.set("released", True)
             lock.release()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 from celery.contrib.testing.worker import start_worker
+from celery.signals import setup_logging
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples/hello"
 
@@ -33,6 +34,11 @@ def test_fastapi(name: str) -> None:
 
     assert asyncio.run(ask()) == [{"number": 5, "lookups": 1}] * 4
     example.cache.close()
+
+
+@setup_logging.connect
+def leave_logging(**_: object) -> None:
+    """A worker that finds this does not set up logging, which the other tests have as it is."""
 
 
 def test_celery(name: str) -> None:
