@@ -121,8 +121,9 @@ def calls(segment: str) -> None:
 
 def lock(segment: str) -> None:
     """One waits for a lock that the other has."""
-    with interpreters(2, opened(segment)) as (holder, waiter):
-        with beside(
+    with (
+        interpreters(2, opened(segment)) as (holder, waiter),
+        beside(
             lambda: waiter.run("""
             lock = cache.lock("job")
             until(lambda: cache.get("held"))
@@ -133,9 +134,10 @@ def lock(segment: str) -> None:
             assert cache.get("released")
             lock.release()
             """)
-        ):
-            # In one go: since 3.13 each has a thread state of its own, and so is a holder of its own.
-            holder.run("""
+        ),
+    ):
+        # In one go: since 3.13 each has a thread state of its own, and so is a holder of its own.
+        holder.run("""
             lock = cache.lock("job")
             assert lock.acquire(0)
             cache.set("held", True)
