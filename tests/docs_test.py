@@ -80,14 +80,18 @@ def protocol() -> list[str]:
 
 
 def architecture() -> list[str]:
-    """Every function and class that the page names is one."""
+    """Every function and class that the page names is one, and it names every file."""
     page = prose((ROOT / "docs/architecture.md").read_text())
     sources = [*CODE, *(ROOT / "bindings").rglob("*.py")]
-    code = set(re.findall(r"\w+", "".join(path.read_text() for path in sources)))
+    code = set(re.findall(r"\w+", "".join(path.read_text() for path in sources))) | {path.stem for path in sources}
     names = re.findall(r"`(?:\w+(?:::|\.))?(\w+)(?:\([^`]*\))?`", page)
-    return [
+    faults = [
         f"docs/architecture.md: there is no {name} in the code" for name in dict.fromkeys(names) if name not in code
     ]
+    ours = [*(ROOT / "src").rglob("*.[ch]pp"), *(ROOT / "bindings").rglob("*.[ch]pp")]
+    ours += [path for path in (ROOT / "bindings/python/forklore").rglob("*.py") if path.stem != "__init__"]
+    unnamed = {path.stem for path in ours} - set(re.findall(r"`(\w+)`", page))
+    return faults + [f"docs/architecture.md: no row has the file {name}" for name in sorted(unnamed)]
 
 
 def tests() -> list[str]:
