@@ -46,7 +46,7 @@ class Stub:
                  for arg, value in zip(positional, defaults, strict=True)]  # fmt: skip
         words[: 0 if own == MODULE else 1] = [own] if own else []
         if given.posonlyargs or own:
-            words.insert(max(len(given.posonlyargs), 1), "/")
+            words.insert(max(len(given.posonlyargs) + (own == MODULE), 1), "/")
         if given.kwonlyargs:
             words.append("*")
             words += [arg.arg if value is None else f"{arg.arg}={self.default(value)}"
