@@ -2,10 +2,13 @@
 // nothing held but a lease, which is no lock.
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <forklore/compute.hpp>
 #include <iterator>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cache_calls.hpp"
@@ -115,7 +118,28 @@ bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait,
   return true;
 }
 
-bool swallow_refusal(PyObject* key) {
+namespace {
+
+// Counts a value that was computed and not stored, and says of how many the log is to be told: 0 if it has heard of
+// this kind of error and this segment within a minute.
+unsigned due_to_be_said(PyObject* kind, const std::string& path) {
+  struct Said {
+    std::chrono::steady_clock::time_point at;
+    unsigned since = 0;
+  };
+  static std::map<std::pair<PyObject*, std::string>, Said> all;  // guarded by the GIL
+  const auto now = std::chrono::steady_clock::now();
+  const auto [place, is_new] = all.try_emplace({kind, path});
+  Said& said = place->second;
+  ++said.since;
+  if (!is_new && now - said.at < std::chrono::minutes(1)) return 0;
+  said.at = now;
+  return std::exchange(said.since, 0);
+}
+
+}  // namespace
+
+bool swallow_refusal(const Call& call, PyObject* key) {
   if (PyErr_ExceptionMatches(errors().too_large) == 0 && PyErr_ExceptionMatches(errors().full) == 0 &&
       PyErr_ExceptionMatches(errors().busy) == 0 && PyErr_ExceptionMatches(errors().read_only) == 0) {
     return false;
@@ -124,7 +148,12 @@ bool swallow_refusal(PyObject* key) {
   PyErr_Fetch(&type, &value, &traceback);
   PyErr_NormalizeException(&type, &value, &traceback);
   const Reference kind(type), error(value), trace(traceback);
-  const Reference line(PyUnicode_FromFormat("computed and not stored: %R: %S", key, value));
+  const unsigned since = guarded([&] { return due_to_be_said(type, call.cache().path()); }, 0u);
+  if (since == 0) return true;
+  const Reference line(
+      since == 1
+          ? PyUnicode_FromFormat("computed and not stored: %R: %S", key, value)
+          : PyUnicode_FromFormat("computed and not stored: %R: %S (%u since the last such line)", key, value, since));
   const char* text = line ? PyUnicode_AsUTF8(line.get()) : nullptr;
   PyErr_Clear();  // of words that cannot be said
   if (text != nullptr) warn(text);
@@ -160,7 +189,7 @@ PyObject* keep(Computation& computation, const Call& call, NamedKey key, Referen
     if (!given || !inner || !parse_ttl(given.get(), ttl)) return nullptr;
     value = std::move(inner);
   }
-  if (store_computed(computation, call, key.object, value.get(), ttl) || swallow_refusal(key.object)) {
+  if (store_computed(computation, call, key.object, value.get(), ttl) || swallow_refusal(call, key.object)) {
     return value.release();
   }
   return nullptr;

@@ -53,7 +53,7 @@ PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   if (!parse_ttl(given[1], ttl)) return nullptr;
   State& state = state_of<State>(self);
   if (store_computed(*state.computation, state.call, state.name.get(), given[0], ttl)) Py_RETURN_NONE;
-  if (!swallow_refusal(state.name.get())) return nullptr;
+  if (!swallow_refusal(state.call, state.name.get())) return nullptr;
   Py_RETURN_NONE;
 }
 

@@ -22,7 +22,7 @@ Turn begin(Computation& computation, Decoded& decoded);
 bool store_computed(Computation& computation, const Call& call, PyObject* key, PyObject* value, Ttl ttl);
 /// Of TooLarge, Full or Busy: says in the log that what was computed is not stored, and true. False with any other
 /// exception left set.
-bool swallow_refusal(PyObject* key);
+bool swallow_refusal(const Call& call, PyObject* key);
 /// What a call wants computed, and how.
 struct Wanted {
   PyObject* function;  // borrowed

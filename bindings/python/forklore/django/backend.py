@@ -150,9 +150,9 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             raise type(error)(_in_words(error)) from None
 
     def _refuse(self, key: Any, version: int | None, error: Exception) -> None:
-        """After a set was refused: removes the old value and reports it. Of a full segment that is state the old value
+        """After a set was refused: removes the old value and reports it. In a segment that is state the old value
         stands."""
-        if not isinstance(error, forklore.Full):
+        if self._shared.handle.stats().when_full != "reject":
             try:
                 self._delete(key, version)
             except UNAVAILABLE as unavailable:

@@ -64,12 +64,16 @@ def check_room(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         if path in others:
             continue
         others[path] = wanted
+        directory = os.path.dirname(path)
+        if directory and not os.path.isdir(directory):
+            shortage = f"there is no directory {directory}; make it, owned by the site's user"
         if shortage:
             what, _, remedy = in_settings_words(shortage).partition("; ")
             found.append(
                 Warning(
                     f"The cache '{alias}' cannot be made here: {what}.",
-                    hint=f"{remedy[:1].upper()}{remedy[1:]}. Until then its reads miss and its writes are not stored.",
+                    hint=f"{remedy[:1].upper()}{remedy[1:]}. Until then reads miss and what is set is not stored; add, incr, "
+                    "delete, locks and new sessions raise OpenError.",
                     obj=f"CACHES['{alias}']",
                     id="forklore.W002",
                 )
