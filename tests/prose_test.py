@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""prose_test.py [MOST]: no sentence of the pages or of the public headers' comments has more than 35 words. A list
+"""prose_test.py [MOST]: no sentence of the pages or of the public headers' comments has more than 30 words. A list
 item or a cell of a table is a sentence of its own; code and quotes count as one word, numbers as none."""
 
 import re
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MOST = int(sys.argv[1]) if len(sys.argv) > 1 else 35
+MOST = int(sys.argv[1]) if len(sys.argv) > 1 else 30
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(path for folder in ("docs", "bench", "examples", "tests") for path in (ROOT / folder).rglob("*.md")),

@@ -7,10 +7,9 @@
 //    after which a caller computes for itself and stores nothing.
 //  * What is written to the key meanwhile, or erased, wins: the computed value goes to its caller and not into the
 //    cache. So an invalidation is never undone by who began before it.
-//  * The right to store is a line in a table of 16 to 32 for each stripe. When they are used up, as by a deep
-//  recursion,
-//    it is a placeholder among the entries, which is as good: a write to the key removes it. A full cache may evict it;
-//    then the value is not stored. It is there for 10 minutes at most.
+//  * The right to store is a line in a table of 16 to 32 for each stripe. When they are used up, as a deep recursion
+//    does, it is a placeholder among the entries, which is as good: a write to the key removes it. A full cache may
+//    evict it; then the value is not stored. It is there for 10 minutes at most.
 //  * A computation that asks for its own key waits for itself until the bound.
 #pragma once
 

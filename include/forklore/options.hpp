@@ -109,6 +109,6 @@ struct Need {
 
 /// What opening with these options would take now, where so many other bytes are to be taken beside it. Opens nothing.
 /// Throws as check_options() does.
-[[nodiscard]] Need need_of(const Options& options, std::uint64_t beside = 0);
+[[nodiscard]] FORKLORE_EXPORT Need need_of(const Options& options, std::uint64_t beside = 0);
 
 }  // namespace forklore
