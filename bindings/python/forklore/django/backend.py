@@ -37,8 +37,8 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     * set of a value that is too large removes the old value, counts (`failed_sets`), logs a warning to
       "forklore.django" and returns. So does set of a value that cannot be pickled, but then the serializer's own error
       (PicklingError, AttributeError, TypeError) is raised, as every backend of Django does.
-    * set of a value that finds no room under WHEN_FULL="reject" leaves the old value as it was, counts, logs an error
-      once a minute at most, and returns. An old value of as much size or more always makes room.
+    * Under WHEN_FULL="reject" the old value stands, whatever is refused: it is state. set of a value that finds no room
+      counts, logs an error once a minute at most, and returns. An old value of as much size or more always makes room.
     * set_many names the keys of all these in its answer.
     * add raises TooLarge and Full: False would say that there is an entry. get_or_set returns the value all the same.
     * get_or_set calls a callable default once for all workers, and stores nothing if the key was set or deleted
