@@ -107,6 +107,11 @@ class Stats:
         reads = self.hits + self.misses
         return self.hits / reads if reads else 0.0
 
+    @property
+    def lease_lines(self) -> int:
+        """Lines of both kinds. The word of before: read lock_lines and computation_lines. It goes with version 0.2."""
+        return self.lock_lines + self.computation_lines
+
 
 @dataclass(frozen=True)
 class SegmentInfo:
@@ -126,8 +131,3 @@ class SegmentInfo:
     """Its size; 0 if it is not yet, or no longer, a sound segment, or is of another format."""
     attached: bool
     """Whether some process has it mapped."""
-
-    @property
-    def lease_lines(self) -> int:
-        """Lines of both kinds. The word of before: read lock_lines and computation_lines. It goes with version 0.2."""
-        return self.lock_lines + self.computation_lines

@@ -72,8 +72,8 @@ def check_room(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             found.append(
                 Warning(
                     f"The cache '{alias}' cannot be made here: {what}.",
-                    hint=f"{remedy[:1].upper()}{remedy[1:]}. Until then reads miss and what is set is not stored; add, incr, "
-                    "delete, locks and new sessions raise OpenError.",
+                    hint=f"{remedy[:1].upper()}{remedy[1:]}. Until then reads miss and what is set is not stored; "
+                    "add, incr, delete, locks and new sessions raise OpenError.",
                     obj=f"CACHES['{alias}']",
                     id="forklore.W002",
                 )
