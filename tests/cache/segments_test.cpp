@@ -11,6 +11,7 @@
 #include "cache/naming.hpp"
 #include "child.hpp"
 #include "no_descriptors.hpp"
+#include "sanitized.hpp"
 #include "scratch.hpp"
 #include "store/layout.hpp"
 #include "unique_name.hpp"
@@ -168,7 +169,8 @@ TEST_CASE("a list that could not be made is no empty list") {
     try {
       return segments().empty() ? 2 : 3;
     } catch (const OpenError& error) {
-      return error.code() == std::errc::too_many_files_open ? 0 : 4;
+      // UndefinedBehaviorSanitizer needs a descriptor to look at the error, and has none.
+      return tests::kSanitized || error.code() == std::errc::too_many_files_open ? 0 : 4;
     }
   });
   CHECK(child.join() == 0);
