@@ -9,7 +9,8 @@ std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, 
   const std::filesystem::path directory = place == Place::anonymous ? std::filesystem::path{} : path.parent_path();
   const auto shortage = base::find_shortage(directory, more, place != Place::file);
   if (!shortage) return {};
-  return "capacity_bytes asks for " + exactly(bytes) + ", and " + shortage->limit + " has " +
+  const std::string beside = more > bytes ? " beside the " + exactly(more - bytes) + " of others" : "";
+  return "capacity_bytes asks for " + exactly(bytes) + beside + ", and " + shortage->limit + " has " +
          exactly(shortage->available) + " left; " + shortage->remedy + ", or lower capacity_bytes";
 }
 
@@ -24,8 +25,7 @@ Need need_of(const Options& options, std::uint64_t beside) {
   if (is_there && (!options.capacity_bytes || bytes == there)) return need;
   need.bytes = bytes;
   need.shortage = shortage_of(need.path, bytes, bytes + beside, options.place);
-  if (beside != 0 && !need.shortage.empty())
-    need.shortage += ", or that of the others, which ask for " + exactly(beside);
+  if (beside != 0 && !need.shortage.empty()) need.shortage += ", or that of the others";
   return need;
 }
 

@@ -84,9 +84,9 @@ TEST_CASE("what opening would take is what is not there yet") {
   CHECK(need_of({.name = name, .capacity_bytes = 2 * MiB}).bytes == 2 << 20);  // a successor is made beside it
   CHECK(need_of({.name = name, .place = Place::anonymous}).bytes == kDefaultCapacityBytes);
   const std::string short_of = need_of({.name = name, .capacity_bytes = 2 * MiB}, std::uint64_t{1} << 60).shortage;
-  CHECK(short_of.starts_with("capacity_bytes asks for 2 MiB (2097152), and "));
-  CHECK(short_of.ends_with(
-      ", or lower capacity_bytes, or that of the others, which ask for 1048576 TiB (1152921504606846976)"));
+  CHECK(
+      short_of.starts_with("capacity_bytes asks for 2 MiB (2097152) beside the 1048576 TiB (1152921504606846976) of "));
+  CHECK(short_of.ends_with(", or lower capacity_bytes, or that of the others"));
   CHECK_THROWS_AS(static_cast<void>(need_of({.name = "not a name"})), OpenError);
 }
 

@@ -259,3 +259,19 @@ def test_it_is_inert(project: Run) -> None:
         seconds[arguments] = time.perf_counter() - begin
     print(seconds)
     assert project.left() == []
+
+
+def test_what_was_opened_before_is_not_taken_for_the_tests_own(project: Run) -> None:
+    project.tests("""
+        def test_it():
+            forklore.Cache(NAME).clear()
+    """)
+    before = f"""
+        import forklore, pytest
+        cache = forklore.Cache({project.name!r})
+        raise SystemExit(pytest.main(["-q"]))
+    """
+    done = project.pytester.run(sys.executable, "-c", textwrap.dedent(before), timeout=60)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*has opened /dev/shm/forklore-*before pytest began*"])
+    assert project.untouched()

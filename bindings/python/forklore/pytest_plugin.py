@@ -41,6 +41,14 @@ def _prefix(pid: int) -> str:
     return f"pytest{pid}-{_namespace()}-"
 
 
+def _mapped() -> str:
+    """The segments of a name in shared memory, and not of tests, that this process has open."""
+    with open("/proc/self/maps") as maps:
+        paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/dev/shm/forklore-" in line}
+    of_tests = re.compile(r"/forklore-\d+-pytest\d+-\d+-|\(deleted\)$")
+    return ", ".join(sorted(path for path in paths if not of_tests.search(path)))
+
+
 def _remove(pid: int, even_attached: bool = False) -> None:
     for path in _SHM.glob(f"forklore-*-{_prefix(pid)}*"):
         with contextlib.suppress(OSError), open(path) as file:
@@ -63,6 +71,12 @@ def pytest_load_initial_conftests(early_config: Any) -> Iterator[None]:
     # One of another pytest process is not kept: a worker of xdist, or a run that a test has started, has its own. A run
     # within the run of this process changes nothing.
     if not given or (re.fullmatch(r"pytest\d+-\d+-", given) and given != _prefix(pid)):
+        if open_already := _mapped():
+            raise pytest.UsageError(
+                f"forklore: this process has opened {open_already} before pytest began, so tests would change what the "
+                f"site has there. Start pytest as a process of its own, or set {VARIABLE} before anything is opened. "
+                "`-p no:forklore` lets the tests have it."
+            )
         early_config.stash[_began] = pid, given
         _remove_those_of_the_dead()
         _remove(pid, even_attached=True)  # of another process that had this id
