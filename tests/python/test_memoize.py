@@ -9,12 +9,14 @@ import decimal
 import enum
 import functools
 import inspect
+import runpy
 import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -277,3 +279,23 @@ def test_what_its_name_does_not_tell_from_others(cache: forklore.Cache) -> None:
         return n * factorial(n - 1) if n else 1
 
     assert factorial(5) == 120
+
+
+@pytest.mark.parametrize("where", ["a module", "none"])
+def test_code_of_no_file_needs_a_name(cache: forklore.Cache, where: str) -> None:
+    """As `manage.py shell -c` runs it, in the module of the command, and exec() in none."""
+    source = "@forklore.memoize(cache=cache)\ndef load(x): return x"
+    around = {"forklore": forklore, "cache": cache}
+    if where == "a module":
+        around["__name__"] = __name__
+    with pytest.raises(TypeError, match="give memoize a name"):
+        exec(source, around)
+
+
+def test_scripts_that_runpy_runs_share_nothing(cache: forklore.Cache, tmp_path: Path) -> None:
+    answers = []
+    for job in ("a", "b"):
+        script = tmp_path / f"{job}_job.py"
+        script.write_text(f"@memoize(cache=cache)\ndef load(x): return {job!r}\nanswer = load(5)\n")
+        answers.append(runpy.run_path(str(script), {"memoize": forklore.memoize, "cache": cache})["answer"])
+    assert answers == ["a", "b"]

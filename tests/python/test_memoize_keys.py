@@ -571,7 +571,7 @@ def _(x): return 1
 first = _
 @forklore.memoize
 def _(x): return 2
-exec("@forklore.memoize\\ndef f(x): return 1")
+exec(compile("@forklore.memoize\\ndef f(x): return 1", __file__, "exec"))
 """
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -583,7 +583,8 @@ exec("@forklore.memoize\\ndef f(x): return 1")
         assert [module.first.cache_key(1), module._.cache_key(1), module.f.cache_key(1)] == keys
         with pytest.raises(TypeError, match=r"another function has the name twice_defined:f@1: give memoize a name"):
             for answer in (2, 3):
-                exec(f"@forklore.memoize\ndef f(x): return {answer}", vars(module))
+                source = f"@forklore.memoize\ndef f(x): return {answer}"
+                exec(compile(source, module.__file__, "exec"), vars(module))
     finally:
         del sys.modules["twice_defined"]
 

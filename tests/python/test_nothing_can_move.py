@@ -98,7 +98,7 @@ def test_a_sync_wait_in_a_loop_whose_task_holds_the_lock(cache: forklore.Cache) 
         async with cache.lock("l"):
             assert cache.lock("l").acquire(0) is False
             for wait in (None, FOR_EVER):
-                with pytest.raises(RuntimeError, match="another task of this thread's event loop"):
+                with pytest.raises(RuntimeError, match="a task of this thread's event loop"):
                     await asyncio.create_task(sync_wait(wait))
         with cache.lock("l"):
             pass
@@ -119,6 +119,45 @@ def need_sync_thread(go_on: asyncio.Event, begun: asyncio.Event) -> Callable[[],
         return await sync_to_async(lambda: "the task's")()
 
     return slow
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_a_plain_lock_of_two_tasks_of_one_loop(cache: forklore.Cache, another: bool) -> None:
+    lock = cache.lock("l")
+
+    async def holds(begun: asyncio.Event, go_on: asyncio.Event) -> None:
+        with lock:
+            begun.set()
+            await go_on.wait()
+
+    async def main() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        task = asyncio.create_task(holds(begun, go_on))
+        await begun.wait()
+        mine = cache.lock("l") if another else lock
+        assert not mine.acquire(0)
+        with pytest.raises(RuntimeError, match="a task of this thread's event loop"), mine:
+            pytest.fail("two are in it")
+        go_on.set()
+        await task
+        with mine:
+            assert lock.locked()
+
+    asyncio.run(main())
+
+
+def test_tasks_wait_for_tasks_without_threads(cache: forklore.Cache) -> None:
+    calls = 0
+
+    @forklore.memoize(cache=cache, name="fib")
+    async def fib(n: int) -> int:
+        nonlocal calls
+        calls += 1
+        return n if n < 2 else sum(await asyncio.gather(fib(n - 1), fib(n - 2)))
+
+    assert asyncio.run(fib(300)) == 222232244629420445529739893461909967206666939096499764990979600
+    assert calls == 301
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forklore-wait")]
 
 
 @pytest.mark.parametrize("in_context", [False, True])

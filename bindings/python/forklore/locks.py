@@ -154,13 +154,13 @@ class Lock:
             if not got and stuck:
                 self._keep(me, lease, False)
                 raise RuntimeError(
-                    f"the lock {self.name!r} is held by another task of this thread's event loop, which cannot "
-                    "release it while this call waits; wait for it by `async with` or aacquire()"
+                    f"the lock {self.name!r} is held by a task of this thread's event loop, which cannot release it "
+                    "while this call waits; wait for it by `async with` or aacquire()"
                 )
             if not got and mine is not None and patience > 0:
                 got = in_pool(mine, self._what, functools.partial(lease.acquire, patience), lease.release)
             if got or patience <= 0:
-                return self._keep(me, lease, bool(got))
+                return self._keep(me, lease, bool(got), note(self._what) if got and self._limit == 1 else None)
 
     def aacquire(self, wait: float | timedelta | None = -1) -> Coroutine[Any, Any, bool]:
         """acquire() to await: the event loop runs meanwhile. The task that calls it is the holder, also if another one

@@ -16,12 +16,15 @@ class Unknown(TypeError):
 
 
 def module_of(thing: Any) -> str:
-    """The module of a function or class; of what a script defines the script's file, as every script is __main__.
-    Raises Unknown if there is no file."""
+    """The module of a function or class. Of what a script defines the script's file, as every script is __main__; so
+    too of what runpy or exec() run in no module. Raises Unknown if there is no file."""
     module = thing.__module__
-    if module not in MAINS:
+    code = getattr(inspect.unwrap(thing), "__code__", None)
+    if module in sys.modules and module not in MAINS:
+        if code is not None and code.co_filename.startswith("<"):  # of `manage.py shell`, say
+            raise Unknown(f"{plain_name(thing)} is of no file, but of an interactive session, exec() or the like")
         return module
-    path = getattr(sys.modules.get(module), "__file__", None)
+    path = getattr(sys.modules.get(module), "__file__", None) or getattr(code, "co_filename", None)
     if path is None or path.startswith("<"):  # <stdin>
         raise Unknown(f"{module}.{thing.__qualname__} is of no file, but of -c, stdin or an interactive session")
     return os.path.realpath(path)

@@ -27,7 +27,8 @@ MOST_THREADS = 64  # of the executor; further waits queue
 _executor: ThreadPoolExecutor | None = None
 _by_loop: weakref.WeakKeyDictionary[Any, dict[Hashable, asyncio.Future[None]]] = weakref.WeakKeyDictionary()
 _by_hub: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
-_by_coroutine: dict[Hashable, tuple[Any, Any]] = {}  # what coroutines compute: their loop, what sync_to_async() uses
+# What coroutines compute or hold: their loop, what sync_to_async() uses, and a future of the end of it.
+_by_coroutine: dict[Hashable, tuple[Any, Any, asyncio.Future[None]]] = {}
 _said: set[str] = set()  # what the log has been told
 
 
@@ -52,17 +53,30 @@ def hub() -> Any:
     return mine
 
 
-def note(what: Hashable) -> tuple[Any, Any]:
-    """This coroutine computes what, or holds it, until forget() with what is answered here."""
-    import asyncio
-
-    mine = _by_coroutine[what] = asyncio.get_running_loop(), _sensitive()
+def note(what: Hashable) -> tuple[Any, Any, asyncio.Future[None]] | None:
+    """This coroutine computes what, or holds it, until forget() with what is answered here. None: no loop runs in this
+    thread."""
+    module = sys.modules.get("asyncio")
+    loop = None if module is None else module._get_running_loop()
+    if loop is None:
+        return None
+    mine = _by_coroutine[what] = loop, _sensitive(), loop.create_future()
     return mine
 
 
-def forget(what: Hashable, mine: tuple[Any, Any] | None) -> None:
-    if mine is not None and _by_coroutine.get(what) is mine:
+def forget(what: Hashable, mine: tuple[Any, Any, asyncio.Future[None]] | None) -> None:
+    if mine is None:
+        return
+    if _by_coroutine.get(what) is mine:
         del _by_coroutine[what]
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        if not mine[2].done():
+            mine[2].set_result(None)
+
+
+def computed_here(what: Hashable) -> asyncio.Future[None] | None:
+    """Done when the coroutine of this loop that computes what is at its end. None: none of them does."""
+    return _by_coroutine[what][2] if loop_holds(what) else None
 
 
 @contextlib.contextmanager
