@@ -12,9 +12,8 @@
 //  * They go with their segment. Where it is replaced or removed, held() answers false and release() does nothing; two
 //    processes may hold a name for the moment in which one of them has yet to move (a second).
 //  * Who waits is served in no order. A thread that waits for a name that it holds waits for itself, unless reentrant.
-//  * Each stripe has 16 to 64 lines for locks, about one for every 64 KiB. When they are used up an acquire() waits as
-//  if the
-//    lock were held, and answers full in the end; the log is told so.
+//  * Each stripe has 16 to 64 lines for locks, about one for every 64 KiB. When they are used up, an acquire() waits
+//    as if the lock were held, and answers full in the end. The log is told so.
 #pragma once
 
 #include <chrono>
