@@ -98,7 +98,7 @@ def test_a_sync_wait_in_a_loop_whose_task_holds_the_lock(cache: forklore.Cache) 
         async with cache.lock("l"):
             assert cache.lock("l").acquire(0) is False
             for wait in (None, FOR_EVER):
-                with pytest.raises(RuntimeError, match="a task of this thread's event loop"):
+                with pytest.raises(RuntimeError, match="another task of this thread's event loop"):
                     await asyncio.create_task(sync_wait(wait))
         with cache.lock("l"):
             pass
@@ -107,6 +107,113 @@ def test_a_sync_wait_in_a_loop_whose_task_holds_the_lock(cache: forklore.Cache) 
         cache.lock("l").acquire(wait)
 
     asyncio.run(main())
+
+
+def test_a_sync_wait_for_what_another_task_acquired_without_await(cache: forklore.Cache) -> None:
+    async def main(one: forklore.Lock, other: forklore.Lock) -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def hold(acquire: Callable[[], object]) -> None:
+            assert acquire()
+            begun.set()
+            await go_on.wait()
+            one.release()
+
+        for acquire in (one.acquire, lambda: one.acquire(0), lambda: one.acquire(FOR_EVER)):
+            begun.clear()
+            go_on.clear()
+            task = asyncio.create_task(hold(acquire))
+            await begun.wait()
+            assert other.acquire(0) is False
+            with pytest.raises(RuntimeError, match="another task of this thread's event loop"), other:
+                pass
+            go_on.set()
+            await task
+            with other:
+                pass
+
+    lock = cache.lock("l")
+    asyncio.run(main(lock, lock))
+    asyncio.run(main(lock, cache.lock("l")))
+    asyncio.run(main(cache.lock("r", reentrant=True), cache.lock("r")))
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_sync_wait_of_the_task_that_holds_the_lock(cache: forklore.Cache, limit: int) -> None:
+    async def main() -> None:
+        locks = [cache.lock("l", limit=limit) for _ in range(limit)]
+        for lock in locks:
+            assert lock.acquire()
+        for again in (locks[0], cache.lock("l", limit=limit)):
+            assert again.acquire(0) is False
+            with pytest.raises(RuntimeError, match="this task holds it already"):
+                again.acquire(FOR_EVER)
+        for lock in locks:
+            lock.release()
+        with cache.lock("l", limit=limit):
+            pass
+
+    asyncio.run(main())
+
+
+def test_a_sync_wait_for_one_of_many_places(cache: forklore.Cache) -> None:
+    async def hold(begun: asyncio.Semaphore, go_on: asyncio.Event) -> None:
+        with cache.lock("l", limit=2):
+            begun.release()
+            await go_on.wait()
+
+    async def main() -> None:
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+        first = asyncio.create_task(hold(begun, go_on))
+        await begun.acquire()
+        with cache.lock("l", limit=2):  # a place is left
+            pass
+        elsewhere = cache.lock("l", limit=2)
+        has, give_back = threading.Event(), threading.Event()
+
+        def in_a_thread() -> None:
+            with elsewhere:
+                has.set()
+                give_back.wait()
+
+        thread = threading.Thread(target=in_a_thread)
+        thread.start()
+        has.wait()
+        assert cache.lock("l", limit=2).acquire(0.01) is False  # waited: the thread can release its place
+        give_back.set()
+        with cache.lock("l", limit=2):
+            pass
+        thread.join()
+        second = asyncio.create_task(hold(begun, go_on))
+        await begun.acquire()
+        assert cache.lock("l", limit=2).acquire(0) is False
+        with pytest.raises(RuntimeError, match="another task of this thread's event loop"):
+            cache.lock("l", limit=2).acquire(FOR_EVER)
+        go_on.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(main())
+
+
+def test_a_lock_that_another_loop_holds_is_waited_for(cache: forklore.Cache) -> None:
+    has, give_back = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        with cache.lock("l"):
+            has.set()
+            await asyncio.to_thread(give_back.wait)
+
+    async def main() -> None:
+        assert cache.lock("l").acquire(0.01) is False
+        give_back.set()
+        with cache.lock("l"):
+            pass
+
+    thread = threading.Thread(target=asyncio.run, args=(hold(),))
+    thread.start()
+    has.wait()
+    asyncio.run(main())
+    thread.join()
 
 
 def need_sync_thread(go_on: asyncio.Event, begun: asyncio.Event) -> Callable[[], Awaitable[str]]:
@@ -119,45 +226,6 @@ def need_sync_thread(go_on: asyncio.Event, begun: asyncio.Event) -> Callable[[],
         return await sync_to_async(lambda: "the task's")()
 
     return slow
-
-
-@pytest.mark.parametrize("another", [False, True])
-def test_a_plain_lock_of_two_tasks_of_one_loop(cache: forklore.Cache, another: bool) -> None:
-    lock = cache.lock("l")
-
-    async def holds(begun: asyncio.Event, go_on: asyncio.Event) -> None:
-        with lock:
-            begun.set()
-            await go_on.wait()
-
-    async def main() -> None:
-        begun, go_on = asyncio.Event(), asyncio.Event()
-        task = asyncio.create_task(holds(begun, go_on))
-        await begun.wait()
-        mine = cache.lock("l") if another else lock
-        assert not mine.acquire(0)
-        with pytest.raises(RuntimeError, match="a task of this thread's event loop"), mine:
-            pytest.fail("two are in it")
-        go_on.set()
-        await task
-        with mine:
-            assert lock.locked()
-
-    asyncio.run(main())
-
-
-def test_tasks_wait_for_tasks_without_threads(cache: forklore.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forklore.compute.in_executor", lambda *_: pytest.fail("waited in a thread"))
-    calls = 0
-
-    @forklore.memoize(cache=cache, name="fib")
-    async def fib(n: int) -> int:
-        nonlocal calls
-        calls += 1
-        return n if n < 2 else sum(await asyncio.gather(fib(n - 1), fib(n - 2)))
-
-    assert asyncio.run(fib(300)) == 222232244629420445529739893461909967206666939096499764990979600
-    assert calls == 301
 
 
 @pytest.mark.parametrize("in_context", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import forklore
+import forklore.compute
 
 # CPython 3.12 and later bound recursion through C whatever sys.setrecursionlimit says, that of lru_cache too.
 DEEP = 2000 if sys.version_info < (3, 12) else 1000
@@ -84,6 +86,76 @@ def test_fib(deep: None, name: str, fork: Callable, size: str, depth: int, threa
         assert stats.computed == depth + 1
         assert stats.leases_held == stats.leases_lacking == 0
         assert cache.verify() == []
+
+
+@pytest.mark.parametrize("depth", [100, 300])
+def test_fib_of_coroutines(name: str, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+    monkeypatch.setattr(forklore.compute, "in_executor", pytest.fail)  # a wait takes no thread
+    calls = 0
+    with forklore.Cache(name, "1MB") as cache:
+
+        @forklore.memoize(cache=cache, name="fib")
+        async def fib(n: int) -> int:
+            nonlocal calls
+            calls += 1
+            return n if n < 2 else sum(await asyncio.gather(fib(n - 1), fib(n - 2)))
+
+        assert asyncio.run(fib(depth)) == plain_fib(depth)
+        stats = cache.stats()
+        assert calls == stats.computed == depth + 1
+        assert stats.leases_held == stats.leases_lacking == 0
+
+
+def test_a_coroutine_that_fails_or_is_cancelled_wakes_who_waits(cache: forklore.Cache) -> None:
+    async def main() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def fail() -> str:
+            begun.set()
+            await go_on.wait()
+            raise ZeroDivisionError
+
+        async def work() -> str:
+            return "value"
+
+        for cancelled in (False, True):
+            begun.clear()
+            first = asyncio.create_task(cache.aget_or_compute(f"k{cancelled}", fail))
+            await begun.wait()
+            waits = [asyncio.create_task(cache.aget_or_compute(f"k{cancelled}", work, wait=600)) for _ in range(3)]
+            await asyncio.sleep(0)
+            waits[0].cancel()
+            go_on.set() if not cancelled else first.cancel()
+            assert await asyncio.gather(*waits[1:]) == ["value"] * 2
+            with pytest.raises(asyncio.CancelledError if cancelled else ZeroDivisionError):
+                await first
+            go_on.clear()
+
+    asyncio.run(main())
+    assert cache.stats().computed == 2
+
+
+def test_coroutines_that_wait_for_each_other_end_by_wait(cache: forklore.Cache) -> None:
+    async def main() -> None:
+        begun: list[str] = []
+
+        async def compute(key: str, other: str) -> str:
+            begun.append(key)
+            while len(begun) < 2:
+                await asyncio.sleep(0)
+
+            async def alone() -> str:
+                return other
+
+            return key + await cache.aget_or_compute(other, alone, wait=0.05)
+
+        answers = [
+            cache.aget_or_compute(key, lambda key=key, other=other: compute(key, other), wait=600)  # type: ignore[misc]
+            for key, other in ("cd", "dc")
+        ]
+        assert [answer[:2] for answer in await asyncio.gather(*answers)] == ["cd", "dc"]
+
+    asyncio.run(main())
 
 
 def test_a_delete_within_a_deep_recursion_wins(deep: None, name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from ._core import DEFAULT, Cache, _Computation, _computing
 from .clock import now
 from .kept import Kept
-from .waiting import computed_here, computes_here, holds_up, hub, in_executor, in_pool
+from .waiting import computes_here, holds_up, hub, in_executor, in_loop, in_pool
 
 FRESH, STALE, REFRESH, COMPUTE, ALONE, WAIT = range(6)  # as forklore::Turn
 PATIENCE = 1.0  # seconds of one wait elsewhere: what ends the process does not wait longer
@@ -114,26 +114,25 @@ async def aget_or_compute(
     flight = _Flight(cache, key, stale_for, early, wait)
     turn, value = flight.begin()
     while turn == WAIT:
-        if (end := computed_here(flight.what)) is not None:  # that takes no thread
-            await asyncio.wait({end}, timeout=min(PATIENCE, flight.left()))
+        if await in_loop(flight.what, min(PATIENCE, flight.left())):
             turn, value = flight.begin()
-            continue
-        abandon = flight.computation.abandon
-        turn, value = await in_executor(flight.what, flight.begin_patiently, abandon) or flight.begin()
+        else:
+            abandon = flight.computation.abandon
+            turn, value = await in_executor(flight.what, flight.begin_patiently, abandon) or flight.begin()
     if turn in (FRESH, STALE):
         return value
     if turn == ALONE:
         return _plain(await _call(fn))
-    try:
-        entered = flight.enter()
+    with computes_here(flight.what):
         try:
-            with computes_here(flight.what):
+            entered = flight.enter()
+            try:
                 made = await _call(fn)
+            finally:
+                _leave(entered)
+            return flight.keep(made, ttl)
         finally:
-            _leave(entered)
-        return flight.keep(made, ttl)
-    finally:
-        flight.computation.abandon()
+            flight.computation.abandon()
 
 
 def is_coroutine_function(function: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from ._core import Busy, Cache, Error, _Lease
 from .clock import now
-from .waiting import forget, hub, in_executor, in_pool, loop_holds, note
+from .waiting import hub, in_executor, in_pool, running_loop
 
 PATIENCE = 0.2  # seconds of one native wait: signals, and what ends the process, wait no longer
 
@@ -41,11 +41,11 @@ class Held(int):
 class _Hold:
     """A lock that was acquired. inside: how often, if it is re-entrant."""
 
-    __slots__ = ("inside", "lease", "noted", "pid", "ttl")
+    __slots__ = ("__weakref__", "holder", "inside", "lease", "pid", "ttl", "what")
 
-    def __init__(self, lease: _Lease, ttl: Any, noted: Any) -> None:
-        self.lease, self.ttl, self.inside, self.pid = lease, ttl, 0, os.getpid()
-        self.noted = noted  # by a coroutine: see waiting.note()
+    def __init__(self, what: Hashable, me: Any, lease: _Lease, ttl: Any) -> None:
+        self.what, self.holder, self.lease, self.ttl = what, weakref.ref(me), lease, ttl
+        self.inside, self.pid = 0, os.getpid()
 
 
 class _Thread:
@@ -54,12 +54,12 @@ class _Thread:
 
 _here = threading.local()
 _reentrant: weakref.WeakKeyDictionary[Any, dict[Hashable, _Hold]] = weakref.WeakKeyDictionary()  # by holder and lock
+_by_loop: weakref.WeakKeyDictionary[Any, weakref.WeakSet[_Hold]] = weakref.WeakKeyDictionary()  # what its tasks hold
 
 
 def _me() -> Any:
     """Who asks, and so holds what it acquires: this asyncio task, else this greenlet, else this thread."""
-    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
-    if running_loop is not None and (loop := running_loop()) is not None:
+    if (loop := running_loop()) is not None:
         task = sys.modules["asyncio.tasks"].current_task(loop)
         if task is not None:
             return task
@@ -71,6 +71,11 @@ def _me() -> Any:
     except AttributeError:
         _here.thread = _Thread()
         return _here.thread
+
+
+def _loop_of(me: Any) -> Any:
+    """The event loop of a holder that is a task, else None."""
+    return me.get_loop() if hasattr(me, "get_loop") else None
 
 
 def _seconds(wait: Any) -> float:
@@ -142,25 +147,25 @@ class Lock:
 
     def acquire(self, wait: float | timedelta | None = -1) -> bool:
         """Waits for it, as long as Cache.lock() was told unless wait says otherwise. False: not in that time. So too if
-        who asks has it already, and it is not re-entrant."""
+        who asks has it already, and it is not re-entrant. Raises RuntimeError rather than wait for a lock that tasks of
+        the event loop of this thread hold, be it this task: they could not release it meanwhile."""
         end, me = self._end(wait), _me()
         if self._enter(me):
             return True
         lease, mine = self._unused(), hub()
         while True:
             patience = min(end - now(), PATIENCE)
-            stuck = patience > 0 and loop_holds(self._what)
-            got: bool | None = _acquire_here(lease, max(patience, 0) if mine is None and not stuck else 0)
-            if not got and stuck:
-                self._keep(me, lease, False)
-                raise RuntimeError(
-                    f"the lock {self.name!r} is held by a task of this thread's event loop, which cannot release it "
-                    "while this call waits; wait for it by `async with` or aacquire()"
-                )
-            if not got and mine is not None and patience > 0:
-                got = in_pool(mine, self._what, functools.partial(lease.acquire, patience), lease.release)
+            got: bool | None = _acquire_here(lease, 0)
+            if not got and patience > 0:
+                if stuck := self._stuck(me, mine):
+                    self._keep(me, lease, False)
+                    raise RuntimeError(stuck)
+                if mine is None:
+                    got = _acquire_here(lease, patience)
+                else:
+                    got = in_pool(mine, self._what, functools.partial(lease.acquire, patience), lease.release)
             if got or patience <= 0:
-                return self._keep(me, lease, bool(got), note(self._what) if got and self._limit == 1 else None)
+                return self._keep(me, lease, bool(got), _loop_of(me))
 
     def aacquire(self, wait: float | timedelta | None = -1) -> Coroutine[Any, Any, bool]:
         """acquire() to await: the event loop runs meanwhile. The task that calls it is the holder, also if another one
@@ -178,7 +183,7 @@ class Lock:
             if not got and patience > 0:
                 got = await in_executor(self._what, functools.partial(lease.acquire, patience), lease.release)
             if got or patience <= 0:
-                return self._keep(me, lease, bool(got), note(self._what) if got and self._limit == 1 else None)
+                return self._keep(me, lease, bool(got), running_loop())
 
     def release(self) -> None:
         """Gives it back. Raises NotHeld if who asks has not acquired it, or holds it no more, as its ttl was over:
@@ -191,7 +196,6 @@ class Lock:
         hold.inside -= 1
         held = hold.lease.held()
         if hold.inside == 0:
-            forget(self._what, hold.noted)
             if self._reentrant and (inside := _reentrant.get(me, {})).get(self._what) is hold:
                 del inside[self._what]
             held = hold.lease.release() and held
@@ -270,12 +274,28 @@ class Lock:
         self._add(me, hold)
         return True
 
-    def _keep(self, me: Any, lease: _Lease, got: bool, noted: Any = None) -> bool:
+    def _stuck(self, me: Any, hub: Any) -> str | None:
+        """Why to wait for it in this thread is to wait for ever: tasks of the event loop that runs here have it."""
+        loop = running_loop() if hub is None else _loop_of(me)  # a hub runs the loop while another greenlet waits
+        noted = () if loop is None else _by_loop.get(loop, ())
+        holds = [hold for hold in noted if hold.what == self._what and hold.inside and hold.lease.held()]
+        if len(holds) < self._limit:
+            return None
+        if all(hold.holder() is me for hold in holds):
+            return f"to wait for the lock {self.name!r} would never end: this task holds it already"
+        return (
+            f"the lock {self.name!r} is held by another task of this thread's event loop, which cannot "
+            "release it while this call waits; wait for it by `async with` or aacquire()"
+        )
+
+    def _keep(self, me: Any, lease: _Lease, got: bool, loop: Any = None) -> bool:
         if not got:
             self._lacked = lease.lacking()
             self._spare.append(lease)
             return False
-        hold = _Hold(lease, self._ttl, noted)
+        hold = _Hold(self._what, me, lease, self._ttl)
+        if loop is not None:
+            _by_loop.setdefault(loop, weakref.WeakSet()).add(hold)
         if self._reentrant:
             _reentrant.setdefault(me, {})[self._what] = hold
         self._add(me, hold)

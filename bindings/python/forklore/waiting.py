@@ -2,8 +2,9 @@
 executor.
 
 A wait is a native call that gives up the GIL. What must not stand still meanwhile (an event loop, a hub) hands it to
-another thread, one for each thing that is waited for, however many wait for it there. Who waits in a thread that what
-it waits for needs, such as the one of an event loop, is told so and does not wait.
+another thread, one for each thing that is waited for, however many wait for it there. What a coroutine of the same
+loop computes is awaited, without a thread. Who waits in a thread that what it waits for needs, such as the one of an
+event loop, is told so and does not wait.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ MOST_THREADS = 64  # of the executor; further waits queue
 _executor: ThreadPoolExecutor | None = None
 _by_loop: weakref.WeakKeyDictionary[Any, dict[Hashable, asyncio.Future[None]]] = weakref.WeakKeyDictionary()
 _by_hub: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
-# What coroutines compute or hold: their loop, what sync_to_async() uses, and a future of the end of it.
-_by_coroutine: dict[Hashable, tuple[Any, Any, asyncio.Future[None]]] = {}
+_by_coroutine: dict[Hashable, _Computing] = {}  # what coroutines compute
 _said: set[str] = set()  # what the log has been told
 
 
@@ -53,48 +53,51 @@ def hub() -> Any:
     return mine
 
 
-def note(what: Hashable) -> tuple[Any, Any, asyncio.Future[None]] | None:
-    """This coroutine computes what, or holds it, until forget() with what is answered here. None: no loop runs in this
-    thread."""
-    module = sys.modules.get("asyncio")
-    loop = None if module is None else module._get_running_loop()
-    if loop is None:
-        return None
-    mine = _by_coroutine[what] = loop, _sensitive(), loop.create_future()
-    return mine
+def running_loop() -> Any:
+    """The event loop that runs in this thread, or None."""
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None else asyncio._get_running_loop()
 
 
-def forget(what: Hashable, mine: tuple[Any, Any, asyncio.Future[None]] | None) -> None:
-    if mine is None:
-        return
-    if _by_coroutine.get(what) is mine:
-        del _by_coroutine[what]
-    with contextlib.suppress(RuntimeError):  # the loop is closed
-        if not mine[2].done():
-            mine[2].set_result(None)
+class _Computing:
+    """By a coroutine: its loop, what sync_to_async() uses there, and the future that others of that loop await."""
 
+    __slots__ = ("loop", "over", "sensitive")
 
-def computed_here(what: Hashable) -> asyncio.Future[None] | None:
-    """Done when the coroutine of this loop that computes what is at its end. None: none of them does."""
-    return _by_coroutine[what][2] if loop_holds(what) else None
+    def __init__(self) -> None:
+        self.loop, self.sensitive = running_loop(), _sensitive()
+        self.over: asyncio.Future[None] | None = None
+
+    def end(self) -> None:
+        if self.over is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits in it
+                self.loop.call_soon_threadsafe(self.over.set_result, None)  # a collected coroutine ends in any thread
 
 
 @contextlib.contextmanager
 def computes_here(what: Hashable) -> Iterator[None]:
     """While this coroutine computes what."""
-    mine = note(what)
+    mine = _by_coroutine[what] = _Computing()
     try:
         yield
     finally:
-        forget(what, mine)
+        if _by_coroutine.get(what) is mine:
+            del _by_coroutine[what]
+        mine.end()
 
 
-def loop_holds(what: Hashable) -> bool:
-    """Whether a coroutine of the event loop that runs in this thread computes or holds what: to wait for it here is to
-    wait for ever."""
-    other = _by_coroutine.get(what)
-    asyncio = sys.modules.get("asyncio")
-    return other is not None and asyncio is not None and asyncio._get_running_loop() is other[0]
+async def in_loop(what: Hashable, seconds: float) -> bool:
+    """Waits, without a thread, until the coroutine of this event loop that computes what has ended. False, at once:
+    no coroutine of this loop computes it."""
+    import asyncio
+
+    loop, computing = asyncio.get_running_loop(), _by_coroutine.get(what)
+    if computing is None or computing.loop is not loop:
+        return False
+    if computing.over is None:
+        computing.over = loop.create_future()
+    await asyncio.wait([computing.over], timeout=seconds)  # which leaves it to others, whatever becomes of this task
+    return True
 
 
 def holds_up(what: Hashable) -> bool:
@@ -103,8 +106,8 @@ def holds_up(what: Hashable) -> bool:
     computing = _by_coroutine.get(what)
     if computing is None:
         return False
-    sensitive = computing[1]
-    if loop_holds(what):
+    sensitive = computing.sensitive
+    if computing.loop is running_loop():
         _say("a wait for what another task of the same event loop computes would stop them both: computed for one "
              "caller alone, and not stored. In a coroutine, await aget_or_compute (Django: aget_or_set)")  # fmt: skip
         return True
