@@ -299,3 +299,6 @@ def test_scripts_that_runpy_runs_share_nothing(cache: forklore.Cache, tmp_path: 
         script.write_text(f"@memoize(cache=cache)\ndef load(x): return {job!r}\nanswer = load(5)\n")
         answers.append(runpy.run_path(str(script), {"memoize": forklore.memoize, "cache": cache})["answer"])
     assert answers == ["a", "b"]
+    (tmp_path / "key.py").write_text("@memoize(cache=cache)\ndef load(x): return x\nkey = load.cache_key(5)\n")
+    key = runpy.run_path(str(tmp_path / "key.py"), {"memoize": forklore.memoize, "cache": cache})["key"]
+    assert key.startswith(str((tmp_path / "key.py").resolve())) or "#" in key

@@ -21,6 +21,7 @@ import sys
 import time
 import typing
 import uuid
+import zipfile
 import zoneinfo
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +71,10 @@ class Text(str):
 
 class Slotted(str):
     __slots__ = ("role",)
+
+
+class Behind(str):
+    __slots__ = ("__dict__", "role")
 
 
 class Number(int):
@@ -189,6 +194,47 @@ class Lazy:
         return 2 * self.x
 
 
+class Titled(str):
+    """Its equality looks at a cached property, which can be set by hand."""
+
+    @functools.cached_property
+    def title(self) -> str:
+        return self.upper()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Titled) and str.__eq__(self, other) and self.title == other.title
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+
+@dataclasses.dataclass
+class Compared:
+    """The same of a dataclass with an equality of its own."""
+
+    x: int
+
+    @functools.cached_property
+    def title(self) -> str:
+        return "unset"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compared) and self.title == other.title
+
+
+class Named:
+    @functools.cached_property
+    def title(self) -> str:
+        return "unset"
+
+
+@dataclasses.dataclass
+class Field(Named):
+    """Its field has the name of a cached property."""
+
+    title: str  # type: ignore[assignment]
+
+
 class Shop:
     def total(self) -> int:
         return 1
@@ -222,6 +268,20 @@ def attributed(role: str) -> Text:
     return made
 
 
+def titled(kind: Any, content: Any, title: str) -> Any:
+    made = kind(content)
+    vars(made)["title"] = title
+    return made
+
+
+def hidden(attribute: str, role: str) -> Any:
+    """An attribute behind the slot of the same name."""
+    made = Behind("a")
+    made.role = role
+    vars(made)["role"] = attribute
+    return made
+
+
 def row(model: Any, key: int, database: str = "default") -> Any:
     """As a query gives it."""
     return model.from_db(database, [field.attname for field in model._meta.concrete_fields if field.primary_key], [key])
@@ -247,6 +307,25 @@ class West(datetime.tzinfo):
         return (self.hours,)
 
 
+class East(datetime.tzinfo):
+    """Its state is in slots alone, which the pickling of Python 3.10 leaves out."""
+
+    __slots__ = ("hours",)
+
+    def __init__(self, hours: int = 0) -> None:
+        self.hours = hours
+
+    def utcoffset(self, _: Any) -> datetime.timedelta:
+        return datetime.timedelta(hours=self.hours)
+
+
+class South(East):
+    """Whatever Python: its own pickling leaves the slots out."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return South, ()
+
+
 PARIS, BERLIN = zoneinfo.ZoneInfo("Europe/Paris"), zoneinfo.ZoneInfo("Europe/Berlin")
 
 GROUPS: dict[str, list[Any]] = {
@@ -266,10 +345,12 @@ GROUPS: dict[str, list[Any]] = {
     "subclasses": [Text("1"), Text(""), SafeString("1"), Loud("1"), Loud("2"), Number(1), Number(2), Real(1),
                    Real(-0.0), Real(0), Raw(b"1"), Pair((1, 2)), Names([1, 2]), Map({1: 2}), Bag({1, 2}),
                    Coordinates(1, 2), Size(1, 2), slotted("user"), slotted("admin"), Slotted("a"), attributed("user"),
-                   attributed("admin"), Text("with attributes")],
+                   attributed("admin"), Text("with attributes"), titled(Titled, "1", "a"), titled(Titled, "1", "b"),
+                   hidden("a", "b"), hidden("a", "c"), hidden("c", "b")],
     "dataclasses": [Point(1, 2), Point(1.0, 2), Point(True, 2), Point(2, 1), Place(1, 2), Role(1), Role(2),  # type: ignore
                     Score("admin"), Score("user"), Slots(1), Slots(2), Box(1), Box([1]), Box[int](1), Base(1),
-                    Derived(1, 2), Derived(1, 3), Lazy(1), Lazy(2)],
+                    Derived(1, 2), Derived(1, 3), Lazy(1), Lazy(2), titled(Compared, 1, "a"),
+                    titled(Compared, 1, "b"), Field("a"), Field("b")],
     "enums": [Colour.RED, Colour.BLUE, Paint.RED, Level.LOW, Perm.READ, Perm(2), Perm(3), Perm(5), Perm(8), Perm(16),
               Perm(0), Opt.A, Opt.B, Opt.A | Opt.B, Opt(0)],
     "times": [datetime.date(2026, 10, 25), datetime.datetime(2026, 10, 25), at(), at(fold=1), at(tzinfo=UTC),
@@ -278,7 +359,8 @@ GROUPS: dict[str, list[Any]] = {
               at(tzinfo=West(1)), at(tzinfo=West(2)), at(microsecond=1), datetime.time(2, 30),
               datetime.time(2, 30, fold=1), datetime.time(2, 30, tzinfo=UTC), datetime.timedelta(1),
               datetime.timedelta(0, 1),
-              datetime.timedelta(0, 0, 1), datetime.timedelta(-1), UTC, PARIS, BERLIN, West(1), West(2)],
+              datetime.timedelta(0, 0, 1), datetime.timedelta(-1), UTC, PARIS, BERLIN, West(1), West(2),
+              East(1), East(2), South(1), South(2), at(tzinfo=East(1)), at(tzinfo=South(1))],
     "exact": [*map(decimal.Decimal, ("0", "-0", "1", "1.0", "1.00", "1E+5", "100000", "NaN", "sNaN", "Infinity")),
               fractions.Fraction(1), fractions.Fraction(1, 2), uuid.UUID(int=1), uuid.UUID(int=2),
               ipaddress.ip_address("1.2.3.4"), ipaddress.ip_address("::1"), ipaddress.ip_address("::1%1"),
@@ -535,12 +617,110 @@ def test_a_function_of_no_file_needs_a_name(how: str) -> None:
     )
     given = {"args": [sys.executable, "-c", script]} if how == "-c" else {"args": [sys.executable], "input": script}
     done = subprocess.run(**given, capture_output=True, text=True, check=True)  # type: ignore[call-overload]
-    why = "is of no file, but of -c, stdin or an interactive session"
+    why = "is of no file, but of -c, stdin, exec or an interactive session"
     assert done.stdout.splitlines() == [
         f"__main__.load has no name of its own: __main__.load {why}; give memoize a name",
         f"__main__.load has no name of its own: __main__.load {why}; give rate_limited a name",
         f"load(): argument 'x' (__main__.Item): __main__.Item {why}; give memoize a key",
     ]
+
+
+NO_FILE = """
+import forklore
+def load(x): return x
+class Item(str): pass
+for call in (lambda: forklore.memoize(60)(load), lambda: forklore.memoize(60, name="f")(load).cache_key(Item("a"))):
+    try: print(call())
+    except TypeError as error: print("refused:", error)
+forklore.memoize(60, name="load")(load)
+"""
+
+
+@pytest.mark.parametrize("how", ["-c", "piped"])
+def test_functions_of_the_shell_of_django_need_a_name(how: str, tmp_path: Path) -> None:
+    (tmp_path / "manage.py").write_text(
+        "import sys, django\n"
+        "from django.conf import settings\n"
+        "from django.core.management import execute_from_command_line\n"
+        "settings.configure()\n"
+        "execute_from_command_line(sys.argv)\n"
+    )
+    command = [sys.executable, "manage.py", "shell", *(["-c", NO_FILE] if how == "-c" else [])]
+    environment = {name: each for name, each in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    done = subprocess.run(
+        command, input=None if how == "-c" else NO_FILE, stdin=subprocess.DEVNULL if how == "-c" else None,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if line.startswith("refused: ")]
+    assert len(lines) == 2, done.stdout
+    assert lines[0].endswith("give memoize a name")
+    assert lines[1].endswith("give memoize a key")
+
+
+@pytest.mark.parametrize("globals_", [{}, {"__name__": "jobs"}, {"__name__": __name__, "__file__": __file__}])
+@pytest.mark.parametrize("file", ["<string>", "<stdin>", "<console>", "<ipython-input-1>", "<doctest a[0]>"])
+def test_executed_functions_need_a_name(file: str, globals_: dict[str, Any]) -> None:
+    space = dict(globals_)
+    exec(compile("def load(x): return x", file, "exec"), space)
+    for function in (space["load"], functools.wraps(space["load"])(lambda x: x), functools.wraps(buy)(space["load"])):
+        with pytest.raises(TypeError, match=r"no name of its own: .* is of no file.*; give memoize a name"):
+            forklore.memoize(function)
+        assert forklore.memoize(name="load")(function).cache_key(1) == "load(i1)"
+
+
+def test_bound_methods_of_C_need_a_name() -> None:
+    with pytest.raises(TypeError, match="give memoize a name"):
+        forklore.memoize({1: 2}.__contains__)
+    assert forklore.memoize(math.sin).cache_key(1.0).startswith("math:sin(")
+
+
+JOB = """
+import forklore
+class Item(str): pass
+def load(x): return x
+load = forklore.memoize(load)
+KEYS = [load.cache_key(1), forklore.memoize(name="f")(load).cache_key(Item("a"))]
+print(*KEYS)
+"""
+
+
+def printed(command: list[str], directory: Path) -> str:
+    return subprocess.run([sys.executable, *command], cwd=directory, capture_output=True, text=True, check=True).stdout
+
+
+def test_files_that_are_run_are_told_by_the_file(tmp_path: Path) -> None:
+    """By runpy, by a profiler, and as a directory or a zip; the same each time, and no two alike."""
+    runs = {}
+    for name in ("a", "b"):
+        (tmp_path / f"{name}_job.py").write_text(JOB)
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__main__.py").write_text(JOB)
+        with zipfile.ZipFile(tmp_path / f"{name}.pyz", "w") as archive:
+            archive.writestr("__main__.py", JOB)
+        for path in (f"{name}_job.py", name, f"{name}.pyz"):
+            run = f"import runpy; runpy.run_path({path!r})"
+            named = f"import runpy; runpy.run_path({path!r}, run_name='job')"
+            keys = {printed(command, tmp_path) for command in ([path], ["-c", run], ["-c", named])}
+            assert len(keys) == 1, keys
+            runs[path] = keys.pop()
+        (tmp_path / f"{name}.py").write_text(
+            "import forklore\ndef load(x): return x\nprint(forklore.memoize(load).cache_key(1))"
+        )
+        profiled = printed(["-m", "cProfile", f"{name}.py"], tmp_path).splitlines()[0]
+        assert profiled == printed([f"{name}.py"], tmp_path).strip()
+    assert len(set(runs.values())) == len(runs) == 6
+
+
+def test_imported_modules_are_told_by_their_name(tmp_path: Path) -> None:
+    """Also those of a zip, and as -m runs a package's."""
+    with zipfile.ZipFile(tmp_path / "shops.zip", "w") as archive:
+        archive.writestr("zipped.py", JOB)
+    (tmp_path / "plain.py").write_text(JOB)
+    imports = "import sys; sys.path.insert(0, 'shops.zip'); import plain, zipped"
+    assert printed(["-c", imports], tmp_path).splitlines() == [
+        f"{name}:load(i1) f(o{len(name) + 5}:{name}:Item(s1:a))" for name in ("plain", "zipped")
+    ]
+    assert printed(["-m", "plain"], tmp_path) == printed(["plain.py"], tmp_path)
 
 
 def test_functions_of_one_qualified_name() -> None:
@@ -583,8 +763,8 @@ exec(compile("@forklore.memoize\\ndef f(x): return 1", __file__, "exec"))
         assert [module.first.cache_key(1), module._.cache_key(1), module.f.cache_key(1)] == keys
         with pytest.raises(TypeError, match=r"another function has the name twice_defined:f@1: give memoize a name"):
             for answer in (2, 3):
-                source = f"@forklore.memoize\ndef f(x): return {answer}"
-                exec(compile(source, module.__file__, "exec"), vars(module))
+                text = f"@forklore.memoize\ndef f(x): return {answer}"
+                exec(compile(text, str(module.__file__), "exec"), vars(module))
     finally:
         del sys.modules["twice_defined"]
 

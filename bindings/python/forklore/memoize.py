@@ -172,7 +172,7 @@ def memoize(
     flight.
     name: stands for the function in the key; its module and qualified name unless given, and of a function of a script
         the script's file. Change it when what the function answers changes its meaning. A lambda, a partial, and a
-        function of -c or an interactive session need one; TypeError if they have none.
+        function of no file (-c, stdin, exec, manage.py shell) need one; TypeError if they have none.
 
     A function that uses variables of the function around it may answer otherwise each time that one is called, and its
     key would be the same: TypeError, unless a key or a name is given.

@@ -9,24 +9,44 @@ import types
 from typing import Any
 
 MAINS = ("__main__", "__mp_main__")  # the second: as multiprocessing imports the first into what it spawns
+SHELL = "django.core.management.commands.shell"  # what is typed into it says that it is of this module
 
 
 class Unknown(TypeError):
     """What cannot be told from others by words that are the same in every process."""
 
 
+def _codes_of(function: Any) -> list[types.CodeType]:
+    """Of the function, and of those that it wraps."""
+    codes = []
+    while function is not None:
+        if hasattr(function, "__code__"):
+            codes.append(function.__code__)
+        function = getattr(function, "__wrapped__", None)
+    return codes
+
+
+def _is_of_file(path: str | None) -> bool:
+    """Whether code with this file name was read from a file: not <string>, <stdin> or <console>."""
+    return path is not None and (not path.startswith("<") or path.startswith("<frozen "))
+
+
 def module_of(thing: Any) -> str:
-    """The module of a function or class. Of what a script defines the script's file, as every script is __main__; so
-    too of what runpy or exec() run in no module. Raises Unknown if there is no file."""
+    """The module of a function or class. Its file stands for a module that was run, not imported: every script is
+    __main__, and what runpy.run_path runs is <run_path>. Raises Unknown if there is no file."""
     module = thing.__module__
-    code = getattr(inspect.unwrap(thing), "__code__", None)
-    if module in sys.modules and module not in MAINS:
-        if code is not None and code.co_filename.startswith("<"):  # of `manage.py shell`, say
-            raise Unknown(f"{plain_name(thing)} is of no file, but of an interactive session, exec() or the like")
-        return module
-    path = getattr(sys.modules.get(module), "__file__", None) or getattr(code, "co_filename", None)
-    if path is None or path.startswith("<"):  # <stdin>
-        raise Unknown(f"{module}.{thing.__qualname__} is of no file, but of -c, stdin or an interactive session")
+    loaded = sys.modules.get(module)
+    codes = _codes_of(thing)
+    from_files = module != SHELL and all(_is_of_file(code.co_filename) for code in codes)
+    if from_files and isinstance(module, str) and module not in MAINS:
+        imported = getattr(getattr(loaded, "__spec__", None), "name", None) == module
+        if imported or (not codes and not hasattr(loaded, "__file__")):  # or made by C, as some modules in modules
+            return module
+    around = getattr(inspect.unwrap(thing), "__globals__", None) or getattr(loaded, "__dict__", {})
+    path = around.get("__file__") or (codes[-1].co_filename if codes else None)
+    if not from_files or not _is_of_file(path):
+        name = f"{module}.{thing.__qualname__}"
+        raise Unknown(f"{name} is of no file, but of -c, stdin, exec or an interactive session")
     return os.path.realpath(path)
 
 
@@ -61,16 +81,6 @@ def place_of(thing: Any) -> str:
     _places.pop(_found_at.get(place, 0), None)  # what was found there before
     _places[id(thing)], _found_at[place] = (thing, place), id(thing)
     return place
-
-
-def _codes_of(function: Any) -> list[types.CodeType]:
-    """Of the function, and of those that it wraps."""
-    codes = []
-    while function is not None:
-        if hasattr(function, "__code__"):
-            codes.append(function.__code__)
-        function = getattr(function, "__wrapped__", None)
-    return codes
 
 
 _owners: dict[tuple[str, str], tuple[Any, Any]] = {}  # of names in this process, for each decorator

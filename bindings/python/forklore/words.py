@@ -141,13 +141,37 @@ def _content_of(kind: type) -> Writer | None:
     return None if parts is None else lambda value: _joined(parts(kind, value))
 
 
+def _slots_in(base: type) -> list[Any]:
+    return [each for each in vars(base).values() if type(each) is types.MemberDescriptorType]
+
+
+def _values_in(slots: list[Any], value: Any) -> dict[Any, Any]:
+    """What is in those that are set. By number too: an attribute or another class's slot may have the same name."""
+    found = {}
+    for number, slot in enumerate(slots):
+        with contextlib.suppress(AttributeError):  # not set
+            found[number, slot.__name__] = slot.__get__(value)
+    return found
+
+
+def _computed_in(kind: type) -> set[str]:
+    """The names of cached properties that equality does not look at: it is the one that dataclass made, of fields. Any
+    other may look at all, and such a property can be set by hand."""
+    made = getattr(kind.__eq__, "__code__", None)
+    if not dataclasses.is_dataclass(kind) or made is None or made.co_filename != "<string>":
+        return set()
+    properties = {
+        name for base in kind.__mro__ for name, each in vars(base).items() if type(each).__name__ == "cached_property"
+    }
+    return properties - {field.name for field in dataclasses.fields(kind)}
+
+
 def _object_writer(kind: type) -> Writer:
     """How to tell an object of a class: by the part that it has from a known one, and its other attributes but those
-    that are computed of others. Raises Unknown if it may hold more."""
+    that are computed of a dataclass's fields. Raises Unknown if it may hold more."""
     content: Writer | None = None
     known: type = object
     slots: list[Any] = []
-    computed: set[str] = set()
     for base in kind.__mro__:
         if content is None and (content := _content_of(base)) is not None:
             known = base
@@ -155,8 +179,7 @@ def _object_writer(kind: type) -> Writer:
             continue
         if not isinstance(base.__dict__.get("__new__", staticmethod(object)), staticmethod):  # written in C
             raise Unknown(f"a {plain_name(kind)} may hold more than can be seen of it")
-        slots += [each for each in vars(base).values() if type(each) is types.MemberDescriptorType]
-        computed |= {name for name, each in vars(base).items() if type(each).__name__ == "cached_property"}
+        slots += _slots_in(base)
     if content is None and not dataclasses.is_dataclass(kind):
         raise Unknown(f"a {plain_name(kind)} has no words that are the same in every process")
     tell = content or (lambda _: "")
@@ -165,6 +188,7 @@ def _object_writer(kind: type) -> Writer:
         return lambda value: f"{begin}{tell(value)})"
     if kind.__eq__ is object.__eq__:
         raise Unknown(f"a {plain_name(kind)} is equal to itself alone")
+    computed = _computed_in(kind)
 
     def write(value: Any) -> str:
         try:
@@ -173,9 +197,7 @@ def _object_writer(kind: type) -> Writer:
             state = {}
         if slots or computed:
             state = {name: each for name, each in state.items() if name not in computed}
-            for slot in slots:
-                with contextlib.suppress(AttributeError):  # not set
-                    state.setdefault(slot.__name__, slot.__get__(value))
+            state.update(_values_in(slots, value))
         return _object(place_of(kind), tell(value), state)
 
     return write
@@ -197,14 +219,18 @@ def _typing(value: Any) -> str:
 
 
 def _zone(value: Any) -> str:
-    """A time zone: as pickle would make it again."""
+    """A time zone: as pickle would make it again, and its slots, which Python 3.10 leaves out there."""
     if value is datetime.timezone.utc:
         return _UTC
     try:
         made = value.__reduce_ex__(4)
     except Exception as why:  # such as of a ZoneInfo from a file, which has no name
         raise Unknown(f"a {plain_name(type(value))} cannot be told: {why}") from None
-    return _object("datetime:tzinfo", _joined(made[:3]))  # by what, of what arguments, with what state
+    if isinstance(made, str):  # the name of a global
+        raise Unknown(f"a {plain_name(type(value))} is made again by its name alone")
+    slots = [slot for base in type(value).__mro__ if "__slots__" in vars(base) for slot in _slots_in(base)]
+    content = _joined(made[:3])  # by what, of what arguments, with what state
+    return _object("datetime:tzinfo", content, _values_in(slots, value))
 
 
 def _row(value: Any) -> str:
