@@ -1,5 +1,8 @@
 # mypy: disable-error-code="import-untyped"
-"""The backend class. Plain Python methods, which Django inspects and tests patch, over the native half's calls."""
+"""The backend class. Plain Python methods, which Django inspects and tests patch, over the native half's calls.
+
+Above 400 lines: each call of Django's contract, sync and async, stands here with its own answer to an absent cache.
+"""
 
 from __future__ import annotations
 
