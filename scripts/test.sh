@@ -261,7 +261,7 @@ problems_page() {
 
 # With the drivers' own tests, and the worker that was built with g++.
 kill_table() {
-  "$1/bin/python" -m pip install -r bench/kill/requirements.txt
+  "$1/bin/python" -m pip install -r bench/kill/requirements.txt -r bench/hit_ratio/requirements.txt
   PROGRAMS=$BUILD/bench/hit_ratio "$1/bin/python" -B -m pytest -p no:cacheprovider bench/kill bench/hit_ratio
   "$1/bin/python" -B bench/kill/kill_table.py --kill-worker "$BUILD/bench/kill/kill_worker" --out "$BUILD/kill-table" \
     --only forklore --kills 100 --rounds 1

@@ -26,9 +26,9 @@ def _codes_of(function: Any) -> list[types.CodeType]:
     return codes
 
 
-def _is_of_file(path: str | None) -> bool:
+def _is_of_file(path: str) -> bool:
     """Whether code with this file name was read from a file: not <string>, <stdin> or <console>."""
-    return path is not None and (not path.startswith("<") or path.startswith("<frozen "))
+    return not path.startswith("<") or path.startswith("<frozen ")
 
 
 def module_of(thing: Any) -> str:
@@ -44,7 +44,7 @@ def module_of(thing: Any) -> str:
             return module
     around = getattr(inspect.unwrap(thing), "__globals__", None) or getattr(loaded, "__dict__", {})
     path = around.get("__file__") or (codes[-1].co_filename if codes else None)
-    if not from_files or not _is_of_file(path):
+    if path is None or not from_files or not _is_of_file(path):
         name = f"{module}.{thing.__qualname__}"
         raise Unknown(f"{name} is of no file, but of -c, stdin, exec or an interactive session")
     return os.path.realpath(path)
