@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::size_t kBatch = 32;  // keys of get_many whose memory is fetched together
 
+using cache::answer;
+using cache::Call;
+using cache::check;
+using cache::put;
 using store::CounterLine;
 using store::Decision;
 using store::Present;

@@ -7,9 +7,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "base/hash.hpp"
-#include "cache/attachment.hpp"
 #include "forklore/cache.hpp"
+#include "session/attachment.hpp"
 #include "store/segment.hpp"
 #include "store/stripe_read.hpp"
 
@@ -22,13 +23,17 @@ struct Access {
   static std::chrono::milliseconds lock_timeout(const Cache& cache) noexcept { return cache.lock_timeout_; }
 };
 
+}  // namespace forklore
+
+namespace forklore::cache {
+
 /// What every call begins with: the time, the view, and what this thread counts on.
 class Call {
  public:
   explicit Call(Attachment& attachment) noexcept
       : boottime_(base::boottime_ms()), view_(attachment.view(boottime_)), own_line_(Attachment::own_line(view_)) {}
 
-  [[nodiscard]] View& view() const noexcept { return view_; }
+  [[nodiscard]] session::View& view() const noexcept { return view_; }
   [[nodiscard]] store::Segment& segment() const noexcept { return view_.segment; }
   [[nodiscard]] std::uint64_t now() const noexcept { return view_.segment.age(boottime_); }
   [[nodiscard]] bool may_write() const noexcept { return view_.segment.writable(); }
@@ -84,7 +89,7 @@ class Call {
 
  private:
   std::uint64_t boottime_;
-  View& view_;
+  session::View& view_;
   store::CounterLine* own_line_;
 };
 
@@ -106,4 +111,4 @@ inline store::Decision put(std::string_view value, std::uint16_t format, std::ui
   return {.action = store::Decision::Action::store, .value = value, .format = format, .expiry = expiry};
 }
 
-}  // namespace forklore
+}  // namespace forklore::cache

@@ -10,6 +10,16 @@
 namespace forklore {
 namespace {
 
+using cache::Call;
+using cache::check;
+using cache::give_back;
+using cache::is_held;
+using cache::kLookAtOwner;
+using cache::Lacking;
+using cache::lease_in;
+using cache::lease_of;
+using cache::put;
+using cache::say_lacking;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using Answer = store::Stripe::Answer;
@@ -139,7 +149,7 @@ Turn Computation::begin(Sink sink, Found& found) {
 }
 
 void Computation::wait(milliseconds at_most) noexcept {
-  View& view = Access::attachment(*cache_).view();
+  session::View& view = Access::attachment(*cache_).view();
   if (lease_.word != 0 || lease_.segment != view.id) return;
   const auto left = std::chrono::duration_cast<milliseconds>(until_ - Clock::now()) + milliseconds(1);
   at_most = std::min({at_most, kLookAtOwner, left});

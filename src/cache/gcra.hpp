@@ -6,7 +6,7 @@
 
 #include "forklore/rate_limit.hpp"
 
-namespace forklore {
+namespace forklore::cache {
 
 /// A rate in nanoseconds, once it has been found sensible.
 struct Cells {
@@ -76,4 +76,4 @@ struct Windows {
   }
 };
 
-}  // namespace forklore
+}  // namespace forklore::cache

@@ -4,11 +4,11 @@
 #include <string>
 
 #include "base/clock.hpp"
-#include "cache/log_line.hpp"
+#include "session/log_line.hpp"
 
-namespace forklore {
+namespace forklore::cache {
 
-void say_lacking(const Cache& cache, View& view, Lacking what) noexcept {
+void say_lacking(const Cache& cache, session::View& view, Lacking what) noexcept {
   constexpr std::uint64_t kAgainAfter = 60'000;  // ms
   const std::uint64_t now = base::boottime_ms();
   std::uint64_t said = view.said_lacking.load(std::memory_order_relaxed);
@@ -18,16 +18,16 @@ void say_lacking(const Cache& cache, View& view, Lacking what) noexcept {
   try {
     const std::string where = "forklore: " + Access::attachment(cache).path() + ": ";
     const std::string locks = std::to_string(g.leases - g.flights);
-    log_line(what == Lacking::lock
-                 ? where + "all " + locks + " lines for locks of a stripe are held, so one more lock waits or fails; " +
-                       "a larger capacity has more lines (stats: lock_lines, leases_lacking)"
-                 : where + "all " + std::to_string(g.flights) +
-                       " lines for computations of a stripe are taken and it " +
-                       "is full, so a computed value is not stored; open it with a larger capacity " +
-                       "(stats: computation_lines, leases_lacking)");
+    session::log_line(
+        what == Lacking::lock
+            ? where + "all " + locks + " lines for locks of a stripe are held, so one more lock waits or fails; " +
+                  "a larger capacity has more lines (stats: lock_lines, leases_lacking)"
+            : where + "all " + std::to_string(g.flights) + " lines for computations of a stripe are taken and it " +
+                  "is full, so a computed value is not stored; open it with a larger capacity " +
+                  "(stats: computation_lines, leases_lacking)");
   } catch (const std::exception&) {
     // no memory for the words
   }
 }
 
-}  // namespace forklore
+}  // namespace forklore::cache

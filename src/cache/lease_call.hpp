@@ -8,17 +8,17 @@
 #include "forklore/lease.hpp"
 #include "store/leases.hpp"
 
-namespace forklore {
+namespace forklore::cache {
 
 /// How often who waits looks whether an owner lives.
 inline constexpr std::chrono::milliseconds kLookAtOwner{25};
 
-inline Lease lease_of(const View& view, const store::LeaseWish& wish, const store::Lease& lease) noexcept {
+inline Lease lease_of(const session::View& view, const store::LeaseWish& wish, const store::Lease& lease) noexcept {
   return {view.id, wish.owner, wish.hash, lease.word, lease.line};
 }
 
 /// The lease as its stripe knows it; none if it is another process's, or of a segment that is no longer the view's.
-inline std::optional<store::Lease> lease_in(const View& view, const Lease& lease) noexcept {
+inline std::optional<store::Lease> lease_in(const session::View& view, const Lease& lease) noexcept {
   if (lease.word == 0 || lease.segment != view.id || lease.owner != base::own_process()) return std::nullopt;
   return store::Lease{lease.line, lease.word};
 }
@@ -26,13 +26,13 @@ inline std::optional<store::Lease> lease_in(const View& view, const Lease& lease
 /// Gives it back. False if it was no longer held. key: of a computation.
 inline bool give_back(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
   if (lease.word == 0) return false;
-  View& view = Access::attachment(cache).view();
+  session::View& view = Access::attachment(cache).view();
   const auto known = lease_in(view, lease);
   return known && view.segment.stripe_of(lease.hash).give_back(*known, {key, lease.hash}, Access::lock_timeout(cache));
 }
 
 inline bool is_held(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
-  View& view = Access::attachment(cache).view();
+  session::View& view = Access::attachment(cache).view();
   const auto known = lease_in(view, lease);
   return known &&
          view.segment.stripe_of(lease.hash)
@@ -41,6 +41,6 @@ inline bool is_held(const Cache& cache, const Lease& lease, std::string_view key
 
 /// Tells the log that no line was left, once a minute at most. With no lock held.
 enum class Lacking : std::uint8_t { lock, computation };
-void say_lacking(const Cache& cache, View& view, Lacking what) noexcept;
+void say_lacking(const Cache& cache, session::View& view, Lacking what) noexcept;
 
-}  // namespace forklore
+}  // namespace forklore::cache

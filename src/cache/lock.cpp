@@ -8,11 +8,11 @@
 
 #include "base/waiting.hpp"
 #include "cache/lease_call.hpp"
-#include "cache/thread.hpp"
+#include "session/thread.hpp"
 
 namespace forklore {
 
-struct HeldLock {
+struct session::HeldLock {
   const Attachment* attachment;
   Lease lease;
   unsigned depth;  // how often
@@ -20,11 +20,20 @@ struct HeldLock {
 
 namespace {
 
+using cache::Call;
+using cache::give_back;
+using cache::is_held;
+using cache::kLookAtOwner;
+using cache::Lacking;
+using cache::lease_in;
+using cache::lease_of;
+using cache::say_lacking;
+using session::Thread;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using Answer = store::Stripe::Answer;
 
-using Held = HeldLock;
+using Held = session::HeldLock;
 
 Held* find_held(const Cache& cache, std::uint64_t hash) noexcept {
   const Thread* const thread = Thread::find();

@@ -9,6 +9,12 @@
 namespace forklore {
 namespace {
 
+using cache::answer;
+using cache::Call;
+using cache::Cells;
+using cache::GcraStep;
+using cache::step;
+using cache::Windows;
 using store::Decision;
 using store::Present;
 

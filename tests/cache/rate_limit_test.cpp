@@ -12,6 +12,9 @@
 
 using namespace forklore;
 using namespace std::chrono_literals;
+using cache::Cells;
+using cache::GcraStep;
+using cache::step;
 using tests::Box;
 using tests::Child;
 using tests::pass;

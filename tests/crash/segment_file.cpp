@@ -5,7 +5,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "cache/naming.hpp"
+#include "session/naming.hpp"
 
 namespace forklore::crash {
 namespace {
@@ -16,7 +16,7 @@ std::atomic<std::uint32_t>* lock_in(std::byte* bytes, const store::Geometry& geo
 
 }  // namespace
 
-std::string path_of_segment(const std::string& name) { return path_of({.name = name}).string(); }
+std::string path_of_segment(const std::string& name) { return session::path_of({.name = name}).string(); }
 
 SegmentFile::SegmentFile(const std::string& name) {
   std::error_code error;

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "cache/naming.hpp"
 #include "child.hpp"
+#include "session/naming.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
@@ -97,7 +97,7 @@ TEST_CASE("a memory cgroup that is too small for the capacity") {
     const std::vector<std::string> parts{"capacity_bytes asks for 64 MiB (67108864)", "the memory cgroup", group.name(),
                                          "left; raise its memory."};
     CHECK(open_under(inside, options, parts) == 1);
-    CHECK_FALSE(fs::exists(path_of({.name = name})));
+    CHECK_FALSE(fs::exists(session::path_of({.name = name})));
     options.capacity_bytes = 16 * kMiB;
     CHECK(open_under(inside, options, {}) == 0);
     remove_segment(name.str());
@@ -115,7 +115,7 @@ TEST_CASE("a limit on the size of files that is below the capacity") {
     const std::vector<std::string> parts{"capacity_bytes asks for 4 MiB (4194304)",
                                          "the limit on the size of files has 2 MiB (2097152) left", "ulimit -f"};
     CHECK(open_under(limited, options, parts) == 1);
-    CHECK_FALSE(fs::exists(path_of({.name = name})));
+    CHECK_FALSE(fs::exists(session::path_of({.name = name})));
     options.capacity_bytes = kMiB;
     CHECK(open_under(limited, options, {}) == 0);
     remove_segment(name.str());

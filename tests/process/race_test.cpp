@@ -9,9 +9,9 @@
 #include <cstring>
 #include <vector>
 
-#include "cache/naming.hpp"
 #include "child.hpp"
 #include "process/waiting.hpp"
+#include "session/naming.hpp"
 #include "shared.hpp"
 #include "unique_name.hpp"
 
@@ -82,7 +82,7 @@ TEST_CASE("forty processes that open a new name at once get one segment, and two
     UniqueName name;
     const Options options{.name = name, .capacity_bytes = 1 * MiB, .lock_timeout = kPatience};
     if (round % 2 == 1) {  // where somebody died before the file had a size
-      const int file = ::open(path_of(options).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+      const int file = ::open(session::path_of(options).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
       REQUIRE(file >= 0);
       ::close(file);
     }

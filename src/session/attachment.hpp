@@ -11,40 +11,19 @@
 
 #include <atomic>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include "base/clock.hpp"
-#include "base/mapping.hpp"
 #include "base/process.hpp"
-#include "cache/thread.hpp"
-#include "forklore/options.hpp"
-#include "store/segment.hpp"
+#include "forklore/cache.hpp"
+#include "session/thread.hpp"
+#include "session/view.hpp"
 
 namespace forklore {
 
-/// One segment as it is mapped here. Lives as long as its attachment, also when no longer current.
-struct View {
-  View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file,
-       std::filesystem::path where);
-
-  std::uint64_t id;             // differs between all views of a process's life
-  base::FileIdentity identity;  // zero: memory without a name
-  const std::filesystem::path path;
-  bool made = false;  // by this process, just now
-  base::LockDomain domain;
-  base::Mapping mapping;
-  int descriptor = -1;  // kept only where the mapping alone does not keep the flock
-  store::Segment segment;
-  // It was removed or replaced, and what the name means now could not be opened. Relaxed: set once, under the
-  // registry's mutex; who sees it late looks again later.
-  std::atomic<bool> lost{false};
-  std::atomic<std::uint64_t> said_lacking{0};  // boottime at which the log was told that no line is left. Relaxed
-};
-
+/// The public header names it, so it is forklore's and not of the floor's namespace.
 class Attachment {
  public:
   /// The attachment for these options: the one that the process has, or a new one. Throws OpenError.
@@ -56,14 +35,14 @@ class Attachment {
   Attachment& operator=(const Attachment&) = delete;
 
   /// The current view. boottime: now, in ms.
-  View& view(std::uint64_t boottime) noexcept {
+  session::View& view(std::uint64_t boottime) noexcept {
     if (boottime - looked_.load(std::memory_order_relaxed) >= kLookEvery) [[unlikely]]
       look(boottime);
     return *current_.load(std::memory_order_acquire);  // partner: the release in look()
   }
-  [[nodiscard]] View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
+  [[nodiscard]] session::View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
   /// The line that this thread has of its own in a view; nullptr if none, or it may not write there.
-  static store::CounterLine* own_line(View& view) noexcept {
+  static store::CounterLine* own_line(session::View& view) noexcept {
     if (last.view != view.id || last.epoch != base::epoch()) [[unlikely]]
       recall(view);
     return last.line;
@@ -75,15 +54,15 @@ class Attachment {
  private:
   static constexpr std::uint64_t kLookEvery = 400;    // ms
   static constexpr std::uint64_t kLookAtLast = 3200;  // ms; while moving on fails, doubled up to here
-  static constinit thread_local Claimed last [[gnu::tls_model("initial-exec")]];  // that was asked for
+  static constinit thread_local session::Claimed last [[gnu::tls_model("initial-exec")]];  // that was asked for
 
   explicit Attachment(const Options& options, bool must_exist);
-  static void recall(View& view) noexcept;
-  static void claim(View& view, Claimed& mine) noexcept;
+  static void recall(session::View& view) noexcept;
+  static void claim(session::View& view, session::Claimed& mine) noexcept;
   void look(std::uint64_t boottime) noexcept;
   // The following with the registry's mutex held.
-  void become(std::unique_ptr<View> next);
-  static void let_go(View& view) noexcept;
+  void become(std::unique_ptr<session::View> next);
+  static void let_go(session::View& view) noexcept;
   std::string move_on();  // to what the name means now; a line for the log, empty if it has been said
 
   std::string other_user();  // a line for the log if the segment is a user's that this process no longer is; once
@@ -91,12 +70,12 @@ class Attachment {
   const Options options_;
   const ::uid_t opened_by_;
   std::atomic<bool> said_other_user_{false};  // relaxed: of two threads at once both may say it
-  std::atomic<View*> current_{nullptr};
+  std::atomic<session::View*> current_{nullptr};
   std::atomic<std::uint64_t> looked_{0};  // boottime of the last look; whoever moves it on looks
   std::atomic<std::uint64_t> look_every_{kLookEvery};
   std::atomic<std::uint64_t> reattachments_{0};
-  std::vector<std::unique_ptr<View>> views_;  // guarded by the registry's mutex; the last is the current one
-  std::string trouble_;                       // guarded likewise: why moving on failed last
+  std::vector<std::unique_ptr<session::View>> views_;  // guarded by the registry's mutex; the last is the current one
+  std::string trouble_;                                // guarded likewise: why moving on failed last
 };
 
 }  // namespace forklore

@@ -6,10 +6,10 @@
 #include <fstream>
 #include <string>
 
-#include "cache/naming.hpp"
 #include "child.hpp"
 #include "refusal.hpp"
 #include "scratch.hpp"
+#include "session/naming.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
@@ -133,7 +133,7 @@ TEST_CASE("anonymous memory has no successor: another shape under its name is re
 
 TEST_CASE("what a death leaves of a successor is used by the next, and removed with the segment") {
   UniqueName name;
-  const fs::path next = successor_of(path_of({.name = name}));
+  const fs::path next = session::successor_of(session::path_of({.name = name}));
   Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   for (const std::size_t size : {0u, 100u, 2u << 20}) {
     CAPTURE(size);

@@ -7,10 +7,10 @@
 #include <iterator>
 #include <string>
 
-#include "cache/naming.hpp"
 #include "golden/contents.hpp"
 #include "refusal.hpp"
 #include "scratch.hpp"
+#include "session/naming.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
@@ -95,7 +95,7 @@ TEST_CASE("a format before or to come is refused, whatever else the file says") 
 
 TEST_CASE("by name, a library of another format begins with an empty segment beside the old one") {
   const tests::UniqueName name;
-  const std::string now = path_of({.name = name}).string();
+  const std::string now = session::path_of({.name = name}).string();
   const std::string suffix = "-v" + std::to_string(store::kFormatVersion);
   REQUIRE(now.ends_with(suffix));
   const fs::path old = now.substr(0, now.size() - suffix.size()) + "-v" + std::to_string(store::kFormatVersion - 1);

@@ -7,10 +7,10 @@
 
 #include "forklore/options.hpp"
 
-namespace forklore {
+namespace forklore::session {
 
 /// Why more bytes cannot be had under path for a segment of so many in all, in the words of the options; empty if they
 /// can.
 std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more, Place place);
 
-}  // namespace forklore
+}  // namespace forklore::session

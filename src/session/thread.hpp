@@ -10,7 +10,7 @@
 
 #include "store/segment.hpp"
 
-namespace forklore {
+namespace forklore::session {
 
 /// A line that a thread has in a view; of an epoch before a fork, not its own.
 struct Claimed {
@@ -41,4 +41,4 @@ struct Thread {
   static constinit thread_local Thread* here [[gnu::tls_model("initial-exec")]];
 };
 
-}  // namespace forklore
+}  // namespace forklore::session

@@ -7,14 +7,20 @@
 #include <tuple>
 
 #include "base/mapping.hpp"
-#include "cache/naming.hpp"
-#include "cache/refusal.hpp"
 #include "forklore/cache.hpp"
+#include "session/naming.hpp"
+#include "session/refusal.hpp"
 #include "store/segment.hpp"
 
 namespace forklore {
 namespace {
 
+using session::fail;
+using session::FileName;
+using session::kShmDirectory;
+using session::parse_file_name;
+using session::path_of;
+using session::successor_of;
 using std::filesystem::path;
 
 std::error_code last_error() noexcept { return {errno, std::generic_category()}; }

@@ -3,7 +3,7 @@
 #include <atomic>
 
 #include "base/waiting.hpp"
-#include "cache/log_line.hpp"
+#include "session/log_line.hpp"
 
 namespace forklore {
 namespace {
@@ -17,7 +17,7 @@ void set_hooks(const Hooks& hooks) noexcept {
   log_hook.store(hooks.log, std::memory_order_relaxed);
 }
 
-void log_line(std::string_view line) {
+void session::log_line(std::string_view line) {
   if (auto* hook = log_hook.load(std::memory_order_relaxed)) hook(line);
 }
 

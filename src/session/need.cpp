@@ -1,9 +1,9 @@
-#include "cache/need.hpp"
+#include "session/need.hpp"
 
 #include "base/room.hpp"
-#include "cache/naming.hpp"
+#include "session/naming.hpp"
 
-namespace forklore {
+namespace forklore::session {
 
 std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more, Place place) {
   const std::filesystem::path directory = place == Place::anonymous ? std::filesystem::path{} : path.parent_path();
@@ -14,7 +14,12 @@ std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, 
          exactly(shortage->available) + " left; " + shortage->remedy + ", or lower capacity_bytes";
 }
 
+}  // namespace forklore::session
+
+namespace forklore {
+
 Need need_of(const Options& options, std::uint64_t beside) {
+  using namespace session;
   check_options(options);
   Need need;
   need.path = path_of(options);

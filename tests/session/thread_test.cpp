@@ -1,4 +1,4 @@
-#include "cache/thread.hpp"
+#include "session/thread.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 
 #include "child.hpp"
 
-using forklore::Thread;
+using forklore::session::Thread;
 using forklore::tests::Child;
 
 namespace {
@@ -28,7 +28,8 @@ TEST_CASE("each thread has one of its own, zeroed, and gives it back when it end
     others = Thread::get();
     CHECK(Thread::find() == others);
     CHECK(others->held == nullptr);
-    for (const forklore::Claimed& claimed : others->claimed) CHECK((claimed.view == 0 && claimed.line == nullptr));
+    for (const forklore::session::Claimed& claimed : others->claimed)
+      CHECK((claimed.view == 0 && claimed.line == nullptr));
     CHECK(is_mapped(others));
   }).join();
   CHECK(others != mine);

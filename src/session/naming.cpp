@@ -1,4 +1,4 @@
-#include "cache/naming.hpp"
+#include "session/naming.hpp"
 
 #include <unistd.h>
 
@@ -10,9 +10,9 @@
 #include <cstdlib>
 
 #include "base/hash.hpp"
-#include "cache/refusal.hpp"
+#include "session/refusal.hpp"
 
-namespace forklore {
+namespace forklore::session {
 namespace {
 
 constexpr std::string_view kPrefix = "forklore-";
@@ -48,43 +48,6 @@ std::string in_words(std::uint64_t bytes) {
 }
 
 std::string exactly(std::uint64_t bytes) { return in_words(bytes) + " (" + std::to_string(bytes) + ")"; }
-
-void check_options(const Options& options) {
-  if (options.place == Place::file) {
-    if (options.path.empty()) refuse("path: place = file needs the path of the file");
-    if (!options.path.is_absolute()) refuse("path: " + options.path.string() + " is not absolute");
-  } else {
-    if (!is_name(options.name)) {
-      refuse("name: \"" + options.name + "\" is not 1 to 128 characters of A-Z a-z 0-9 . _ - that begin with no dot");
-    }
-    if (!options.path.empty()) refuse("path: only place = file takes one");
-  }
-  if (options.place > Place::anonymous) refuse("place: no such place");
-  if (options.when_full.value_or(WhenFull::evict) > WhenFull::reject) refuse("when_full: no such policy");
-  if (options.capacity_bytes &&
-      (*options.capacity_bytes < kMinCapacityBytes || *options.capacity_bytes > kMaxCapacityBytes)) {
-    refuse("capacity_bytes: " + in_words(*options.capacity_bytes) + " is not between " + in_words(kMinCapacityBytes) +
-           " and " + in_words(kMaxCapacityBytes));
-  }
-  if (options.max_value_bytes && *options.max_value_bytes == 0) {
-    refuse("max_value_bytes: 0 would take no value; leave it out to take what is there");
-  }
-  if (options.stripes && (*options.stripes > store::kMaxStripes || !std::has_single_bit(*options.stripes))) {
-    refuse("stripes: " + std::to_string(*options.stripes) +
-           " is not a power of two from 1 to 64; leave it out to have it chosen by capacity");
-  }
-  if (options.lock_timeout < std::chrono::milliseconds{0} || options.lock_timeout > std::chrono::hours{1}) {
-    refuse("lock_timeout: not between 0 and an hour");
-  }
-  if ((options.mode & 0600) != 0600 || (options.mode & ~::mode_t{0666}) != 0) {
-    refuse("mode: must give the owner read and write (0600), and may give 0066 beside it, nothing else");
-  }
-  if (options.read_only && options.place == Place::anonymous) {
-    refuse("read_only: anonymous memory that nobody can write stays empty");
-  }
-  if (options.default_ttl == kDefaultTtl) refuse("default_ttl: cannot be kDefaultTtl itself");
-  if (options.capacity_bytes) static_cast<void>(plan_or_throw(wanted_shape(options)));
-}
 
 store::Shape wanted_shape(const Options& options) {
   return {options.capacity_bytes.value_or(std::size_t{0}), options.stripes.value_or(0),
@@ -192,6 +155,48 @@ std::string owned_by_others(const Options& options) {
   return users +
          " has one of this name, which is another: one name is one segment for each user. To share it, give its "
          "owner, and its mode to all who open it";
+}
+
+}  // namespace forklore::session
+
+namespace forklore {
+
+void check_options(const Options& options) {
+  using namespace session;
+  if (options.place == Place::file) {
+    if (options.path.empty()) refuse("path: place = file needs the path of the file");
+    if (!options.path.is_absolute()) refuse("path: " + options.path.string() + " is not absolute");
+  } else {
+    if (!is_name(options.name)) {
+      refuse("name: \"" + options.name + "\" is not 1 to 128 characters of A-Z a-z 0-9 . _ - that begin with no dot");
+    }
+    if (!options.path.empty()) refuse("path: only place = file takes one");
+  }
+  if (options.place > Place::anonymous) refuse("place: no such place");
+  if (options.when_full.value_or(WhenFull::evict) > WhenFull::reject) refuse("when_full: no such policy");
+  if (options.capacity_bytes &&
+      (*options.capacity_bytes < kMinCapacityBytes || *options.capacity_bytes > kMaxCapacityBytes)) {
+    refuse("capacity_bytes: " + in_words(*options.capacity_bytes) + " is not between " + in_words(kMinCapacityBytes) +
+           " and " + in_words(kMaxCapacityBytes));
+  }
+  if (options.max_value_bytes && *options.max_value_bytes == 0) {
+    refuse("max_value_bytes: 0 would take no value; leave it out to take what is there");
+  }
+  if (options.stripes && (*options.stripes > store::kMaxStripes || !std::has_single_bit(*options.stripes))) {
+    refuse("stripes: " + std::to_string(*options.stripes) +
+           " is not a power of two from 1 to 64; leave it out to have it chosen by capacity");
+  }
+  if (options.lock_timeout < std::chrono::milliseconds{0} || options.lock_timeout > std::chrono::hours{1}) {
+    refuse("lock_timeout: not between 0 and an hour");
+  }
+  if ((options.mode & 0600) != 0600 || (options.mode & ~::mode_t{0666}) != 0) {
+    refuse("mode: must give the owner read and write (0600), and may give 0066 beside it, nothing else");
+  }
+  if (options.read_only && options.place == Place::anonymous) {
+    refuse("read_only: anonymous memory that nobody can write stays empty");
+  }
+  if (options.default_ttl == kDefaultTtl) refuse("default_ttl: cannot be kDefaultTtl itself");
+  if (options.capacity_bytes) static_cast<void>(plan_or_throw(wanted_shape(options)));
 }
 
 }  // namespace forklore

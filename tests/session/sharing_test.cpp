@@ -13,10 +13,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "cache/naming.hpp"
 #include "child.hpp"
 #include "process/waiting.hpp"
 #include "refusal.hpp"
+#include "session/naming.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
@@ -111,13 +111,13 @@ TEST_CASE("another user cannot give a segment another capacity, and leaves nothi
                      ? 0
                      : 1;
         }) == 0);
-  CHECK_FALSE(fs::exists(successor_of(made.path())));
+  CHECK_FALSE(fs::exists(session::successor_of(made.path())));
   CHECK(made.get("key") == "value");
   Cache larger = Cache::open({.name = name, .capacity_bytes = 2 * MiB, .mode = 0660});
   CHECK(larger.options().capacity_bytes == 2 * MiB);
 
   SUBCASE("what one has left there all the same is named, and goes with the segment") {
-    CHECK(as_other_user([&] { return std::fclose(std::fopen(successor_of(made.path()).c_str(), "w")); }) == 0);
+    CHECK(as_other_user([&] { return std::fclose(std::fopen(session::successor_of(made.path()).c_str(), "w")); }) == 0);
     CHECK(refused({.name = name, .capacity_bytes = 3 * MiB, .mode = 0660},
                   "is in the way and belongs to user 1; have it removed"));
     CHECK(remove_segment(name.str()));
@@ -163,7 +163,7 @@ TEST_CASE("a read-only handle on a removed segment misses, says so once, and goe
 TEST_CASE("a worker that gives up its user after the fork has a segment of its own once the first is removed") {
   if (!is_root()) return;
   UniqueName name;
-  const std::string own = path_of({.name = name, .owner = 1});
+  const std::string own = session::path_of({.name = name, .owner = 1});
   Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
   const std::string first = cache.path();
   REQUIRE(cache.set("key", "value") == Code::ok);

@@ -1,4 +1,4 @@
-#include "cache/attachment.hpp"
+#include "session/attachment.hpp"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -8,13 +8,18 @@
 #include <map>
 #include <utility>
 
-#include "cache/log_line.hpp"
-#include "cache/naming.hpp"
-#include "cache/opening.hpp"
-#include "cache/refusal.hpp"
+#include "base/clock.hpp"
+#include "session/log_line.hpp"
+#include "session/naming.hpp"
+#include "session/opening.hpp"
+#include "session/refusal.hpp"
 
 namespace forklore {
 namespace {
+
+using session::Claimed;
+using session::Thread;
+using session::View;
 
 /// All attachments of this process, by what they mean. Held over fork, so that a child finds it free.
 struct Registry {
@@ -31,7 +36,8 @@ struct Registry {
 };
 
 std::string key_of(const Options& options) {
-  const std::string place = options.place == Place::anonymous ? "anonymous:" + options.name : path_of(options).string();
+  const std::string place =
+      options.place == Place::anonymous ? "anonymous:" + options.name : session::path_of(options).string();
   // A name with an owner and one without mean the same now, and may not once this process has become another user.
   return std::string(options.read_only ? "r" : "w") + (options.owner ? "o:" : ":") + place;
 }
@@ -45,21 +51,7 @@ Options asking_nothing(Options options) {
   return options;
 }
 
-std::uint64_t next_id() noexcept {
-  static std::atomic<std::uint64_t> last{0};
-  return ++last;
-}
-
 }  // namespace
-
-View::View(base::Mapping mapped, const store::Description& description, bool writable, base::FileIdentity file,
-           std::filesystem::path where)
-    : id(next_id()),
-      identity(file),
-      path(std::move(where)),
-      domain(description.domain),
-      mapping(std::move(mapped)),
-      segment(mapping.data(), description, writable) {}
 
 std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must_exist) {
   check_options(options);
@@ -68,27 +60,27 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
   auto& known = registry.attachments[key_of(options)];
   auto attachment = known.lock();
   const bool named = options.place != Place::anonymous;
-  const std::filesystem::path path = path_of(options);
+  const std::filesystem::path path = session::path_of(options);
   if (attachment && named) {
     // The name may mean another segment by now, or what is asked for may make it do so.
-    if (attachment->view().lost || !is_as_asked(path, options, attachment->view())) {
-      attachment->become(open_view(path, options, {wanted_shape(options), must_exist}));
+    if (attachment->view().lost || !session::is_as_asked(path, options, attachment->view())) {
+      attachment->become(session::open_view(path, options, {session::wanted_shape(options), must_exist}));
     }
   } else if (attachment) {
-    const std::string differs = difference(options, attachment->view().segment.geometry().shape);
+    const std::string differs = session::difference(options, attachment->view().segment.geometry().shape);
     if (!differs.empty()) {
-      fail(std::errc::invalid_argument,
-           attachment->path() + ": " + differs +
-               "; this process has one of that name, which nothing replaces: take another name");
+      session::fail(std::errc::invalid_argument,
+                    attachment->path() + ": " + differs +
+                        "; this process has one of that name, which nothing replaces: take another name");
     }
   }
   if (!attachment) {
     attachment = std::shared_ptr<Attachment>(new Attachment(options, must_exist));
     known = attachment;
     lock.unlock();
-    if (const std::string others = attachment->view().made ? owned_by_others(options) : std::string();
+    if (const std::string others = attachment->view().made ? session::owned_by_others(options) : std::string();
         !others.empty()) {
-      log_line("forklore: " + path.string() + " is new; " + others);
+      session::log_line("forklore: " + path.string() + " is new; " + others);
     }
   }
   return attachment;
@@ -98,11 +90,13 @@ Attachment::Attachment(const Options& options, bool must_exist)
     : options_(asking_nothing(options)), opened_by_(::geteuid()) {
   if (options.place == Place::anonymous) {
     if (must_exist) {
-      fail(std::errc::no_such_file_or_directory, "anonymous:" + options.name + ": this process has none of that name");
+      session::fail(std::errc::no_such_file_or_directory,
+                    "anonymous:" + options.name + ": this process has none of that name");
     }
-    views_.push_back(open_anonymous(options));
+    views_.push_back(session::open_anonymous(options));
   } else {
-    views_.push_back(open_view(path_of(options), options, {wanted_shape(options), must_exist}));
+    views_.push_back(
+        session::open_view(session::path_of(options), options, {session::wanted_shape(options), must_exist}));
   }
   looked_.store(base::boottime_ms(), std::memory_order_relaxed);
   current_.store(views_.back().get(), std::memory_order_release);
@@ -116,7 +110,7 @@ Attachment::~Attachment() {
   }
   const bool had_one = !views_.empty();
   views_.clear();
-  if (had_one && options_.place == Place::file && !options_.read_only) close_file(path, last);
+  if (had_one && options_.place == Place::file && !options_.read_only) session::close_file(path, last);
 }
 
 void Attachment::become(std::unique_ptr<View> next) {
@@ -154,15 +148,15 @@ void Attachment::look(std::uint64_t boottime) noexcept {
   } catch (const std::exception&) {
     return;  // no memory for the words
   }
-  if (!line.empty()) log_line(line);
+  if (!line.empty()) session::log_line(line);
 }
 
 std::string Attachment::move_on() {
   View& old = view();
   const std::string what = "forklore: " + old.path.string() + " was removed or replaced; this process ";
-  const std::filesystem::path now = path_of(options_);
+  const std::filesystem::path now = session::path_of(options_);
   try {
-    become(open_view(now, options_, {old.segment.geometry().shape, false}));
+    become(session::open_view(now, options_, {old.segment.geometry().shape, false}));
   } catch (const std::exception& error) {
     // What is mapped is no longer the truth: better a miss than what nobody else sees.
     if (!old.lost.exchange(true, std::memory_order_relaxed)) {
@@ -180,7 +174,7 @@ std::string Attachment::move_on() {
 }
 
 std::string Attachment::other_user() {
-  if (::geteuid() == opened_by_ || view().path == path_of(options_)) return {};
+  if (::geteuid() == opened_by_ || view().path == session::path_of(options_)) return {};
   if (said_other_user_.exchange(true, std::memory_order_relaxed)) return {};
   const std::string then = std::to_string(opened_by_);
   const std::string now = std::to_string(::geteuid());

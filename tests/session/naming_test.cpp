@@ -1,4 +1,4 @@
-#include "cache/naming.hpp"
+#include "session/naming.hpp"
 
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -11,6 +11,7 @@
 #include "unique_name.hpp"
 
 using namespace forklore;
+using namespace forklore::session;
 using tests::Child;
 using tests::UniqueName;
 

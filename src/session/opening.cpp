@@ -1,4 +1,4 @@
-#include "cache/opening.hpp"
+#include "session/opening.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,11 +9,11 @@
 #include <cstdio>
 #include <thread>
 
-#include "cache/naming.hpp"
-#include "cache/need.hpp"
-#include "cache/refusal.hpp"
+#include "session/naming.hpp"
+#include "session/need.hpp"
+#include "session/refusal.hpp"
 
-namespace forklore {
+namespace forklore::session {
 namespace {
 
 using std::filesystem::path;
@@ -365,4 +365,4 @@ void close_file(const path& name, base::FileIdentity identity) noexcept {
   mapping.flush();
 }
 
-}  // namespace forklore
+}  // namespace forklore::session

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-namespace forklore {
+namespace forklore::session {
 
 void log_line(std::string_view line);
 
-}  // namespace forklore
+}  // namespace forklore::session

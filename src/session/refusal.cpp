@@ -1,8 +1,8 @@
-#include "cache/refusal.hpp"
+#include "session/refusal.hpp"
 
 #include "forklore/options.hpp"
 
-namespace forklore {
+namespace forklore::session {
 
 void fail(std::error_code code, const std::string& what) {
   const char* remedy = "";
@@ -17,4 +17,4 @@ void fail(std::error_code code, const std::string& what) {
 
 void fail(std::errc code, const std::string& what) { fail(std::make_error_code(code), what); }
 
-}  // namespace forklore
+}  // namespace forklore::session

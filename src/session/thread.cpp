@@ -1,9 +1,9 @@
-#include "cache/thread.hpp"
+#include "session/thread.hpp"
 
 #include <pthread.h>
 #include <sys/mman.h>
 
-namespace forklore {
+namespace forklore::session {
 // Its destructor gives a thread's page back. POSIX's, as a thread_local with a destructor would take room of its own.
 struct Thread::Key {
   pthread_key_t key{};
@@ -36,4 +36,4 @@ void Thread::end(void* page) noexcept {
   ::munmap(page, sizeof(Thread));
 }
 
-}  // namespace forklore
+}  // namespace forklore::session

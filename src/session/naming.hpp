@@ -9,7 +9,7 @@
 #include "forklore/options.hpp"
 #include "store/geometry.hpp"
 
-namespace forklore {
+namespace forklore::session {
 
 inline constexpr std::string_view kShmDirectory = "/dev/shm";
 
@@ -52,4 +52,4 @@ std::string in_words(std::uint64_t bytes);
 /// "64 MiB (67108864)".
 std::string exactly(std::uint64_t bytes);
 
-}  // namespace forklore
+}  // namespace forklore::session

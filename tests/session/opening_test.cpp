@@ -1,5 +1,5 @@
 // What lies under a name when it is opened: nothing, something unfinished, something damaged, another's, another shape.
-#include "cache/opening.hpp"
+#include "session/opening.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/mount.h>
@@ -13,12 +13,12 @@
 #include <iterator>
 #include <mutex>
 
-#include "cache/naming.hpp"
 #include "child.hpp"
 #include "no_descriptors.hpp"
 #include "process/waiting.hpp"
 #include "refusal.hpp"
 #include "scratch.hpp"
+#include "session/naming.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
@@ -188,7 +188,7 @@ TEST_CASE("a file of another owner is refused, by name") {
   }
   UniqueName name;
   { CHECK(works(Cache::open({.name = name, .capacity_bytes = 1 * MiB}))); }
-  const std::string path = path_of({.name = name});
+  const std::string path = session::path_of({.name = name});
   REQUIRE(::chown(path.c_str(), 12345, 12345) == 0);
   const Refusal refused = refusal({.name = name});
   CHECK(refused.code == std::errc::permission_denied);
@@ -215,7 +215,7 @@ TEST_CASE("an owner that is named is given the segment, and it has a name of its
 TEST_CASE("a file that others may read or write is refused unless mode says so") {
   UniqueName name;
   { CHECK(works(Cache::open({.name = name, .capacity_bytes = 1 * MiB}))); }
-  const std::string path = path_of({.name = name});
+  const std::string path = session::path_of({.name = name});
   for (const ::mode_t mode : {0604u, 0602u, 0640u, 0666u}) {
     REQUIRE(::chmod(path.c_str(), mode) == 0);
     const Refusal refused = refusal({.name = name});
@@ -227,7 +227,7 @@ TEST_CASE("a file that others may read or write is refused unless mode says so")
 
 TEST_CASE("what is no regular file is refused, and a link is not followed") {
   UniqueName name;
-  const std::string path = path_of({.name = name});
+  const std::string path = session::path_of({.name = name});
   Scratch scratch;
   write(scratch / "target", "");
   fs::create_symlink(scratch / "target", path);
@@ -247,7 +247,7 @@ TEST_CASE("what is no regular file is refused, and a link is not followed") {
 
 TEST_CASE("a capacity beyond what is free is refused with both numbers, and nothing is left") {
   struct ::statvfs room {};
-  REQUIRE(::statvfs(std::string(kShmDirectory).c_str(), &room) == 0);
+  REQUIRE(::statvfs(std::string(session::kShmDirectory).c_str(), &room) == 0);
   UniqueName name;
   const std::uint64_t free = std::uint64_t{room.f_bavail} * room.f_frsize;
   if (free < kMaxCapacityBytes) {
@@ -255,7 +255,7 @@ TEST_CASE("a capacity beyond what is free is refused with both numbers, and noth
     CHECK(refused.code == std::errc::not_enough_memory);
     CHECK(refused.has("capacity_bytes asks for 16 GiB (17179869184)"));
     CHECK(refused.has(" left; "));
-    CHECK_FALSE(fs::exists(path_of({.name = name})));
+    CHECK_FALSE(fs::exists(session::path_of({.name = name})));
     return;
   }
   MESSAGE("/dev/shm has more than 16 GiB free: a small tmpfs is tried in its place");
@@ -471,8 +471,9 @@ TEST_CASE("a segment in use by another pid namespace is refused; one that nobody
   Cache cache = Cache::open(file_options(path));
   CHECK(cache.get("key") == "value");
   poke(path, at, std::uint64_t{4242});
-  CHECK_THROWS_WITH_AS(static_cast<void>(open_view(path, {.place = Place::file, .path = path}, Wish{})),
-                       doctest::Contains("in use in another pid namespace"), OpenError);
+  CHECK_THROWS_WITH_AS(
+      static_cast<void>(session::open_view(path, {.place = Place::file, .path = path}, session::Wish{})),
+      doctest::Contains("in use in another pid namespace"), OpenError);
 }
 
 TEST_CASE("anonymous memory is shared with what is forked, under a name of this process") {

@@ -8,11 +8,11 @@
 #include <optional>
 #include <string>
 
-#include "cache/naming.hpp"
 #include "child.hpp"
 #include "no_descriptors.hpp"
 #include "sanitized.hpp"
 #include "scratch.hpp"
+#include "session/naming.hpp"
 #include "store/layout.hpp"
 #include "unique_name.hpp"
 
@@ -76,7 +76,7 @@ TEST_CASE("segments are listed with what they are") {
   }
   REQUIRE(find());
   CHECK_FALSE(find()->attached);
-  fs::resize_file(path_of({.name = name}), 4096);
+  fs::resize_file(session::path_of({.name = name}), 4096);
   REQUIRE(find());
   CHECK(find()->capacity_bytes == 0);
   CHECK(remove_segment(name.str()));

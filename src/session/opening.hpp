@@ -11,11 +11,11 @@
 #include <filesystem>
 #include <memory>
 
-#include "cache/attachment.hpp"
 #include "forklore/options.hpp"
+#include "session/view.hpp"
 #include "store/geometry.hpp"
 
-namespace forklore {
+namespace forklore::session {
 
 /// What is done where there is no segment.
 struct Wish {
@@ -35,4 +35,4 @@ std::unique_ptr<View> open_anonymous(const Options& options);
 /// Marks a file clean if nobody is attached any more.
 void close_file(const std::filesystem::path& path, base::FileIdentity identity) noexcept;
 
-}  // namespace forklore
+}  // namespace forklore::session
