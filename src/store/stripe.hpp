@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -204,13 +205,13 @@ class alignas(kLine) Stripe {
   Attempt attempt(const Key& key, std::uint64_t now, const Room& room, Reading& reading) const;
   template <class Room>
   Attempt attempt_plain(const Key& key, std::uint64_t now, const Room& room, Reading& reading) const;
-  struct Outcome {
+  struct ReadOn {
     Code code = Code::not_found;
     Reading reading;
     std::uint64_t rereads = 0;
   };
   template <Age age, class Room>
-  Outcome read_on(Key key, std::uint64_t now, Room room, std::chrono::milliseconds timeout);
+  ReadOn read_on(Key key, std::uint64_t now, Room room, std::chrono::milliseconds timeout);
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
   [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
@@ -227,11 +228,32 @@ class alignas(kLine) Stripe {
   [[nodiscard]] bool find_any(const Key& key, Located& found) const noexcept;
   /// What a decision is shown of a key; found: the entry and its slot, if there is one, expired or not.
   [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept;
-  /// Whether there is room for an entry at the end of its log.
-  enum class RoomAhead : std::uint8_t { unknown, made, none };
-  /// kind: the log that was chosen for the entry, if anything is known of the room there.
-  Code change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
-              Kind kind = Kind::free, RoomAhead room = RoomAhead::unknown) noexcept;
+  /// What a write is going to do. It stands until anything in the stripe changes.
+  struct Plan {
+    const Located& old;  ///< the key's entry, expired or not
+    const Decision& decision;
+    EntryHead head = {};       ///< of the entry that is stored
+    Kind log = Kind::free;     ///< where that goes
+    Place end = {};            ///< where that log ends
+    bool fits = true;          ///< there is room for it at that end
+    bool in_its_turn = false;  ///< it is written while the log is compacted in its order
+  };
+  struct Outcome {
+    Code code = Code::ok;
+    bool voided = false;  ///< flights of the key: wake() is due
+  };
+  /// lease: with which the write is made, or nullptr.
+  Outcome change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease) noexcept;
+  Outcome change_with_room(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, Kind log,
+                           EntryHead head, bool renews) noexcept;
+  /// The decision, and the key's entry. asked keeps the decision if it depends on the entry.
+  const Decision& ask(const Key& key, std::uint64_t now, const Decide& decide, Located& old,
+                      std::optional<Decision>& asked) const noexcept;
+  /// log: for the entry; free: choose it.
+  Plan make_plan(const Key& key, std::uint64_t now, const Located& old, const Decision& decision, Kind log) noexcept;
+  /// Whether it overwrites by as much or less in a stripe that rejects: that never fails (stripe_compact.cpp).
+  [[nodiscard]] bool is_renewal(const Located& old, const EntryHead& head) const noexcept;
+  Outcome apply(const Key& key, std::uint64_t now, const Plan& plan, const Lease* lease) noexcept;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
   [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
   /// The log for an entry of a key; old: the one that it replaces.
@@ -243,8 +265,8 @@ class alignas(kLine) Stripe {
   bool overwrite_plain(const Key& key, const Decision& decision) noexcept;
   /// head: of the new entry; kind, end: its log and where that ends.
   std::uint64_t append(Kind kind, Place end, const Key& key, const Decision& decision, const EntryHead& head) noexcept;
-  Code store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head, Kind kind, Place end,
-             std::uint64_t now) noexcept;
+  Code store(const Key& key, const Plan& plan, std::uint64_t now) noexcept;
+  Code renew_in_order(const Key& key, std::uint64_t now, const Plan& plan) noexcept;
   /// Stores what is to take the place of an entry whose chunk is reclaimed; false if there is no room.
   struct Renewal;
   bool renew(const Located& entry, Renewal& renewal) noexcept;

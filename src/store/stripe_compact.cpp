@@ -20,7 +20,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/test_fault.hpp"
 #include "store/stripe.hpp"
 
 namespace forklore::store {
@@ -63,21 +62,6 @@ bool Stripe::compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal
     if (!reclaim(oldest, Reclaim::compact, log_.size(), now, renewal)) break;
   }
   return done();
-}
-
-void Stripe::free_orphans() noexcept {
-  bool freed = false;
-  for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
-    if (!log_.in_log(chunk) || log_.head(chunk) == 0 || log_.first(chunk) < log_.used(chunk)) continue;
-    const std::uint64_t word = log_.head(chunk);
-    Located entry;
-    const bool live = log_.locate(word, entry.place) && log_.is_entry_place(entry.place, word) &&
-                      log_.read_head(entry.place, entry.head) && locate_live(word, entry);
-    if (live && !base::broken("orphans-unlooked")) continue;
-    log_.free_chunk(chunk);
-    freed = true;
-  }
-  if (freed) static_cast<void>(log_.derive());
 }
 
 }  // namespace forklore::store

@@ -46,8 +46,7 @@ bool Stripe::place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease
                           .expiry = std::min(now + kPlaceholderMs, kNever - 1),
                           .timed = true,
                           .timing = Timing::of_placeholder()};
-  bool voided = false;
-  if (change(key, now, decision, &mine, voided) != Code::ok) return false;
+  if (change(key, now, decision, &mine).code != Code::ok) return false;
   lease = mine;
   return true;
 }

@@ -157,7 +157,7 @@ template <Age age, class Room>
     case Attempt::unusual:
       break;
   }
-  const Outcome outcome = read_on<age>(key, now, room, timeout);
+  const ReadOn outcome = read_on<age>(key, now, room, timeout);
   reading = outcome.reading;
   rereads += outcome.rereads;
   return outcome.code;
@@ -167,9 +167,9 @@ template <Age age, class Room>
 /// without, and what was learnt is checked again under it. All by value: what its callers have in registers need not be
 /// in memory for a call that they seldom make.
 template <Age age, class Room>
-[[gnu::noinline]] Stripe::Outcome Stripe::read_on(Key key, std::uint64_t now, Room room,
-                                                  std::chrono::milliseconds timeout) {
-  Outcome outcome;
+[[gnu::noinline]] Stripe::ReadOn Stripe::read_on(Key key, std::uint64_t now, Room room,
+                                                 std::chrono::milliseconds timeout) {
+  ReadOn outcome;
   const auto end = [&](Code code) {
     outcome.code = code;
     return outcome;

@@ -18,28 +18,6 @@ EntryHead head_of(const Key& key, const Decision& decision) noexcept {
 
 }  // namespace
 
-Stripe::Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept
-    : index_(bytes, g),
-      log_(bytes, g),
-      header_(reinterpret_cast<StripeHeader*>(bytes)),
-      ghost_(bytes, g),
-      leases_(bytes, g),
-      reserve_chunks_(g.reserve_chunks),
-      reject_(g.shape.reject),
-      writable_(writable) {}
-
-void Stripe::create(std::uint64_t random, std::uint64_t tokens) noexcept {
-  log_.create(random);
-  header_->tokens.store(tokens, std::memory_order_relaxed);
-  index_.set_size(index_.least());
-}
-
-void Stripe::adopt() noexcept {
-  header_->lock.store(0, std::memory_order_relaxed);
-  leases_.disown();
-  recover();
-}
-
 // As Stripe::attempt_plain() has it: mostly this is all.
 inline bool Stripe::find(const Key& key, Located& found) const noexcept {
   Word* const slot = index_.view().first_match(key.hash, Index::tag(key.hash));
@@ -157,25 +135,33 @@ std::uint64_t Stripe::append(Kind kind, Place end, const Key& key, const Decisio
   });
 }
 
-inline Code Stripe::store(const Key& key, const Located& old, const Decision& decision, const EntryHead& head,
-                          Kind kind, Place end, std::uint64_t now) noexcept {
-  Word* const slot = old.slot != nullptr ? old.slot : choose_slot(key, now);
-  if (slot == nullptr) return Code::full;
-  if (old.slot != nullptr) {
-    supersede(
-        *slot, key, end, [&] { return append(kind, end, key, decision, head); },
-        [&] { log_.forget(old.place, old.head); });
-    return decision.code;
+inline Code Stripe::store(const Key& key, const Plan& plan, std::uint64_t now) noexcept {
+  const auto append_it = [&] { return append(plan.log, plan.end, key, plan.decision, plan.head); };
+  if (plan.old.slot != nullptr) {
+    supersede(*plan.old.slot, key, plan.end, append_it, [&] { log_.forget(plan.old.place, plan.old.head); });
+    return plan.decision.code;
   }
+  Word* const slot = choose_slot(key, now);
+  if (slot == nullptr) return Code::full;
   const std::uint64_t before = slot->load(std::memory_order_relaxed);
-  if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), end));
-  publish(*slot, append(kind, end, key, decision, head));
+  if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), plan.end));
+  publish(*slot, append_it());
   if (before == 0) {
     count(header_->slots_used);
   } else {
     drop(before, now);
   }
-  return decision.code;
+  return plan.decision.code;
+}
+
+// May rely on: the plan overwrites by as much or less, and make_room() gave too little.
+Code Stripe::renew_in_order(const Key& key, std::uint64_t now, const Plan& plan) noexcept {
+  Renewal renewal{key, plan.decision, plan.head, plan.old.slot};
+  if (!compact_in_order(plan.log, plan.head, &renewal, now)) return Code::full;
+  // There may be room before its turn comes. If the key is gone by then, damage was found, and the stripe emptied.
+  Located entry;
+  if (!renewal.done && !(find(key, entry) && renew(entry, renewal))) return Code::full;
+  return plan.decision.code;
 }
 
 bool Stripe::renew(const Located& entry, Renewal& renewal) noexcept {
@@ -216,23 +202,21 @@ Present Stripe::look(const Key& key, std::uint64_t now, Located& found) const no
 
 Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
                     const Decide& decide) noexcept {
-  bool voided = false;
-  Code code = Code::busy;
+  Outcome outcome{Code::busy};
   {
     Guard guard(*this, timeout);
-    if (!guard.held()) return code;
+    if (!guard.held()) return outcome.code;
     const Decision* const ready = decide.ready();
     if (ready != nullptr && overwrite_plain(key, *ready)) return ready->code;
-    code = change(key, now, decide, nullptr, voided);
+    outcome = change(key, now, decide, nullptr);
   }
-  if (voided) [[unlikely]]
+  if (outcome.voided) [[unlikely]]
     leases_.wake(key.hash, LeaseKind::flight);
-  return code;
+  return outcome.code;
 }
 
 Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
                          const Decide& decide) noexcept {
-  bool voided = false;
   Code code = Code::busy;
   {
     Guard guard(*this, timeout);
@@ -243,7 +227,7 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
       if (!lease.has_line()) count(header_->voided);
       return Code::changed;
     }
-    code = change(key, now, decide, &lease, voided);
+    code = change(key, now, decide, &lease).code;
     if (code == Code::ok) count(header_->computed);
     // Behind the value: who finds the lease free finds the value.
     leave(lease, key);
@@ -252,59 +236,92 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
   return code;
 }
 
-Code Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, bool& voided,
-                    Kind kind, RoomAhead room) noexcept {
+// Plan, make room, apply. Most entries fit at the end of their log: then one plan is enough. Written without a loop: a
+// plan that is made twice in one function would lie in memory, which costs an increment 30 instructions.
+Stripe::Outcome Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease) noexcept {
   Located old;
   std::optional<Decision> asked;
-  const Decision* ready = decide.ready();
-  if (ready != nullptr) {
-    static_cast<void>(find(key, old));
-  } else {
-    ready = &asked.emplace(decide(look(key, now, old)));
-  }
-  const Decision& decision = *ready;
-  EntryHead head;
-  Place end;
-  bool renews = false;
-  if (decision.action == Decision::Action::store) [[likely]] {
-    head = head_of(key, decision);
-    if (room == RoomAhead::unknown) {
-      if (old.slot == nullptr) tend_index(head.total(), now);
-      kind = choose_log(key, old, head.total());
-    }
-    end = log_.end(kind);
-    // Making room may move or evict this very key. So the entry is looked up, and the decision asked for, again after
-    // it; the log stays the one that was chosen, so the room that was made is there the second time.
-    if (room != RoomAhead::made && log_.chunks_needed(end, head) != 0) [[unlikely]] {
-      renews = reject_ && old.slot != nullptr && head.total() <= old.head.total();
-      if (room == RoomAhead::unknown) {
-        room = make_room(kind, head, renews, now) ? RoomAhead::made : RoomAhead::none;
-        if (room == RoomAhead::made || renews) return change(key, now, decide, lease, voided, kind, room);
-      }
-      if (!renews) return Code::full;
-    }
-  }
+  const Decision& decision = ask(key, now, decide, old, asked);
+  const Plan plan = make_plan(key, now, old, decision, Kind::free);
+  if (plan.fits) [[likely]]
+    return apply(key, now, plan, lease);
+  return change_with_room(key, now, decide, lease, plan.log, plan.head, is_renewal(old, plan.head));
+}
 
+// May rely on: the lock is held, and the log and the size were chosen under it. On nothing else of the first plan:
+// making room may move or evict this very key. So the second plan looks it up, and asks for the decision, anew
+// (protocol 12). It keeps the log, as the room was made there.
+[[gnu::noinline]] Stripe::Outcome Stripe::change_with_room(const Key& key, std::uint64_t now, const Decide& decide,
+                                                           const Lease* lease, Kind log, EntryHead head,
+                                                           bool renews) noexcept {
+  const bool made = make_room(log, head, renews, now);
+  if (!made && !renews) return {Code::full};
+  Located old;
+  std::optional<Decision> asked;
+  const Decision& decision = ask(key, now, decide, old, asked);
+  Plan plan = make_plan(key, now, old, decision, log);
+  if (!made && !plan.fits) {
+    if (!is_renewal(old, plan.head)) return {Code::full};
+    plan.in_its_turn = true;
+  }
+  return apply(key, now, plan, lease);
+}
+
+// May rely on: the lock is held. Changes nothing.
+inline const Decision& Stripe::ask(const Key& key, std::uint64_t now, const Decide& decide, Located& old,
+                                   std::optional<Decision>& asked) const noexcept {
+  if (const Decision* const ready = decide.ready(); ready != nullptr) {
+    static_cast<void>(find(key, old));
+    return *ready;
+  }
+  return asked.emplace(decide(look(key, now, old)));
+}
+
+// May rely on: old is the key's entry, and decision is what is to become of it. Stores nothing of the entry. For a new
+// key it lets the index grow or shrink, which may move slots, but none that a plan knows.
+inline Stripe::Plan Stripe::make_plan(const Key& key, std::uint64_t now, const Located& old, const Decision& decision,
+                                      Kind log) noexcept {
+  Plan plan{old, decision};
+  if (decision.action != Decision::Action::store) [[unlikely]]
+    return plan;
+  plan.head = head_of(key, decision);
+  plan.log = log;
+  if (log == Kind::free) {
+    if (old.slot == nullptr) tend_index(plan.head.total(), now);
+    plan.log = choose_log(key, old, plan.head.total());
+  }
+  plan.end = log_.end(plan.log);
+  plan.fits = log_.chunks_needed(plan.end, plan.head) == 0;
+  return plan;
+}
+
+inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const noexcept {
+  return reject_ && old.slot != nullptr && head.total() <= old.head.total();
+}
+
+// May rely on: the plan is of this moment, and what it stores has room, or is written in its turn. Makes no room
+// itself, so that nothing moves before the slot is stored.
+[[gnu::always_inline]] inline Stripe::Outcome Stripe::apply(const Key& key, std::uint64_t now, const Plan& plan,
+                                                            const Lease* lease) noexcept {
+  const Decision& decision = plan.decision;
   const bool is_new_value =
       decision.action != Decision::Action::nothing && decision.action != Decision::Action::change_expiry;
+  Outcome outcome{decision.code};
   const auto void_flights = [&] {
-    // Before the slot changes: a computation that began before this write does not end behind it.
+    // Before the slot changes: a computation that began before this write must not end after it (protocol 29).
     if (leases_.any_flight() && lease == nullptr && is_new_value) [[unlikely]]
-      voided = leases_.void_flights(key.hash);
+      outcome.voided = leases_.void_flights(key.hash);
   };
   if (!base::broken("void-behind-value")) void_flights();
-  Code code = decision.code;
-  if (renews) [[unlikely]] {
-    Renewal renewal{key, decision, head, old.slot};
-    if (!compact_in_order(kind, head, &renewal, now)) return Code::full;
-    if (!renewal.done) return change(key, now, decide, lease, voided, kind, RoomAhead::made);
+  if (plan.in_its_turn) [[unlikely]] {
+    outcome.code = renew_in_order(key, now, plan);
   } else if (decision.action == Decision::Action::store) [[likely]] {
-    code = store(key, old, decision, head, kind, end, now);
+    outcome.code = store(key, plan, now);
   } else {
-    carry_out(old, decision);
+    carry_out(plan.old, decision);
   }
   if (base::broken("void-behind-value")) void_flights();
-  return code;
+  return outcome;
 }
 
 inline void Stripe::carry_out(const Located& old, const Decision& decision) noexcept {
@@ -340,46 +357,6 @@ inline void Stripe::carry_out(const Located& old, const Decision& decision) noex
       if (old.slot != nullptr) remove(old);
       break;
   }
-}
-
-Code Stripe::clear(std::chrono::milliseconds timeout) noexcept {
-  Guard guard(*this, timeout);
-  if (!guard.held()) return Code::busy;
-  leases_.recover();
-  leases_.void_all_flights();
-  empty();
-  return Code::ok;
-}
-
-void Stripe::empty() noexcept {
-  const Index::View view = index_.view();
-  for (std::uint32_t bucket = 0; bucket < view.size(); ++bucket) {
-    for (Word& slot : view.bucket(bucket).slot) {
-      if (slot.load(std::memory_order_relaxed) != 0) publish(slot, 0);
-    }
-  }
-  header_->slots_used.store(0, std::memory_order_relaxed);
-  index_.set_size(index_.least());
-  end_move();
-  log_.free_all();
-}
-
-void Stripe::recover() noexcept {
-  if (base::broken("recovery-left-out")) return;
-  count(header_->recoveries);
-  const std::uint32_t buckets = index_.view().size();
-  if (!log_.derive() || !index_reaches(buckets - 1)) return reset();
-  settle();
-  free_orphans();
-  header_->slots_used.store(count_slots(), std::memory_order_relaxed);
-  leases_.recover();
-}
-
-void Stripe::reset() noexcept {
-  count(header_->resets);
-  leases_.recover();
-  leases_.void_all_flights();
-  empty();
 }
 
 }  // namespace forklore::store
