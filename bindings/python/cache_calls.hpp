@@ -62,8 +62,10 @@ struct NamedKeys {
     return PySequence_Fast_GET_ITEM(objects, static_cast<Py_ssize_t>(i));
   }
 };
-/// A dict of those that were found, under their objects. These and the following may throw std::bad_alloc.
-PyObject* read_many(const Call& call, const NamedKeys& keys);
+/// A dict of those that were found, under their objects. unreadable: a list that receives an Unreadable for each value
+/// that cannot be read back, which is left out; nullptr: the first of them is raised. This and the following may throw
+/// std::bad_alloc.
+PyObject* read_many(const Call& call, const NamedKeys& keys, PyObject* unreadable = nullptr);
 /// The list of those objects whose values (a list, as long) could not be stored.
 PyObject* store_many(const Call& call, const NamedKeys& keys, PyObject* values, Ttl ttl);
 /// How many there were.

@@ -24,7 +24,10 @@ PyObject* read_value(const Call& call, NamedKey key, PyObject* absent) {
   Found found;
   const int answer = look_up(call, key, decoded, found);
   if (answer < 0) return nullptr;
-  return answer == 0 ? Py_NewRef(absent) : decoded.decode(call.serializer());
+  if (answer == 0) return Py_NewRef(absent);
+  PyObject* value = decoded.decode(call.serializer());
+  if (value == nullptr) name_unreadable(key.object);
+  return value;
 }
 
 int is_there(const Call& call, NamedKey key) {
@@ -58,6 +61,7 @@ PyObject* cache_gets(PyObject* self, PyObject* const* given, Py_ssize_t count, P
   if (answer < 0) return nullptr;
   if (answer == 0) return PyTuple_Pack(2, values[1], Py_None);
   Reference value(decoded.decode(call.serializer()));
+  if (!value) name_unreadable(values[0]);
   Reference version(value ? PyLong_FromUnsignedLongLong(found.version.word) : nullptr);
   return version ? PyTuple_Pack(2, value.get(), version.get()) : nullptr;
 }

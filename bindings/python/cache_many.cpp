@@ -52,6 +52,17 @@ bool raise_any(std::span<const Code> codes, const Call& call, const NamedKeys& k
   return false;
 }
 
+// Moves the Unreadable that is set, of that key, to the list. False with the exception set if there is no list, or it is
+// another.
+bool put_aside(PyObject* key, PyObject* list) {
+  name_unreadable(key);
+  if (list == nullptr || PyErr_ExceptionMatches(errors().unreadable) == 0) return false;
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  const Reference held_type(type), held(error), held_traceback(traceback);
+  return PyList_Append(list, error) == 0;
+}
+
 PyObject* get_many(PyObject* self, PyObject* iterable) {
   Keys keys;
   if (!keys.take(iterable)) return nullptr;
@@ -77,7 +88,7 @@ PyObject* delete_many(PyObject* self, PyObject* iterable) {
 
 }  // namespace
 
-PyObject* read_many(const Call& call, const NamedKeys& keys) {
+PyObject* read_many(const Call& call, const NamedKeys& keys, PyObject* unreadable) {
   Array<Decoded> decoded(keys.size(), keys.scratch);
   Array<Found> found(keys.size(), keys.scratch);
   Array<Code> codes(keys.size(), Code::not_found, keys.scratch);
@@ -89,6 +100,7 @@ PyObject* read_many(const Call& call, const NamedKeys& keys) {
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (codes[i] != Code::ok) continue;
     Reference value(decoded[i].decode(call.serializer()));
+    if (!value && put_aside(keys.object(i), unreadable)) continue;
     if (!value || PyDict_SetItem(values.get(), keys.object(i), value.get()) < 0) return nullptr;
   }
   return values.release();

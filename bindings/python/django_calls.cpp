@@ -167,15 +167,28 @@ Reference tuple_of(PyObject* iterable) {
 }
 
 // (keys, version)
-template <PyObject* (*kCall)(const Call& call, const NamedKeys& keys)>
-PyObject* with_all(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+PyObject* remove_all(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   if (!has(2, count)) return nullptr;
   return guarded(
       [&]() -> PyObject* {
         Targets targets;
         if (!targets.take(self, tuple_of(given[0]), given[1])) return nullptr;
         const Call call(targets.handle());
-        return call ? kCall(call, targets.keys()) : nullptr;
+        return call ? remove_many(call, targets.keys()) : nullptr;
+      },
+      static_cast<PyObject*>(nullptr));
+}
+
+// (keys, version, unreadable): a list that receives an Unreadable for each value that is left out
+PyObject* get_many(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  if (!has(3, count)) return nullptr;
+  if (!PyList_Check(given[2])) return PyErr_Format(PyExc_TypeError, "unreadable is a list");
+  return guarded(
+      [&]() -> PyObject* {
+        Targets targets;
+        if (!targets.take(self, tuple_of(given[0]), given[1])) return nullptr;
+        const Call call(targets.handle());
+        return call ? read_many(call, targets.keys(), given[2]) : nullptr;
       },
       static_cast<PyObject*>(nullptr));
 }
@@ -217,9 +230,9 @@ PyMethodDef methods[] = {{"_get", as_method(get), METH_FASTCALL, nullptr},
                          {"_delete", as_method(remove), METH_FASTCALL, nullptr},
                          {"_has_key", as_method(has_key), METH_FASTCALL, nullptr},
                          {"_incr", as_method(incr), METH_FASTCALL, nullptr},
-                         {"_get_many", as_method(with_all<read_many>), METH_FASTCALL, nullptr},
+                         {"_get_many", as_method(get_many), METH_FASTCALL, nullptr},
                          {"_set_many", as_method(set_many), METH_FASTCALL, nullptr},
-                         {"_delete_many", as_method(with_all<remove_many>), METH_FASTCALL, nullptr},
+                         {"_delete_many", as_method(remove_all), METH_FASTCALL, nullptr},
                          {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(docs::kDjangoCalls)},

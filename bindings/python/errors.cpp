@@ -35,7 +35,9 @@ bool make_errors(PyObject* module) {
          (errors.busy = make(module, "Busy", docs::kBusy, errors.error, PyExc_TimeoutError)) != nullptr &&
          (errors.read_only = make(module, "ReadOnly", docs::kReadOnly, errors.error)) != nullptr &&
          (errors.serializer_error =
-              make(module, "SerializerError", docs::kSerializerError, errors.error, PyExc_TypeError)) != nullptr;
+              make(module, "SerializerError", docs::kSerializerError, errors.error, PyExc_TypeError)) != nullptr &&
+         (errors.unreadable = make(module, "Unreadable", docs::kUnreadable, errors.serializer_error)) != nullptr &&
+         PyObject_SetAttrString(errors.unreadable, "key", Py_None) == 0;
 }
 
 void set_open_error(int number, const char* message) {
@@ -89,7 +91,7 @@ void set_current_exception() {
   }
 }
 
-void set_serializer_error(const char* message) {
+void set_error_from(PyObject* kind, const char* message) {
   PyObject *type, *cause, *traceback;
   PyErr_Fetch(&type, &cause, &traceback);
   if (type != nullptr) {
@@ -97,9 +99,9 @@ void set_serializer_error(const char* message) {
     if (traceback != nullptr) PyException_SetTraceback(cause, traceback);
   }
   if (cause == nullptr) {
-    PyErr_SetString(errors().serializer_error, message);
+    PyErr_SetString(kind, message);
   } else {
-    PyErr_Format(errors().serializer_error, "%s: %s: %S", message, Py_TYPE(cause)->tp_name, cause);
+    PyErr_Format(kind, "%s: %s: %S", message, Py_TYPE(cause)->tp_name, cause);
     PyObject *outer_type, *outer, *outer_traceback;
     PyErr_Fetch(&outer_type, &outer, &outer_traceback);
     PyErr_NormalizeException(&outer_type, &outer, &outer_traceback);
@@ -110,6 +112,15 @@ void set_serializer_error(const char* message) {
   Py_XDECREF(type);
   Py_XDECREF(cause);
   Py_XDECREF(traceback);
+}
+
+void name_unreadable(PyObject* key) {
+  if (PyErr_ExceptionMatches(errors().unreadable) == 0) return;
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  PyErr_NormalizeException(&type, &error, &traceback);
+  if (PyObject_SetAttrString(error, "key", key) < 0) PyErr_Clear();  // the error is worth more than its key
+  PyErr_Restore(type, error, traceback);
 }
 
 }  // namespace forklore::python

@@ -19,6 +19,7 @@ struct Errors {
   PyObject* busy;              // Busy(Error, TimeoutError)
   PyObject* read_only;         // ReadOnly(Error)
   PyObject* serializer_error;  // SerializerError(Error, TypeError)
+  PyObject* unreadable;        // Unreadable(SerializerError)
 };
 /// Those of the interpreter that runs now.
 Errors& errors();
@@ -35,8 +36,10 @@ std::string in_python_words(std::string message);
 
 /// Sets the exception for the C++ exception in flight. Call it in a catch block.
 void set_current_exception();
-/// Sets SerializerError with the message, chained from the exception that is set now.
-void set_serializer_error(const char* message);
+/// Sets kind with the message, chained from the exception that is set now.
+void set_error_from(PyObject* kind, const char* message);
+/// If Unreadable is set, gives it the key that was read. Any other exception stays as it is.
+void name_unreadable(PyObject* key);
 
 /// Runs what may throw; answers failure with a Python exception set if it does.
 template <class Call, class Answer>

@@ -42,6 +42,7 @@ struct Interpreter {
                       &errors.busy,
                       &errors.read_only,
                       &errors.serializer_error,
+                      &errors.unreadable,
                       &computing,
                       &kept_type,
                       &rate_limit_type,

@@ -91,7 +91,7 @@ bool is_wide(const char* data, std::size_t size) {
 }
 
 PyObject* damaged(std::uint16_t format, std::size_t size) {
-  PyErr_Format(errors().serializer_error, "the stored value is damaged: format %d with %zu bytes", int{format}, size);
+  PyErr_Format(errors().unreadable, "the stored value is damaged: format %d with %zu bytes", int{format}, size);
   return nullptr;
 }
 
@@ -221,7 +221,7 @@ bool Encoded::take_other(PyObject* value, Serializer serializer) {
     made = Reference();
   }
   if (!made && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-    set_serializer_error("the value cannot be serialized");
+    set_error_from(errors().serializer_error, "the value cannot be serialized");
   }
   return point_to(std::move(made));
 }
@@ -272,7 +272,7 @@ PyObject* Decoded::decode(Serializer serializer) {
       return object_ ? object_.release() : PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, data, size / 2);
     case kText: {
       PyObject* text = PyUnicode_DecodeUTF8(data, size, "surrogatepass");
-      if (text == nullptr) set_serializer_error("the stored value is damaged");
+      if (text == nullptr) set_error_from(errors().unreadable, "the stored value is damaged");
       return text;
     }
     case kInteger:
@@ -320,19 +320,19 @@ PyObject* Decoded::serialized(Serializer serializer) {
   const auto own = static_cast<Serializer>(format_);
   const SerializerCalls* calls = calls_of(own);
   if (calls == nullptr) {
-    PyErr_Format(errors().serializer_error, "the stored value has format %d, which this build does not know",
+    PyErr_Format(errors().unreadable, "the stored value has format %d, which this build does not know",
                  int{format_});
     return nullptr;
   }
   if (own != serializer) {
-    PyErr_Format(errors().serializer_error, "the stored value is a %s; this handle was opened with serializer=\"%s\"",
+    PyErr_Format(errors().unreadable, "the stored value is a %s; this handle was opened with serializer=\"%s\"",
                  to_string(own), to_string(serializer));
     return nullptr;
   }
   if (!as_bytes()) return nullptr;
   PyObject* value = run_python([&] { return PyObject_CallOneArg(calls->load, object_.get()); });
   if (value == nullptr && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-    set_serializer_error("the stored value cannot be deserialized");
+    set_error_from(errors().unreadable, "the stored value cannot be deserialized");
   }
   return value;
 }

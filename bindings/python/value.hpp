@@ -54,7 +54,7 @@ class Decoded {
   static Into room_for_one(void* context, std::size_t, const Found& found) {
     return static_cast<Decoded*>(context)->room(found.size, found.format);
   }
-  /// The value as a new reference, or nullptr with an exception set (SerializerError, MemoryError). Once.
+  /// The value as a new reference, or nullptr with an exception set (Unreadable, MemoryError). Once.
   PyObject* decode(Serializer serializer);
 
  private:

@@ -61,7 +61,14 @@ class ReadOnly(Error):
     process cannot make anew (the log says why), or forked into another pid namespace."""
 
 class SerializerError(Error, TypeError):
-    """The serializer cannot write this value, or does not own or cannot read the stored one. __cause__ says why."""
+    """The serializer cannot write this value. __cause__ says why. Of a stored value it is Unreadable."""
+
+class Unreadable(SerializerError):
+    """A stored value cannot be read back: its class is gone, another serializer wrote it, or it is damaged. The entry
+    stays as it is. __cause__ says why, where the serializer did."""
+
+    key: Any
+    """The key as the caller gave it."""
 
 @disjoint_base
 class Cache:
@@ -166,7 +173,7 @@ class Cache:
     @overload
     def get(self, key: _Key, default: _D) -> Any | _D:
         """The value, or default if there is none. A stored None is a value. Takes no lock and never raises Busy.
-        Raises SerializerError if the value belongs to another serializer or cannot be read."""
+        Raises Unreadable if the value belongs to another serializer or cannot be read."""
 
     def set(self, key: _Key, value: Any, ttl: _Ttl = ...) -> None:
         """Stores value, whatever was there. Raises TooLarge, Full or SerializerError; the old value then stands."""
@@ -292,7 +299,7 @@ class Cache:
 
     def get_many(self, keys: Iterable[_K]) -> dict[_K, Any]:
         """The values of those keys that are there, under the keys given. Memory accesses overlap, so it is faster
-        than as many gets. Raises as get does."""
+        than as many gets. Raises as get does; the Unreadable has the key."""
 
     def set_many(self, mapping: Mapping[_K, Any], ttl: _Ttl = ...) -> list[_K]:
         """Stores each value by itself, as set does; the list of the keys that failed (too large, full, busy), whose
@@ -367,7 +374,9 @@ class DjangoCalls:
     def _delete(self, key: Any, version: int | None, /) -> bool: ...
     def _has_key(self, key: Any, version: int | None, /) -> bool: ...
     def _incr(self, key: Any, delta: SupportsIndex, version: int | None, /) -> int: ...
-    def _get_many(self, keys: Iterable[_T], version: int | None, /) -> dict[_T, Any]: ...
+    def _get_many(self, keys: Iterable[_T], version: int | None, unreadable: list[Unreadable], /) -> dict[_T, Any]:
+        """Those that can be read. Of each that cannot, an Unreadable with its key is appended to the list."""
+
     def _set_many(self, data: Mapping[_T, Any], timeout: Any, version: int | None, /) -> list[_T]: ...
     def _delete_many(self, keys: Iterable[Any], version: int | None, /) -> int: ...
 

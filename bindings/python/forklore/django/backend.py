@@ -46,7 +46,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     * add raises TooLarge and Full: False would say that there is an entry. get_or_set returns the value all the same.
     * get_or_set calls a callable default once for all workers, and stores nothing if the key was set or deleted
       meanwhile.
-    * get raises forklore.SerializerError for a value that cannot be read back, from the serializer's own error: its
+    * get raises forklore.Unreadable for a value that cannot be read back, from the serializer's own error: its
       class is gone, or another SERIALIZER wrote it.
     * No segment can be had, or it cannot be written (OpenError, ReadOnly), or a living process holds a lock for all of
       LOCK_TIMEOUT (Busy): get, get_many and has_key miss; set, set_many and touch store nothing; get_or_set,
@@ -200,7 +200,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         try:
-            return self._get_many(keys, version)
+            return self._get_many(keys, version, [])
         except UNAVAILABLE as error:
             self._shared.say_unavailable(error)
             return {}
