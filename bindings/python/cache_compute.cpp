@@ -264,13 +264,14 @@ Turn begin(Computation& computation, Decoded& decoded) {
   return turn;
 }
 
-PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, const Wanted& wanted) {
+PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, Wanted& wanted) {
   Computation computation(call.cache(), key.bytes, wanted.options);
   while (true) {
     Decoded decoded;
     const Turn turn = begin(computation, decoded);
     if (turn == Turn::fresh || turn == Turn::stale) return decoded.decode(call.serializer());
     if (turn == Turn::no_room) return nullptr;
+    if (wanted.function == nullptr && !wanted.complete(wanted, key)) return nullptr;
     if (turn != Turn::wait) return compute(computation, turn, call, key, wanted);
     if (would_wait_for_itself(call, key)) return nullptr;
     if (may_be_greenlet()) return compute_as_greenlet(cache, key, wanted);

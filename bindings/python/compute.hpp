@@ -25,15 +25,18 @@ bool store_computed(Computation& computation, const Call& call, PyObject* key, P
 bool swallow_refusal(const Call& call, PyObject* key);
 /// What a call wants computed, and how.
 struct Wanted {
-  PyObject* function;  // borrowed
+  PyObject* function;  // borrowed; nullptr until complete has made it
   Ttl ttl{};
   ComputeOptions options{};
+  /// If given: makes function and the key's object, which a hit has no use for. False with an exception set.
+  bool (*complete)(Wanted& wanted, NamedKey& key) = nullptr;
 };
 /// The value that is there, or that fn computes, or another caller. cache: the forklore.Cache that call is on.
-PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, const Wanted& wanted);
+PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, Wanted& wanted);
 
-/// _core.Computation and _core.Lease, which the Python modules use.
+/// _core.Computation, _core.Lease and _core.Memoized, which the Python modules use.
 bool make_computation_type(PyObject* module);
 bool make_lease_type(PyObject* module);
+bool make_memoized_type(PyObject* module);
 
 }  // namespace forklore::python

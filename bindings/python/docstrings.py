@@ -27,6 +27,10 @@ def documentation(node: Function | ast.ClassDef) -> str:
     return inspect.cleandoc(ast.get_docstring(node, clean=False) or "")
 
 
+def documented(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef | Function) and bool(documentation(node))
+
+
 class Stub:
     def __init__(self, path: str) -> None:
         self.source = Path(path).read_text()
@@ -71,6 +75,8 @@ class Stub:
         for node in self.tree.body:
             if isinstance(node, ast.ClassDef) and node.name == "Cache":
                 yield from self.of_cache(node)
+            elif isinstance(node, ast.ClassDef) and node.name == "Memoized":
+                yield from ((each.name, documentation(each)) for each in (node, *node.body) if documented(each))
             elif isinstance(node, Function) and not node.args.vararg:
                 yield node.name, self.signature(node, node.name, MODULE) + documentation(node)
             elif isinstance(node, ast.ClassDef | Function):

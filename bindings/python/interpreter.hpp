@@ -12,6 +12,7 @@
 
 #include "errors.hpp"
 #include "value.hpp"
+#include "words.hpp"
 
 namespace forklore::python {
 
@@ -28,6 +29,7 @@ struct Interpreter {
   SerializerCalls pickle;
   SerializerCalls json;
   SerializerCalls msgpack;
+  KeyCalls keys;
 
   /// Where each of them lies.
   auto all() {
@@ -52,7 +54,9 @@ struct Interpreter {
                       &json.dump,
                       &json.load,
                       &msgpack.dump,
-                      &msgpack.load};
+                      &msgpack.load,
+                      &keys.words_of,
+                      &keys.digest_of};
   }
 };
 static_assert(sizeof(Interpreter) ==

@@ -94,7 +94,8 @@ int execute(PyObject* module) {
   if (again) return 0;
   const bool made = PyModule_AddStringConstant(module, "__version__", FORKLORE_VERSION) == 0 && make_default(module) &&
                     make_errors(module) && make_cache_type(module) && make_django_type(module) &&
-                    make_computing(module) && make_computation_type(module) && make_lease_type(module);
+                    make_computing(module) && make_computation_type(module) && make_lease_type(module) &&
+                    make_memoized_type(module);
   return made ? 0 : -1;
 }
 

@@ -10,7 +10,19 @@ from contextvars import ContextVar
 from datetime import timedelta
 from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypeVar, final, overload
+from typing import (
+    Any,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    SupportsFloat,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+    final,
+    overload,
+)
 
 from typing_extensions import Self, disjoint_base
 
@@ -22,6 +34,8 @@ _Key: TypeAlias = str | bytes
 _K = TypeVar("_K", bound=_Key)
 _D = TypeVar("_D")
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _Seconds: TypeAlias = SupportsFloat | timedelta
 _Ttl: TypeAlias = SupportsFloat | timedelta | DefaultTtl | None
 _Size: TypeAlias = int | str
@@ -418,3 +432,20 @@ class _Lease:
     def locked(self) -> bool: ...
     def token(self) -> int: ...
     def lacking(self) -> bool: ...
+
+# For forklore.memoize.
+
+@disjoint_base
+class Memoized(Generic[_P, _R]):
+    """What memoize makes of a function: called like it, and answers what one call of it answered."""
+
+    def __new__(cls, function: Callable[_P, _R], behind: Any, /, *rest: Any) -> Self: ...
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any: ...
+    def __reduce__(self) -> str: ...
+    def cache_key(self, *args: _P.args, **kwargs: _P.kwargs) -> str:
+        """The key under which the result for these arguments lies."""
+
+    def forget(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
+        """Removes the result for these arguments; what is being computed of it now will not be stored. False: there was
+        none."""

@@ -1,4 +1,5 @@
-"""Keys for calls: the same arguments give the same key in every process, and others another."""
+"""Keys for calls: the same arguments give the same key in every process, and others another. Of memoized functions
+memoized_keys.cpp makes the very same ones."""
 
 from __future__ import annotations
 
@@ -17,10 +18,15 @@ def key_of_call(name: str, positional: tuple[Any, ...], by_name: dict[str, Any])
     try:
         words = [words_of(value) for value in positional]
         if by_name:
-            words += [f"{len(word)}:{word}={words_of(value)}" for word, value in sorted(by_name.items())]
+            words += [word_of_name(word) + words_of(value) for word, value in sorted(by_name.items())]
     except RecursionError:
         raise Unknown("it is nested too deep, or in itself") from None
     return shortened(f"{name}({','.join(words)})")
+
+
+def word_of_name(name: str) -> str:
+    """What stands before an argument that has a name."""
+    return f"{len(name)}:{name}="
 
 
 def in_key(name: str) -> str:
@@ -32,12 +38,18 @@ def shortened(key: str) -> str:
     """The key itself if it is short and plain, else a digest of it behind its beginning."""
     if len(key) <= LONGEST and key.isprintable() and key.isascii() and " " not in key:
         return key
+    return before_digest(key.partition("(")[0]) + digest_of(key.encode("utf-8", "surrogatepass"))
+
+
+def before_digest(name: str) -> str:
+    """What a key of that name begins with in place of itself."""
+    return "".join(letter for letter in name if letter.isprintable() and letter != " ")[: LONGEST // 2] + "#"
+
+
+def digest_of(key: bytes) -> str:
     import hashlib  # not for all who import forklore
 
-    begin = "".join(letter for letter in key.partition("(")[0] if letter.isprintable() and letter != " ")[
-        : LONGEST // 2
-    ]
-    return f"{begin}#{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=20).hexdigest()}"
+    return hashlib.blake2b(key, digest_size=20).hexdigest()
 
 
 def key_from(name: str, key: Callable[..., Any] | None, positional: tuple[Any, ...], by_name: dict[str, Any]) -> str:

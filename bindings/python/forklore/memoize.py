@@ -6,64 +6,71 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
-from ._core import DEFAULT, Cache
-from .keys import in_key, key_from
+from ._core import DEFAULT, Cache, Memoized
+from .keys import before_digest, in_key, key_of_call, word_of_name
 from .names import Unknown, own_name, plain_name, unseen_by
-from .targets import Target, target_of
+from .targets import CacheTarget, Target, target_of
 from .words import words_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Memoized(Generic[P, R]):
-    """What memoize makes of a function: called like it, and answers what one call of it answered."""
+class _Behind:
+    """What Memoized leaves to Python: keys of rare calls, the words of errors, and where the results lie if that is not
+    a forklore.Cache."""
 
     def __init__(
-        self, function: Callable[P, R], target: Target, key: Callable[..., Any] | None, name: str, said: str
+        self, function: Callable[..., Any], target: Target, key: Callable[..., Any] | None, name: str, said: str
     ) -> None:
-        functools.update_wrapper(self, function)
-        self._function, self._target, self._key = function, target, key
-        self._name, self._said = in_key(name), said  # in keys, and for people
+        self._key, self._name, self.said = key, in_key(name), said  # in keys, and for people
         self._signature = inspect.signature(function)
-        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
-        self._all_by_position = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        if inspect.iscoroutinefunction(function):
-            _mark_coroutine(self)
+        plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self._has_others = any(each.kind not in plain for each in self._signature.parameters.values())
+        self.compute, self.acompute, self.delete = target.compute, target.acompute, target.delete
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        key = self.cache_key(*args, **kwargs)
-        return self._target.compute(key, functools.partial(self._function, *args, **kwargs))
+    def parameters(self) -> tuple[Any, ...]:
+        """As Memoized wants them."""
+        every = self._signature.parameters.values()
+        alone = [each for each in every if each.kind is each.POSITIONAL_ONLY]
+        by_position = alone + [each for each in every if each.kind is each.POSITIONAL_OR_KEYWORD]
+        by_name = sorted((each for each in every if each.kind is each.KEYWORD_ONLY), key=lambda each: each.name)
+        kept = [*by_position, *by_name]
+        names, defaults = tuple(sys.intern(each.name) for each in kept), tuple(each.default for each in kept)
+        more = any(each.kind is each.VAR_POSITIONAL for each in every)
+        words = tuple(word_of_name(each.name) for each in by_name)
+        return names, defaults, inspect.Parameter.empty, len(by_position), len(alone), more, words
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else BoundMemoized(self, instance)
+    def beginnings(self) -> tuple[bytes, bytes]:
+        """Of its keys, and of those with a digest."""
+        return f"{self._name}(".encode("utf-8", "surrogatepass"), before_digest(self._name).encode()
 
-    def __reduce__(self) -> str:
-        """By its name, as functions are pickled. A copy is the same object."""
-        return self.__qualname__  # type: ignore[attr-defined]
-
-    def __repr__(self) -> str:
-        return f"<memoized {self._said}>"
-
-    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The key under which the result for these arguments lies."""
-        if self._key is None and (kwargs or not self._all_by_position or len(args) < len(self._signature.parameters)):
+    def key(self, *args: Any, **kwargs: Any) -> str:
+        """The key of a call, made here. TypeError for arguments that cannot be told, or do not fit; of too many by
+        position the function itself says it better."""
+        all_by_position = not kwargs and not self._has_others
+        if not all_by_position or len(args) < len(self._signature.parameters):
             bound = self._signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            args, kwargs = bound.args, bound.kwargs  # type: ignore[assignment]
+            args, kwargs = bound.args, bound.kwargs
         try:
-            return key_from(self._name, self._key, args, kwargs)
+            return key_of_call(self._name, args, kwargs)
         except Unknown as why:
-            if self._key is not None:
-                raise TypeError(f"{self._said}(): what key answered: {why}; give memoize another key") from None
-            blamed = self._to_blame(self._signature.bind(*args, **kwargs))
-            raise TypeError(f"{self._said}(): argument {blamed}: {why}; give memoize a key") from None
+            blamed = self._to_blame(self._signature.bind(*args, **kwargs).arguments)
+            raise TypeError(f"{self.said}(): argument {blamed}: {why}; give memoize a key") from None
 
-    def _to_blame(self, bound: inspect.BoundArguments) -> str:
+    def key_of(self, answer: Any) -> str:
+        """The key of a call for which the caller's function answered that."""
+        try:
+            return key_of_call(self._name, (answer,), {})
+        except Unknown as why:
+            raise TypeError(f"{self.said}(): what key answered: {why}; give memoize another key") from None
+
+    def _to_blame(self, arguments: dict[str, Any]) -> str:
         """The first argument that cannot be told, by its name and type."""
-        for name, value in bound.arguments.items():
+        for name, value in arguments.items():
             kind = self._signature.parameters[name].kind
             each = {name: value}
             if kind is inspect.Parameter.VAR_POSITIONAL:
@@ -77,19 +84,19 @@ class Memoized(Generic[P, R]):
                     return f"{said!r} ({plain_name(type(item))})"
         raise AssertionError("all of them can be told")
 
-    def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Removes the result for these arguments; what is being computed of it now will not be stored. False: there was
-        none."""
-        return self._target.delete(self.cache_key(*args, **kwargs))
+    def bound(self, memoized: Memoized[..., Any], instance: Any) -> BoundMemoized:
+        return BoundMemoized(memoized, instance)
 
 
 class MemoizedCoroutine(Memoized[P, R]):
     """The same of a coroutine function."""
 
+    _behind: _Behind
+
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
         key = self.cache_key(*args, **kwargs)
-        function: Callable[[], Any] = functools.partial(self._function, *args, **kwargs)
-        return await self._target.acompute(key, function)
+        function: Callable[[], Any] = functools.partial(self.__wrapped__, *args, **kwargs)
+        return await self._behind.acompute(key, function)
 
 
 class BoundMemoized:
@@ -126,6 +133,21 @@ class BoundMemoized:
         if name == "__func__":  # of one that is not made yet, as unpickling asks for
             raise AttributeError(name)
         return getattr(self.__func__, name)
+
+
+def _memoized(
+    function: Callable[P, R], target: Target, key: Callable[..., Any] | None, name: str, said: str
+) -> Memoized[P, R]:
+    behind = _Behind(function, target, key, name, said)
+    is_coroutine = inspect.iscoroutinefunction(function)
+    kind: Any = MemoizedCoroutine if is_coroutine else Memoized
+    where = target.native() if isinstance(target, CacheTarget) else None
+    made = kind(function, behind, *behind.beginnings(), key, *(where or (None,) * 4), *behind.parameters())
+    functools.update_wrapper(made, function)
+    if is_coroutine:
+        made._behind = behind
+        _mark_coroutine(made)
+    return made
 
 
 def _mark_coroutine(wrapper: Any) -> None:
@@ -194,8 +216,7 @@ def memoize(
             raise TypeError(f"{plain_name(function)} uses {', '.join(unseen)} from around it, which its key does not "
                             "tell; make it an argument, or give memoize a key or a name")  # fmt: skip
         named = own_name(function, name, "memoize")
-        kind = MemoizedCoroutine if inspect.iscoroutinefunction(function) else Memoized
-        return kind(function, target, key, named, name or plain_name(function))
+        return _memoized(function, target, key, named, name or plain_name(function))
 
     if key is not None and not callable(key):
         raise TypeError(f"key is a function of the same arguments, not {type(key).__name__}")

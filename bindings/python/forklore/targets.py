@@ -22,6 +22,12 @@ class CacheTarget:
     def compute(self, key: str, function: Callable[[], Any]) -> Any:
         return self.cache.get_or_compute(key, function, self.ttl, **self.how)
 
+    def native(self) -> tuple[Cache, Any, Any, Any] | None:
+        """As Memoized wants it. None if it knows not all of how."""
+        if self.how.keys() <= {"stale_for", "early"}:
+            return self.cache, self.ttl, self.how.get("stale_for"), self.how.get("early")
+        return None
+
     async def acompute(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any:
         return await self.cache.aget_or_compute(key, function, self.ttl, **self.how)
 

@@ -1,4 +1,5 @@
-"""Values in words: equal for equal values of one type, and for nothing else, in every process.
+"""Values in words: equal for equal values of one type, and for nothing else, in every process. Of the usual types
+words.cpp makes the very same ones.
 
 A word begins with a mark of its type and tells where it ends, so that words in a row are never those of other values:
 
