@@ -338,7 +338,7 @@ begin=$SECONDS
 note "set-up" $((SECONDS - begin)) passed
 
 part "scripts refuse what they do not know" 30 wrong_options
-part "include directions and file sizes" 30 .venv/bin/python tests/layering_test.py
+part "include directions, sizes of files and functions" 30 .venv/bin/python tests/layering_test.py
 part "pages: links, and the tests that they name" 30 .venv/bin/python tests/docs_test.py
 part "no long sentences" 30 .venv/bin/python tests/prose_test.py
 part "formatting (clang-format, ruff)" 120 formatting

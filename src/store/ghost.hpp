@@ -38,7 +38,7 @@ class Ghost {
         tick_bytes_(std::uint64_t{g.chunks} * g.chunk_bytes / kStripe + 1) {}
 
   /// Remembers a key that leaves now, in the place of the one that left longest ago.
-  void record(std::uint64_t hash, Clocks clocks, bool from_main) noexcept {
+  void record(std::uint64_t hash, Clocks clocks, bool from_main) noexcept FORKLORE_LOCKED {
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);
     HalfWord* place = group;
@@ -58,7 +58,7 @@ class Ghost {
   }
 
   /// Whether the key left within the reach of its log's clock; forgets it.
-  [[nodiscard]] Return take(std::uint64_t hash, Clocks clocks) noexcept {
+  [[nodiscard]] Return take(std::uint64_t hash, Clocks clocks) noexcept FORKLORE_LOCKED {
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);
     for (std::uint32_t i = 0; i < kGroup; ++i) {

@@ -53,7 +53,7 @@ class Matches {
 };
 
 /// The first empty slot of a bucket, or nullptr. Under the lock.
-inline Word* empty_slot(Bucket& bucket) noexcept {
+inline Word* empty_slot(Bucket& bucket) noexcept FORKLORE_LOCKED {
   for (Word& slot : bucket.slot) {
     if (slot.load(std::memory_order_relaxed) == 0) return &slot;
   }
@@ -143,7 +143,7 @@ class Index {
     }
     /// An empty slot for a new key, in its first bucket if that has one: most reads then look at one bucket only.
     /// nullptr if both are full. Under the lock.
-    [[nodiscard]] Word* find_empty(std::uint64_t hash) const noexcept {
+    [[nodiscard]] Word* find_empty(std::uint64_t hash) const noexcept FORKLORE_LOCKED {
       Word* const slot = empty_slot(first(hash));
       return slot != nullptr ? slot : empty_slot(second(hash));
     }
@@ -186,9 +186,9 @@ class Index {
   // Under the lock.
 
   /// Tells readers that a slot stands in a second place, before it leaves the first. Release, then a release fence.
-  void move_on() noexcept { set_size(view().size()); }
+  void move_on() noexcept FORKLORE_LOCKED { set_size(view().size()); }
   /// The same, with another number of buckets.
-  void set_size(std::uint32_t buckets) noexcept {
+  void set_size(std::uint32_t buckets) noexcept FORKLORE_LOCKED {
     header_->index.store(next_index_word(header_->index.load(std::memory_order_relaxed), buckets),
                          std::memory_order_release);
     std::atomic_thread_fence(std::memory_order_release);

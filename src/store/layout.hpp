@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "base/process.hpp"
+#include "base/thread_safety.hpp"
 
 namespace forklore::store {
 
@@ -244,41 +245,68 @@ inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + sizeof(HalfWord); 
 inline constexpr unsigned kMinFlights = 16, kMaxFlights = 32;
 inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;
 
-// ---- Stripe header. All but the lock, the index word, waits and taken_over is read and written under the lock alone.
+// ---- Stripe header. Five cache lines, by meaning. Speed decides two places: the index word is alone on its line, and
+// what a write reads or changes lies on the two lines beside it, and no third one.
+//
+// GUARDED marks what is read and written with the stripe's lock held, and at no other time. The other fields say who
+// else reads or writes them. Of a hint any value is valid: it is clamped where it is used.
+
+/// A stripe's lock, as clang's thread-safety analysis knows it. One name stands for the locks of all stripes, as a
+/// thread holds at most one. Who holds it may touch all of that stripe, and nothing of another.
+struct FORKLORE_CAPABILITY("lock of a stripe") StripeLock {};
+inline constexpr StripeLock stripe_lock;
+/// Of a function: its caller holds the stripe's lock.
+#define FORKLORE_LOCKED FORKLORE_REQUIRES(stripe_lock)
+/// Of a function: its caller holds no stripe's lock, as the function takes one, or may wait.
+#define FORKLORE_UNLOCKED FORKLORE_EXCLUDES(stripe_lock)
+/// Of a function: no other process or thread has the stripe, so it needs no lock. Not analysed.
+#define FORKLORE_ALONE FORKLORE_NO_THREAD_SAFETY_ANALYSIS
+#define FORKLORE_GUARDED FORKLORE_GUARDED_BY(stripe_lock)
 
 struct alignas(kLine) StripeHeader {
-  alignas(kLine) HalfWord lock;          // base::acquire_lock, release_lock
-  HalfWord flights;                      // held, at most: a write looks for one to void if there are any
-  Word tokens;                           // the last that was given. Starts from the wall clock
-  Word owed;                             // bytes of what main was filled with that give way to small. A hint
-  Word usual_spread;                     // how far from usual_size they are, likewise
-  Word large_run;                        // bytes of new entries since one came that was not large. A hint
-  Word main_evictions;                   // of evictions, further down: from the main log
-  Word large_evictions;                  // of evictions: from the large log
-  alignas(kLine) Word index;             // alone on its line: every read looks here
-  alignas(kLine) HalfWord open[kKinds];  // chunk that a log appends to, plus 1; 0: none. Derived from the states
-  HalfWord small_share;                  // of the chunks beside the index, in 1/2^31; 0: as at first. A hint
-  Word sequence;                         // the next to give. Derived from the states
-  Word slots_used;                       // counted anew after a death
-  Word usual_size;                       // of new entries of late, as policy.cpp has it; 0: none yet. A hint
-  Word ghost_bytes[2];                   // of entries that left small and main for the ghost: its clocks; hints
-  // Counts of the stripe's own work; they only grow.
-  alignas(kLine) Word evictions;
-  Word bucket_evictions;
+  // The lock. Its line is a writer's already, so what most writes look at lies here as well.
+  HalfWord lock;                      // the owner's thread id: base::acquire_lock, release_lock
+  HalfWord flights FORKLORE_GUARDED;  // lines with flights, at most so many. 0: a write has none to void
+
+  // The policy (policy.hpp). All of it is hints.
+  HalfWord small_share FORKLORE_GUARDED;  // small's share of the chunks beside the index, in 1/2^31. 0: the first one
+  Word owed FORKLORE_GUARDED;             // bytes that main owes: so much of what it was filled with gives way
+  Word usual_size FORKLORE_GUARDED;       // mean log-size of new entries, as policy.cpp has it. 0: none came yet
+  Word usual_spread FORKLORE_GUARDED;     // mean distance of recent log-sizes from usual_size
+  Word large_run FORKLORE_GUARDED;        // bytes of new entries since one came that was not large
+  Word ghost_bytes[2] FORKLORE_GUARDED;   // bytes that left small and main: the clocks of the ghost
+
+  // The index word. Every read loads it, so nothing that changes more often may share its line.
+  alignas(kLine) Word index;  // written with the lock held, read by everybody
+
+  // The index and the logs. recover() works them out anew.
+  alignas(kLine) Word slots_used;          // slots that are not empty. Read by stats
+  Word moving FORKLORE_GUARDED;            // buckets between which slots move, plus 1: from << 32 | to. 0: none
+  Word sequence FORKLORE_GUARDED;          // the next one to give
+  HalfWord open[kKinds] FORKLORE_GUARDED;  // the chunk that each log appends to, plus 1. 0: none
+
+  // Leases.
+  Word tokens FORKLORE_GUARDED;  // the last one given. The first comes from the wall clock
+
+  // Counts of the stripe's work. They only grow. Written with the lock held, read by stats. There are seventeen, so the
+  // first one takes the word that is left on this line.
+  Word recoveries;  // after the death of an owner
+  alignas(kLine) Word resets;
+  Word evictions;         // all of them
+  Word main_evictions;    // of these: from main
+  Word large_evictions;   // of these: from large
+  Word bucket_evictions;  // of these: as both buckets of a new key were full
   Word expirations;
   Word moves;
   Word reclaims;
-  Word recoveries;
-  Word resets;
-  Word moving;                       // buckets whose slots are on the move, plus 1: from << 32 | to; 0: none
-  alignas(kLine) Word computations;  // leases given to compute a value
-  Word computed;                     // of these, whose value was stored
-  Word voided;                       // of these, whose key was written to meanwhile
-  Word locked;                       // leases given as locks
-  Word waits;                        // calls that had to wait for one. Added to with no lock held
-  Word no_lease;                     // that the table was full
-  Word overdue;                      // locks given to another as their time was over
-  Word taken_over;                   // leases of the dead. Added to with no lock held
+  alignas(kLine) Word computations;  // flights given
+  Word computed;                     // of these: their value was stored
+  Word voided;                       // of these: their key was written to meanwhile
+  Word locked;                       // locks given
+  Word no_lease;                     // refused, as the table was full
+  Word overdue;                      // locks given to another, as their time was over
+  Word waits;                        // calls that waited for a lease. Anybody adds, with no lock held
+  Word taken_over;                   // leases of the dead. Anybody adds, with no lock held
 };
 static_assert(sizeof(StripeHeader) == 5 * kLine);
 

@@ -126,23 +126,26 @@ class Leases {
   // Under the lock.
 
   /// Gives a lease of a name that fewer than limit hold; else says who is in the way. now: ms since birth.
-  [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept;
+  [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease,
+                              Holders& holders) noexcept FORKLORE_LOCKED;
   /// The next token, for a lease of that kind, which is counted.
-  [[nodiscard]] std::uint64_t next_word(LeaseKind kind) noexcept;
+  [[nodiscard]] std::uint64_t next_word(LeaseKind kind) noexcept FORKLORE_LOCKED;
   /// A placeholder of a name is gone, or has become a value: wake() is due.
   void placeholder_gone(std::uint64_t hash) noexcept { move_on(name(hash, LeaseKind::flight)); }
   /// Gives it another deadline. False if it is no longer held or its deadline has passed.
-  [[nodiscard]] bool extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline) noexcept;
+  [[nodiscard]] bool extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline) noexcept FORKLORE_LOCKED;
   /// Whether anybody may be computing: a write looks no further if not.
-  [[nodiscard]] bool any_flight() const noexcept { return header_->flights.load(std::memory_order_relaxed) != 0; }
+  [[nodiscard]] bool any_flight() const noexcept FORKLORE_LOCKED {
+    return header_->flights.load(std::memory_order_relaxed) != 0;
+  }
   /// Takes the flights of a name from whoever has them, as its value changes. True if there were any: wake() is due.
-  [[nodiscard]] bool void_flights(std::uint64_t hash) noexcept;
+  [[nodiscard]] bool void_flights(std::uint64_t hash) noexcept FORKLORE_LOCKED;
   /// The flights of all names. Those that wait find out after a while.
-  void void_all_flights() noexcept;
+  void void_all_flights() noexcept FORKLORE_LOCKED;
   /// Makes of any bytes a sound table, in which what is held stays held.
-  void recover() noexcept;
+  void recover() noexcept FORKLORE_LOCKED;
   /// Frees all. Only when no other process is attached.
-  void disown() noexcept;
+  void disown() noexcept FORKLORE_ALONE;
 
  private:
   static std::uint64_t name(std::uint64_t hash, LeaseKind kind) noexcept {
@@ -158,7 +161,7 @@ class Leases {
   static std::uint32_t bit_of(std::uint64_t name) noexcept { return std::uint32_t{1} << (name >> 59); }
   /// Changes what those sleep on that wait for a name. Release; partner: the acquire in acquire().
   void move_on(std::uint64_t name) noexcept { turn_of(name).fetch_add(1, std::memory_order_release); }
-  void free(std::uint32_t line, std::uint64_t word) noexcept;
+  void free(std::uint32_t line, std::uint64_t word) noexcept FORKLORE_LOCKED;
 
   StripeHeader* header_;
   Word* words_;

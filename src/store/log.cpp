@@ -130,7 +130,7 @@ void Log::take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::
 }
 
 void Log::bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept {
-  for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t) {
+  for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t) FORKLORE_LOCKED {
     if (expiry < due(chunk)) set_due(chunk, expiry);
   });
 }

@@ -101,7 +101,7 @@ class Log {
     return chunks_ + (std::size_t{place.chunk} << chunk_shift_) + place.offset;
   }
   /// The hash of an entry's key. Under the lock.
-  [[nodiscard]] std::uint64_t key_hash(Place place, const EntryHead& head) const noexcept;
+  [[nodiscard]] std::uint64_t key_hash(Place place, const EntryHead& head) const noexcept FORKLORE_LOCKED;
   /// Copies n bytes that begin skip bytes after place, over the chunks they go on in. The bytes count only after a
   /// second look at the slot. False if the way is barred. Reader.
   [[nodiscard]] bool copy_out(Place place, std::size_t skip, const Into& to, std::size_t n) const noexcept {
@@ -162,23 +162,23 @@ class Log {
   }
   [[nodiscard]] std::uint32_t count(Kind kind) const noexcept;
   /// How many are free; mostly without a look at all chunks.
-  [[nodiscard]] std::uint32_t count_free() noexcept;
+  [[nodiscard]] std::uint32_t count_free() noexcept FORKLORE_LOCKED;
   /// A chunk that is wholly dead, of the last whose live bytes this process has counted out, or size().
-  [[nodiscard]] std::uint32_t lately_dead() noexcept;
+  [[nodiscard]] std::uint32_t lately_dead() noexcept FORKLORE_LOCKED;
   /// The chunk that the log appends to, or size() if none.
-  [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept {
+  [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept FORKLORE_LOCKED {
     const std::uint32_t chunk = header_->open[static_cast<unsigned>(kind)].load(std::memory_order_relaxed) - 1;
     return chunk < count_ && kind_of(state(chunk)) == kind ? chunk : count_;
   }
   /// Where the log ends: the next entry begins here if it fits. Chunk size() if the log has none.
-  [[nodiscard]] Place end(Kind kind) const noexcept {
+  [[nodiscard]] Place end(Kind kind) const noexcept FORKLORE_LOCKED {
     const std::uint32_t open = open_chunk(kind);
     return {open, open < count_ ? used(open) : 0};
   }
   /// The chunk of the log that was taken longest ago and is not open, or size() if there is none.
-  [[nodiscard]] std::uint32_t oldest(Kind kind) const noexcept;
+  [[nodiscard]] std::uint32_t oldest(Kind kind) const noexcept FORKLORE_LOCKED;
   /// The free chunk that was freed last, or size() if there is none.
-  [[nodiscard]] std::uint32_t newest_free() const noexcept;
+  [[nodiscard]] std::uint32_t newest_free() const noexcept FORKLORE_LOCKED;
   /// Whether an entry may begin at place: it is within what its log has in use.
   [[nodiscard]] bool is_entry_place(Place place, std::uint64_t slot) const noexcept {
     return in_log(place.chunk) && place.offset < used(place.chunk) && slot_generation(slot) == generation(place.chunk);
@@ -191,12 +191,12 @@ class Log {
 
   /// Calls visit(chunk, bytes) for every chunk that an entry of this many bytes covers.
   template <class Visit>
-  void for_each_chunk(Place place, std::size_t total, Visit visit) const;
+  void for_each_chunk(Place place, std::size_t total, Visit visit) const FORKLORE_LOCKED;
 
   // Changing them.
 
   /// Gives the chunks of a new stripe, zeroed memory, their first generations: a chunk's generation only ever grows.
-  void create(std::uint64_t random) noexcept;
+  void create(std::uint64_t random) noexcept FORKLORE_LOCKED;
 
   /// How many bytes must be left in a chunk for an entry to begin there. In a rejecting stripe it is as much for
   /// every entry of a key, whatever its kind, and never more for a smaller one: see stripe_compact.cpp.
@@ -205,10 +205,10 @@ class Log {
     return std::min(head.total(), kEntryHeader + kIntegerBytes + kTimingBytes + head.key_size);
   }
   /// How many chunks must be free for an entry of this head to be appended to a log, or to one that ends there.
-  [[nodiscard]] std::uint32_t chunks_needed(Kind kind, const EntryHead& head) const noexcept {
+  [[nodiscard]] std::uint32_t chunks_needed(Kind kind, const EntryHead& head) const noexcept FORKLORE_LOCKED {
     return chunks_needed(end(kind), head);
   }
-  [[nodiscard]] std::uint32_t chunks_needed(Place end, const EntryHead& head) const noexcept {
+  [[nodiscard]] std::uint32_t chunks_needed(Place end, const EntryHead& head) const noexcept FORKLORE_LOCKED {
     const std::size_t left = end.chunk < count_ ? chunk_bytes_ - end.offset : 0;
     const std::size_t here = left >= least_rest(head) ? left : 0;
     const std::size_t total = head.total();
@@ -219,9 +219,10 @@ class Log {
   /// chunks_needed() chunks must be free. Returns the slot word for the caller to publish, frequency 0.
   /// place: end(kind). In log_writer.hpp.
   template <class Fill>
-  std::uint64_t append(Kind kind, Place place, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept;
+  std::uint64_t append(Kind kind, Place place, std::uint64_t tag, const EntryHead& head,
+                       Fill fill) noexcept FORKLORE_LOCKED;
   template <class Fill>
-  std::uint64_t append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept {
+  std::uint64_t append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept FORKLORE_LOCKED {
     return append(kind, end(kind), tag, head, fill);
   }
 
@@ -233,12 +234,12 @@ class Log {
   }
   /// What append() does, of such an entry.
   std::uint64_t append_plain(Place place, std::uint64_t tag, const EntryHead& head, std::string_view key,
-                             std::string_view value) noexcept;
+                             std::string_view value) noexcept FORKLORE_LOCKED;
 
   /// Takes the entry at place out of the live counts of the chunks it covers and marks it dead, which spares whoever
   /// walks the chunk a search for its slot. After its slot was changed.
-  void forget(Place place, const EntryHead& head) noexcept {
-    for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
+  void forget(Place place, const EntryHead& head) noexcept FORKLORE_LOCKED {
+    for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) FORKLORE_LOCKED {
       const std::uint32_t now = live(chunk);
       live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
       if (now <= bytes) known_.died(chunk);
@@ -250,24 +251,26 @@ class Log {
     reinterpret_cast<Word*>(at(place))->store(dead.first_word(), std::memory_order_relaxed);
   }
   /// Makes every chunk that the entry covers due at this time or before. Before its own expiry changes.
-  void bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept;
-  void set_due(std::uint32_t chunk, std::uint64_t at) noexcept { due_[chunk].store(at, std::memory_order_release); }
+  void bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept FORKLORE_LOCKED;
+  void set_due(std::uint32_t chunk, std::uint64_t at) noexcept FORKLORE_LOCKED {
+    due_[chunk].store(at, std::memory_order_release);
+  }
   /// Gives a chunk back that no slot points into, or that the index no longer reaches. Fence and state store (release);
   /// partner: a reader's acquire fence.
-  void free_chunk(std::uint32_t chunk) noexcept;
+  void free_chunk(std::uint32_t chunk) noexcept FORKLORE_LOCKED;
   /// Lets the log append to a new chunk from now on. One must be free.
-  void open_next(Kind kind) noexcept { static_cast<void>(take(kind, 0, 0)); }
+  void open_next(Kind kind) noexcept FORKLORE_LOCKED { static_cast<void>(take(kind, 0, 0)); }
   /// Gives the oldest chunk of another log to the main log, with all that lies in it, at its place in the order of
   /// writing. The log must have one beside its open chunk.
-  void give_to_main(std::uint32_t chunk) noexcept;
+  void give_to_main(std::uint32_t chunk) noexcept FORKLORE_LOCKED;
   /// Makes a free chunk part of the index. Its bytes may still be read as those of entries.
-  void give_to_index(std::uint32_t chunk) noexcept;
+  void give_to_index(std::uint32_t chunk) noexcept FORKLORE_LOCKED;
   /// Frees all chunks, whatever their states are, in an order in which those of the index stay the first ones. No slot
   /// leads anywhere.
-  void free_all() noexcept;
+  void free_all() noexcept FORKLORE_LOCKED;
   /// Works out anew what follows from the states: the open chunks and the next sequence. Stores only what differs.
   /// False if a state makes no sense.
-  bool derive() noexcept;
+  bool derive() noexcept FORKLORE_LOCKED;
 
  private:
   friend class Writer;
@@ -297,15 +300,15 @@ class Log {
     return next < count_ ? next : chunk;
   }
   /// Counts bytes of an entry that was appended.
-  void count_in(std::uint32_t chunk, std::uint32_t bytes, std::uint64_t expiry) noexcept {
+  void count_in(std::uint32_t chunk, std::uint32_t bytes, std::uint64_t expiry) noexcept FORKLORE_LOCKED {
     live_[chunk].store(live(chunk) + bytes, std::memory_order_release);
     if (expiry < due(chunk)) set_due(chunk, expiry);
   }
-  std::uint64_t next_sequence() noexcept;
+  std::uint64_t next_sequence() noexcept FORKLORE_LOCKED;
   /// Puts a free chunk at the end of the log, the one that was freed last: it may still be in the processor's caches.
-  std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept;
+  std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept FORKLORE_LOCKED;
   /// Takes the chunks in which an entry goes on that begins in this one and of which so many bytes do not fit there.
-  void take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::size_t left) noexcept;
+  void take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::size_t left) noexcept FORKLORE_LOCKED;
 
   // What a read needs comes first: see Stripe.
   std::byte* chunks_;
@@ -330,8 +333,8 @@ class Log {
   std::uint32_t max_entry_;
   bool rejects_;
 
-  [[nodiscard]] std::uint64_t sequence() const noexcept { return header_->sequence.load(std::memory_order_relaxed); }
-  KnownChunks known_;
+  [[nodiscard]] std::uint64_t sequence() const noexcept FORKLORE_LOCKED { return header_->sequence.load(std::memory_order_relaxed); }
+  KnownChunks known_ FORKLORE_GUARDED_BY(stripe_lock);
 };
 
 template <class Visit>

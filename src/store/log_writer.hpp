@@ -81,7 +81,9 @@ std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const Entry
   fill(writer);
 
   used_[place.chunk].store(place.offset + static_cast<std::uint32_t>(here), std::memory_order_release);
-  for_each_chunk(place, total, [&](std::uint32_t chunk, std::uint32_t bytes) { count_in(chunk, bytes, head.expiry); });
+  for_each_chunk(place, total, [&](std::uint32_t chunk, std::uint32_t bytes) FORKLORE_LOCKED {
+    count_in(chunk, bytes, head.expiry);
+  });
   return word;
 }
 

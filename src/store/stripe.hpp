@@ -79,9 +79,9 @@ class alignas(kLine) Stripe {
 
   /// Lays out a new stripe in zeroed memory. Nobody else may look at it yet.
   /// tokens: those of leases begin behind it.
-  void create(std::uint64_t random, std::uint64_t tokens) noexcept;
+  void create(std::uint64_t random, std::uint64_t tokens) noexcept FORKLORE_ALONE;
   /// Frees the lock and all leases, whoever held them, and recovers. Only when no other process is attached.
-  void adopt() noexcept;
+  void adopt() noexcept FORKLORE_ALONE;
 
   // Reading. now: ms since the segment's birth.
 
@@ -99,7 +99,7 @@ class alignas(kLine) Stripe {
   /// held for all of timeout. May throw what room throws.
   template <Age age = Age::fresh, class Room>
   Code read(const Key& key, std::uint64_t now, const Room& room, Reading& reading, std::chrono::milliseconds timeout,
-            std::uint64_t& rereads);
+            std::uint64_t& rereads) FORKLORE_UNLOCKED;
   /// Beyond the sequence of every chunk. It never falls, so that places of a scan may be told by their distance from
   /// it; the next to give, which the header has, may be anything in a damaged stripe.
   [[nodiscard]] std::uint64_t sequence_end() const noexcept;
@@ -115,13 +115,14 @@ class alignas(kLine) Stripe {
 
   /// The one way in which anything changes: what decide says of the entry as it stands. Also full (reject), busy.
   /// Voids the flight of a key whose value changes; a new expiry is no change of the value.
-  Code update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout, const Decide& decide) noexcept;
+  Code update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
+              const Decide& decide) noexcept FORKLORE_UNLOCKED;
   /// The same by who holds the key's flight, which is given back whatever comes of it, unless that is busy. Also
   /// changed, with nothing done: the flight is no longer held.
   Code update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
-                   const Decide& decide) noexcept;
+                   const Decide& decide) noexcept FORKLORE_UNLOCKED;
   /// Removes every entry and voids every flight. Locks stay held.
-  Code clear(std::chrono::milliseconds timeout) noexcept;
+  Code clear(std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
 
   // Leases.
 
@@ -135,43 +136,50 @@ class alignas(kLine) Stripe {
   /// Asks for a lease. A flight is not given if the key has a fresh value, unless that is of this version; nor is a
   /// placeholder where there is an older one.
   Answer acquire(const Key& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
-                 std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept;
+                 std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept FORKLORE_UNLOCKED;
   /// Gives a lease another deadline: ok, changed (it is no longer held), busy.
   Code extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline,
-              std::chrono::milliseconds timeout) noexcept;
+              std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Whether a lease is still held, and its holder's to use.
-  bool holds(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout) noexcept;
+  bool holds(const Lease& lease, const Key& key, std::uint64_t now,
+             std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Gives back a lease that is the caller's or whose owner is known to be dead: with no lock, but for a placeholder.
   /// False if it was no longer held, or the lock could not be had.
-  bool give_back(const Lease& lease, const Key& key, std::chrono::milliseconds timeout) noexcept;
+  bool give_back(const Lease& lease, const Key& key, std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Gives back what dead owners hold of what stands in the way, and the flights of those that were killed and have yet
   /// to end. How many. key: that was asked for.
   std::uint32_t give_back_of_dead(const Holders& holders, std::string_view key,
-                                  std::chrono::milliseconds timeout) noexcept;
+                                  std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   [[nodiscard]] Leases& leases() noexcept { return leases_; }
 
   /// For diagnosis, the one place that allocates under the lock. Checks every invariant and appends what is wrong, each
   /// fault a sentence that begins with where.
-  Code verify(const std::string& where, std::chrono::milliseconds timeout, std::vector<std::string>& faults);
+  Code verify(const std::string& where, std::chrono::milliseconds timeout,
+              std::vector<std::string>& faults) FORKLORE_UNLOCKED;
 
  private:
-  /// Holds the lock, recovered if its last owner died.
-  class Guard {
+  /// Takes the lock, and recovers the stripe if its last owner died. held() says whether it could be had: nothing that
+  /// needs the lock may be called before that is asked, as clang sees.
+  class FORKLORE_SCOPED_CAPABILITY Guard {
    public:
-    Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept : stripe_(stripe) {
-      const base::Acquired acquired = base::acquire_lock(stripe.header_->lock, timeout);
-      held_ = acquired != base::Acquired::busy;
-      if (acquired == base::Acquired::owner_died) [[unlikely]]
-        stripe.recover();
+    Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED : stripe_(stripe),
+                                                                                          held_(take(stripe, timeout)) {
     }
-    ~Guard() {
+    ~Guard() FORKLORE_RELEASE() {
       if (held_) base::release_lock(stripe_.header_->lock);
     }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
-    [[nodiscard]] bool held() const noexcept { return held_; }
+    [[nodiscard]] bool held() const noexcept FORKLORE_TRY_ACQUIRE() { return held_; }
 
    private:
+    // Not analysed: here the lock is had by its word.
+    static bool take(Stripe& stripe, std::chrono::milliseconds timeout) noexcept FORKLORE_NO_THREAD_SAFETY_ANALYSIS {
+      const base::Acquired acquired = base::acquire_lock(stripe.header_->lock, timeout);
+      if (acquired == base::Acquired::owner_died) [[unlikely]]
+        stripe.recover();
+      return acquired != base::Acquired::busy;
+    }
     Stripe& stripe_;
     bool held_;
   };
@@ -211,7 +219,7 @@ class alignas(kLine) Stripe {
     std::uint64_t rereads = 0;
   };
   template <Age age, class Room>
-  ReadOn read_on(Key key, std::uint64_t now, Room room, std::chrono::milliseconds timeout);
+  ReadOn read_on(Key key, std::uint64_t now, Room room, std::chrono::milliseconds timeout) FORKLORE_UNLOCKED;
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
   [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
@@ -224,10 +232,10 @@ class alignas(kLine) Stripe {
   [[nodiscard]] std::int64_t integer_at(Place place) const noexcept;
 
   // stripe_update.cpp. Under the lock.
-  [[nodiscard]] bool find(const Key& key, Located& found) const noexcept;
-  [[nodiscard]] bool find_any(const Key& key, Located& found) const noexcept;
+  [[nodiscard]] bool find(const Key& key, Located& found) const noexcept FORKLORE_LOCKED;
+  [[nodiscard]] bool find_any(const Key& key, Located& found) const noexcept FORKLORE_LOCKED;
   /// What a decision is shown of a key; found: the entry and its slot, if there is one, expired or not.
-  [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept;
+  [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept FORKLORE_LOCKED;
   /// What a write is going to do. It stands until anything in the stripe changes.
   struct Plan {
     const Located& old;  ///< the key's entry, expired or not
@@ -243,81 +251,84 @@ class alignas(kLine) Stripe {
     bool voided = false;  ///< flights of the key: wake() is due
   };
   /// lease: with which the write is made, or nullptr.
-  Outcome change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease) noexcept;
+  Outcome change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease) noexcept FORKLORE_LOCKED;
   Outcome change_with_room(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, Kind log,
-                           EntryHead head, bool renews) noexcept;
+                           EntryHead head, bool renews) noexcept FORKLORE_LOCKED;
   /// The decision, and the key's entry. asked keeps the decision if it depends on the entry.
   const Decision& ask(const Key& key, std::uint64_t now, const Decide& decide, Located& old,
-                      std::optional<Decision>& asked) const noexcept;
+                      std::optional<Decision>& asked) const noexcept FORKLORE_LOCKED;
   /// log: for the entry; free: choose it.
-  Plan make_plan(const Key& key, std::uint64_t now, const Located& old, const Decision& decision, Kind log) noexcept;
+  Plan make_plan(const Key& key, std::uint64_t now, const Located& old, const Decision& decision,
+                 Kind log) noexcept FORKLORE_LOCKED;
   /// Whether it overwrites by as much or less in a stripe that rejects: that never fails (stripe_compact.cpp).
-  [[nodiscard]] bool is_renewal(const Located& old, const EntryHead& head) const noexcept;
-  Outcome apply(const Key& key, std::uint64_t now, const Plan& plan, const Lease* lease) noexcept;
+  [[nodiscard]] bool is_renewal(const Located& old, const EntryHead& head) const noexcept FORKLORE_LOCKED;
+  Outcome apply(const Key& key, std::uint64_t now, const Plan& plan, const Lease* lease) noexcept FORKLORE_LOCKED;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
-  [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept;
+  [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// The log for an entry of a key; old: the one that it replaces.
-  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept;
+  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept FORKLORE_LOCKED;
   /// All decisions but to store.
-  void carry_out(const Located& old, const Decision& decision) noexcept;
+  void carry_out(const Located& old, const Decision& decision) noexcept FORKLORE_LOCKED;
   template <class Append, class Forget>
-  void supersede(Word& slot, const Key& key, Place end, Append append, Forget forget) noexcept;
-  bool overwrite_plain(const Key& key, const Decision& decision) noexcept;
+  void supersede(Word& slot, const Key& key, Place end, Append append, Forget forget) noexcept FORKLORE_LOCKED;
+  bool overwrite_plain(const Key& key, const Decision& decision) noexcept FORKLORE_LOCKED;
   /// head: of the new entry; kind, end: its log and where that ends.
-  std::uint64_t append(Kind kind, Place end, const Key& key, const Decision& decision, const EntryHead& head) noexcept;
-  Code store(const Key& key, const Plan& plan, std::uint64_t now) noexcept;
-  Code renew_in_order(const Key& key, std::uint64_t now, const Plan& plan) noexcept;
+  std::uint64_t append(Kind kind, Place end, const Key& key, const Decision& decision,
+                       const EntryHead& head) noexcept FORKLORE_LOCKED;
+  Code store(const Key& key, const Plan& plan, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  Code renew_in_order(const Key& key, std::uint64_t now, const Plan& plan) noexcept FORKLORE_LOCKED;
   /// Stores what is to take the place of an entry whose chunk is reclaimed; false if there is no room.
   struct Renewal;
-  bool renew(const Located& entry, Renewal& renewal) noexcept;
+  bool renew(const Located& entry, Renewal& renewal) noexcept FORKLORE_LOCKED;
   /// Counts a live or expired entry out whose slot another one took.
-  void drop(std::uint64_t word, std::uint64_t now) noexcept;
-  void publish(Word& slot, std::uint64_t word) noexcept {
+  void drop(std::uint64_t word, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  void publish(Word& slot, std::uint64_t word) noexcept FORKLORE_LOCKED {
     // The commit. Partner: the acquire load in attempt().
     slot.store(word, std::memory_order_release);
   }
-  void remove(const Located& entry) noexcept;
+  void remove(const Located& entry) noexcept FORKLORE_LOCKED;
   /// The next locker after a death: derives what follows from the chunk states. Never writes what readers follow.
   /// May itself be killed anywhere.
-  void recover() noexcept;
+  void recover() noexcept FORKLORE_LOCKED;
   /// The answer to damage: no entries, all chunks free.
-  void reset() noexcept;
-  void empty() noexcept;
+  void reset() noexcept FORKLORE_LOCKED;
+  void empty() noexcept FORKLORE_LOCKED;
 
   // stripe_leases.cpp. Under the lock.
   /// The placeholder under a key, whoever's it is.
-  [[nodiscard]] Placeholder find_placeholder(const Key& key) const noexcept;
+  [[nodiscard]] Placeholder find_placeholder(const Key& key) const noexcept FORKLORE_LOCKED;
   /// Makes one. False if there is no room.
-  bool place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease& lease) noexcept;
+  bool place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease& lease) noexcept FORKLORE_LOCKED;
   /// Gives a lease back. wake() is due then.
-  bool leave(const Lease& lease, const Key& key) noexcept;
+  bool leave(const Lease& lease, const Key& key) noexcept FORKLORE_LOCKED;
 
   // stripe_index.cpp. Under the lock.
   /// Lets the index grow or shrink towards its due size, by work in proportion to the bytes that a new entry takes.
-  void tend_index(std::size_t bytes, std::uint64_t now) noexcept;
-  bool grow_index(std::uint64_t now) noexcept;
-  bool shrink_index() noexcept;
+  void tend_index(std::size_t bytes, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  bool grow_index(std::uint64_t now) noexcept FORKLORE_LOCKED;
+  bool shrink_index() noexcept FORKLORE_LOCKED;
   [[nodiscard]] bool index_reaches(std::uint32_t bucket) const noexcept;
-  [[nodiscard]] bool extend_index(std::uint64_t now) noexcept;
+  [[nodiscard]] bool extend_index(std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// Empties a slot of a full bucket by moving its entry's slot to the entry's other bucket, which may have to do the
   /// same first as often as further says. nullptr if none can be moved.
-  Word* displace(const Index::View& view, const Bucket& bucket, unsigned further) noexcept;
-  void move_slot(const Index::View& view, Word& from, Word& to) noexcept;
-  void begin_move(std::uint32_t from, std::uint32_t to) noexcept;
-  void end_move() noexcept;
+  Word* displace(const Index::View& view, const Bucket& bucket, unsigned further) noexcept FORKLORE_LOCKED;
+  void move_slot(const Index::View& view, Word& from, Word& to) noexcept FORKLORE_LOCKED;
+  void begin_move(std::uint32_t from, std::uint32_t to) noexcept FORKLORE_LOCKED;
+  void end_move() noexcept FORKLORE_LOCKED;
   /// Clears what a move that a death cut short has left standing twice.
-  void settle() noexcept;
+  void settle() noexcept FORKLORE_LOCKED;
   /// The hash of the key that a slot leads to. False if it leads nowhere: damaged.
-  [[nodiscard]] bool hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept;
-  [[nodiscard]] std::uint64_t count_slots() const noexcept;
+  [[nodiscard]] bool hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept FORKLORE_LOCKED;
+  [[nodiscard]] std::uint64_t count_slots() const noexcept FORKLORE_LOCKED;
 
   /// Under the lock.
-  [[nodiscard]] Policy policy() noexcept { return {*header_, log_, index_, ghost_, reject_}; }
+  [[nodiscard]] Policy policy() noexcept FORKLORE_LOCKED { return {*header_, log_, index_, ghost_, reject_}; }
 
   // stripe_reclaim.cpp. Under the lock.
   enum class Reclaim : std::uint8_t { evict, compact };
   /// Makes room for an entry of this head in a log. no_larger: it takes the place of one of as many bytes or more.
-  [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, bool no_larger, std::uint64_t now) noexcept;
+  [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, bool no_larger,
+                               std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// Where room may be had without evicting; a number past the chunks where there is none.
   struct Survey {
     std::uint32_t dead;     ///< a chunk that is wholly dead
@@ -327,14 +338,14 @@ class alignas(kLine) Stripe {
     std::uint64_t garbage;  ///< bytes, beside the open chunks
     bool rich;              ///< best is worth collecting
   };
-  [[nodiscard]] Survey survey(std::uint64_t now) const noexcept;
+  [[nodiscard]] Survey survey(std::uint64_t now) const noexcept FORKLORE_LOCKED;
   /// Calls visit(entry, word) for the entries of a chunk that may be live, of which place and head are set; word: its
   /// slot word if its value goes on here from the chunk before, else 0. Until visit answers false.
   enum class Walk : std::uint8_t { done, stopped, damaged };
   template <class Visit>
-  Walk walk(std::uint32_t chunk, Visit visit) noexcept;
+  Walk walk(std::uint32_t chunk, Visit visit) noexcept FORKLORE_LOCKED;
   /// Collects what has expired in a chunk, and sets when it is due again.
-  void sweep(std::uint32_t chunk, std::uint64_t now) noexcept;
+  void sweep(std::uint32_t chunk, std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// An entry that is written anew when its chunk is reclaimed, rather than moved.
   struct Renewal {
     const Key& key;
@@ -346,28 +357,28 @@ class alignas(kLine) Stripe {
   /// Takes every slot off a chunk and frees it; false if a live entry had to stay. moves: chunks that its entries may
   /// take; who needs more leaves, in a rejecting stripe stays.
   bool reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now,
-               Renewal* renewal = nullptr) noexcept;
+               Renewal* renewal = nullptr) noexcept FORKLORE_LOCKED;
   /// The same if its entries are sure to find room in so many chunks, and the end of their log; else nothing, and
   /// false.
-  bool reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept;
+  bool reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// Whether an entry whose place and head are set is what a slot leads to (word, or one made from the place if 0);
   /// sets the rest.
-  [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept;
+  [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept FORKLORE_LOCKED;
   /// moves: see reclaim(); less what it takes.
-  bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, std::uint64_t now) noexcept;
-  void evict(const Located& entry, Kind from) noexcept;
+  bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  void evict(const Located& entry, Kind from) noexcept FORKLORE_LOCKED;
 
   // stripe_compact.cpp. Under the lock, in a rejecting stripe.
   /// How many chunks stay free, so that any live entry can be moved and an overwrite never fails. needed: chunks that
   /// an entry takes which comes.
-  [[nodiscard]] std::uint32_t kept_to_move(std::uint32_t needed) const noexcept;
+  [[nodiscard]] std::uint32_t kept_to_move(std::uint32_t needed) const noexcept FORKLORE_LOCKED;
   /// The same, and some in which overwrites may work.
-  [[nodiscard]] std::uint32_t kept_to_work(std::uint32_t needed) const noexcept;
+  [[nodiscard]] std::uint32_t kept_to_work(std::uint32_t needed) const noexcept FORKLORE_LOCKED;
   /// Moves the entries of a log in their order, from the oldest chunk on, until there is room for one of this head or
   /// all were moved. With a renewal until that is done too. Whether it is, or there is.
-  bool compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal, std::uint64_t now) noexcept;
+  bool compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal, std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// After a death: frees chunks that hold nothing but the rest of a value that nobody has.
-  void free_orphans() noexcept;
+  void free_orphans() noexcept FORKLORE_LOCKED;
 
   // Constant after construction. What a read needs of its stripe lies in the first line: the index, and where the
   // chunks are.

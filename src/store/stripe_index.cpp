@@ -106,7 +106,7 @@ bool Stripe::grow_index(std::uint64_t now) noexcept {
     std::uint64_t hash = 0;
     if (word != 0 && hash_of(word, hash) && !grown.is_candidate(hash, from)) publish(to.slot[i], word);
   }
-  const auto clear_moved = [&] {
+  const auto clear_moved = [&]() FORKLORE_LOCKED {
     for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
       if (to.slot[i].load(std::memory_order_relaxed) != 0) publish(from.slot[i], 0);
     }

@@ -26,7 +26,7 @@ constexpr std::uint32_t kRichShare = 8;  // of a chunk's own: worth collecting w
 }  // namespace
 
 bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::uint64_t now) noexcept {
-  const auto kept = [&](std::uint32_t needed) {
+  const auto kept = [&](std::uint32_t needed) FORKLORE_LOCKED {
     if (!reject_) return reserve_chunks_;
     return no_larger ? kept_to_move(needed) : kept_to_work(needed);
   };
@@ -149,7 +149,7 @@ Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
 bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now,
                      Renewal* renewal) noexcept {
   if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
-  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
+  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) FORKLORE_LOCKED {
     if (!locate_live(word, entry)) return true;
     if (renewal != nullptr && entry.slot == renewal->slot) return renew(entry, *renewal);
     return relocate(entry, how, moves, now);
@@ -164,7 +164,7 @@ bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std:
 
 bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept {
   std::uint64_t bytes = 0, lost = 0;
-  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
+  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) FORKLORE_LOCKED {
     if (!locate_live(word, entry)) return true;
     bytes += entry.head.total();
     lost = std::max<std::uint64_t>(lost, log_.least_rest(entry.head));
@@ -180,7 +180,7 @@ bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64
 void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
   // Bytes by the power of two of the time that they have left.
   std::array<std::uint64_t, 65> bytes{};
-  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) {
+  const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) FORKLORE_LOCKED {
     if (!entry.head.expired(now)) {
       bytes[static_cast<unsigned>(std::bit_width(entry.head.expiry - now))] += entry.head.total();
     } else if (locate_live(word, entry)) {

@@ -113,8 +113,8 @@ template <class Append, class Forget>
   if (!log_.is_plain_end(end, head)) [[unlikely]]
     return false;
   supersede(
-      *slot, key, end, [&] { return log_.append_plain(end, tag, head, key.bytes, decision.value); },
-      [&] { log_.forget(place, old); });
+      *slot, key, end, [&]() FORKLORE_LOCKED { return log_.append_plain(end, tag, head, key.bytes, decision.value); },
+      [&]() FORKLORE_LOCKED { log_.forget(place, old); });
   return true;
 }
 
@@ -136,9 +136,10 @@ std::uint64_t Stripe::append(Kind kind, Place end, const Key& key, const Decisio
 }
 
 inline Code Stripe::store(const Key& key, const Plan& plan, std::uint64_t now) noexcept {
-  const auto append_it = [&] { return append(plan.log, plan.end, key, plan.decision, plan.head); };
+  const auto append_it = [&]() FORKLORE_LOCKED { return append(plan.log, plan.end, key, plan.decision, plan.head); };
   if (plan.old.slot != nullptr) {
-    supersede(*plan.old.slot, key, plan.end, append_it, [&] { log_.forget(plan.old.place, plan.old.head); });
+    supersede(*plan.old.slot, key, plan.end, append_it,
+              [&]() FORKLORE_LOCKED { log_.forget(plan.old.place, plan.old.head); });
     return plan.decision.code;
   }
   Word* const slot = choose_slot(key, now);
@@ -169,8 +170,9 @@ bool Stripe::renew(const Located& entry, Renewal& renewal) noexcept {
   const Place end = log_.end(kind);
   if (log_.count_free() < log_.chunks_needed(end, renewal.head)) return false;
   supersede(
-      *entry.slot, renewal.key, end, [&] { return append(kind, end, renewal.key, renewal.decision, renewal.head); },
-      [&] { log_.forget(entry.place, entry.head); });
+      *entry.slot, renewal.key, end,
+      [&]() FORKLORE_LOCKED { return append(kind, end, renewal.key, renewal.decision, renewal.head); },
+      [&]() FORKLORE_LOCKED { log_.forget(entry.place, entry.head); });
   renewal.done = true;
   return true;
 }
@@ -307,7 +309,7 @@ inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const 
   const bool is_new_value =
       decision.action != Decision::Action::nothing && decision.action != Decision::Action::change_expiry;
   Outcome outcome{decision.code};
-  const auto void_flights = [&] {
+  const auto void_flights = [&]() FORKLORE_LOCKED {
     // Before the slot changes: a computation that began before this write must not end after it (protocol 29).
     if (leases_.any_flight() && lease == nullptr && is_new_value) [[unlikely]]
       outcome.voided = leases_.void_flights(key.hash);
@@ -327,12 +329,12 @@ inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const 
 inline void Stripe::carry_out(const Located& old, const Decision& decision) noexcept {
   // Release, of both; partner: the acquire fence behind a reader's look. Who sees one sees what this thread changed
   // before.
-  const auto change_integer = [&] {
+  const auto change_integer = [&]() FORKLORE_LOCKED {
     auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
     value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
     if (old.slot != nullptr) raise_frequency(*old.slot, old.slot->load(std::memory_order_relaxed));
   };
-  const auto change_expiry = [&] {
+  const auto change_expiry = [&]() FORKLORE_LOCKED {
     if (!base::broken("touch-before-due")) log_.bring_forward(old.place, old.head, decision.expiry);
     EntryHead head = old.head;
     head.expiry = decision.expiry;

@@ -19,7 +19,7 @@ class Stripe::Verifier {
         covered_(log_.size()),
         unseen_(log_.size()) {}
 
-  void run() {
+  void run() FORKLORE_LOCKED {
     states();
     leases();
     index();
@@ -42,7 +42,7 @@ class Stripe::Verifier {
     if (faults_.size() < kMost) faults_.push_back(where_ + ": " + what + " " + std::to_string(number) + " " + is);
   }
 
-  void states() {
+  void states() FORKLORE_LOCKED {
     std::set<std::uint64_t> seen;
     std::uint64_t newest[kKinds] = {};
     for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
@@ -71,7 +71,7 @@ class Stripe::Verifier {
     }
   }
 
-  void leases() {
+  void leases() FORKLORE_LOCKED {
     const Leases& leases = stripe_.leases_;
     std::set<std::uint64_t> tokens, computed;
     std::uint32_t flights = 0;
@@ -92,7 +92,7 @@ class Stripe::Verifier {
     }
   }
 
-  void index() {
+  void index() FORKLORE_LOCKED {
     const std::uint32_t chunks = log_.count(Kind::index);
     for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
       if (!log_.is_index(chunk)) fault("chunk", chunk, "holds entries before the last chunk of the index");
@@ -108,7 +108,7 @@ class Stripe::Verifier {
     }
   }
 
-  void entry(std::uint32_t bucket, const Word& slot, std::uint64_t word) {
+  void entry(std::uint32_t bucket, const Word& slot, std::uint64_t word) FORKLORE_LOCKED {
     Place place;
     EntryHead head;
     if (!log_.locate(word, place) || !log_.is_entry_place(place, word) || !log_.read_head(place, head)) {
