@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Folders are floors, and includes go down one way. Reads the #include lines and fails on any other arrow, and in src/
-on a file of more than 400 lines or a function of more than 60. The words in include/forklore are below everything; those
-that are plain values may be spoken inside the store."""
+on a file of more than 400 lines or a function of more than 60. The words in include/forklore are below everything;
+those that are plain values may be spoken inside the store."""
 
 import re
 import sys

@@ -86,7 +86,7 @@ class FORKLORE_EXPORT Computation {
   std::string_view key_;
   ComputeOptions options_;
   Lease lease_;
-  std::uint32_t turn_ = 0;  // of the word to wait on
+  std::uint32_t events_ = 0;  // of the word to wait on
   bool counted_ = false;
   std::chrono::steady_clock::time_point until_{};  // of all waiting; set with the first wait
   std::chrono::steady_clock::time_point begun_{};  // of the computation

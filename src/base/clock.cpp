@@ -14,12 +14,12 @@ constinit std::atomic<std::int64_t> boottime_ahead{0};     // ms: CLOCK_BOOTTIME
 constinit std::atomic<std::int64_t> looked_in{INT64_MIN};  // the second of CLOCK_MONOTONIC_COARSE of the last look
 
 /// What this thread was answered last. The coarse clock stands still for some milliseconds at a time.
-struct Answer {
+struct LastAnswer {
   std::uint32_t second = 0;               // its lower half, which comes round after 136 years
   std::uint32_t nanosecond = UINT32_MAX;  // none
   std::uint64_t boottime = 0;             // ms
 };
-constinit thread_local Answer last [[gnu::tls_model("initial-exec")]];
+constinit thread_local LastAnswer last [[gnu::tls_model("initial-exec")]];
 
 std::int64_t nanoseconds(clockid_t clock) noexcept {
   timespec now{};

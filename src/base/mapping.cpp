@@ -165,7 +165,7 @@ void File::allocate(std::uint64_t bytes, std::error_code& error) noexcept {
   if (::fcntl(descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) error = last_error();
 }
 
-bool File::read_head(void* to, std::size_t bytes) const noexcept {
+bool File::read_start(void* to, std::size_t bytes) const noexcept {
   auto* out = static_cast<char*>(to);
   for (std::size_t done = 0; done < bytes;) {
     const ssize_t got = ::pread(descriptor_, out + done, bytes - done, static_cast<::off_t>(done));

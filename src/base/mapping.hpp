@@ -58,7 +58,7 @@ class File {
   /// Empties the file, then takes its final size in pieces, retrying interrupted ones. Room was checked before.
   void allocate(std::uint64_t bytes, std::error_code& error) noexcept;
   /// Copies the first bytes of the file. False if there are fewer.
-  bool read_head(void* to, std::size_t bytes) const noexcept;
+  bool read_start(void* to, std::size_t bytes) const noexcept;
   /// Gives the descriptor up without closing it.
   int release() noexcept;
 

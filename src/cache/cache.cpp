@@ -131,12 +131,12 @@ Code Cache::get_to(std::string_view key, Sink sink, Found& found) {
 
 Code Cache::contains(std::string_view key) noexcept {
   store::Reading reading;
-  return read_one(*attachment_, key, lock_timeout_, store::NoRoom{}, reading);
+  return read_one(*attachment_, key, lock_timeout_, store::NoValue{}, reading);
 }
 
 Code Cache::ttl(std::string_view key, Ttl& left) noexcept {
   store::Reading reading;
-  const Code code = read_one(*attachment_, key, lock_timeout_, store::NoRoom{}, reading);
+  const Code code = read_one(*attachment_, key, lock_timeout_, store::NoValue{}, reading);
   if (code != Code::ok) return code;
   const std::uint64_t now = attachment_->view().segment.age(base::boottime_ms());
   left = reading.expiry == store::kNever ? kForever

@@ -22,7 +22,7 @@ using cache::put;
 using cache::say_lacking;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-using Answer = store::Stripe::Answer;
+using store::Grant;
 
 constexpr unsigned kRounds = 8;  // of looking again because somebody was faster
 
@@ -82,7 +82,7 @@ Turn Computation::begin(Sink sink, Found& found) {
   abandon();
   if (!is_key(key_)) return Turn::alone;
   const std::uint64_t hash = base::hash(key_);
-  const store::Key key{key_, hash};
+  const store::HashedKey key{key_, hash};
   const milliseconds timeout = Access::lock_timeout(*cache_);
   const auto room = [&](const Found& is) { return sink.room(sink.context, 0, is); };
   store::LeaseWish wish{.kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process()};
@@ -107,7 +107,7 @@ Turn Computation::begin(Sink sink, Found& found) {
     if (!call.may_write()) return otherwise;
     if (!present && until_ != Clock::time_point{} && Clock::now() >= until_) return Turn::alone;
 
-    store::Lease lease;
+    store::LeaseId lease;
     store::Holders holders;
     const auto died = [&] { return owner_died(stripe, holders, key_, timeout); };
     const auto any_died = [&] { return stripe.give_back_of_dead(holders, key_, timeout) != 0; };
@@ -116,16 +116,16 @@ Turn Computation::begin(Sink sink, Found& found) {
     const milliseconds patience = present ? milliseconds(0) : timeout;
     const std::uint64_t version = present ? reading.found.version.word : 0;
     switch (stripe.acquire(key, wish, version, now, patience, lease, holders)) {
-      case Answer::granted:
+      case Grant::granted:
         lease_ = lease_of(call.view(), wish, lease);
         begun_ = Clock::now();
         return present ? Turn::refresh : Turn::compute;
-      case Answer::present:
+      case Grant::present:
         continue;
-      case Answer::busy:
+      case Grant::busy:
         if (!present) call.count(&store::CounterLine::busy);
         return otherwise;
-      case Answer::full:
+      case Grant::full:
         if (any_died()) continue;
         if (present) return otherwise;
         if (std::exchange(wish.or_placeholder, true)) {
@@ -133,7 +133,7 @@ Turn Computation::begin(Sink sink, Found& found) {
           return otherwise;
         }
         continue;
-      case Answer::held:
+      case Grant::held:
         if (present ? died() : any_died()) continue;
         if (present) return otherwise;
         if (until_ == Clock::time_point{}) {
@@ -141,7 +141,7 @@ Turn Computation::begin(Sink sink, Found& found) {
           stripe.leases().count_wait();
         }
         lease_ = {.segment = call.view().id, .hash = hash};
-        turn_ = holders.turn;
+        events_ = holders.events;
         return Turn::wait;
     }
   }
@@ -155,7 +155,7 @@ void Computation::wait(milliseconds at_most) noexcept {
   at_most = std::min({at_most, kLookAtOwner, left});
   if (at_most <= milliseconds(0)) return;
   const base::Waiting waiting;
-  view.segment.stripe_of(lease_.hash).leases().wait(lease_.hash, store::LeaseKind::flight, turn_, at_most);
+  view.segment.stripe_of(lease_.hash).leases().wait(lease_.hash, store::LeaseKind::flight, events_, at_most);
 }
 
 Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) noexcept {

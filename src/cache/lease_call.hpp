@@ -13,14 +13,14 @@ namespace forklore::cache {
 /// How often who waits looks whether an owner lives.
 inline constexpr std::chrono::milliseconds kLookAtOwner{25};
 
-inline Lease lease_of(const session::View& view, const store::LeaseWish& wish, const store::Lease& lease) noexcept {
+inline Lease lease_of(const session::View& view, const store::LeaseWish& wish, const store::LeaseId& lease) noexcept {
   return {view.id, wish.owner, wish.hash, lease.word, lease.line};
 }
 
 /// The lease as its stripe knows it; none if it is another process's, or of a segment that is no longer the view's.
-inline std::optional<store::Lease> lease_in(const session::View& view, const Lease& lease) noexcept {
+inline std::optional<store::LeaseId> lease_in(const session::View& view, const Lease& lease) noexcept {
   if (lease.word == 0 || lease.segment != view.id || lease.owner != base::own_process()) return std::nullopt;
-  return store::Lease{lease.line, lease.word};
+  return store::LeaseId{lease.line, lease.word};
 }
 
 /// Gives it back. False if it was no longer held. key: of a computation.

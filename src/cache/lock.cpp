@@ -31,7 +31,7 @@ using cache::say_lacking;
 using session::Thread;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-using Answer = store::Stripe::Answer;
+using store::Grant;
 
 using Held = session::HeldLock;
 
@@ -110,11 +110,11 @@ Code Lock::acquire(milliseconds wait) noexcept {
                                 .limit = options_.limit,
                                 .owner = base::own_process(),
                                 .deadline = expiry};
-    store::Lease lease;
+    store::LeaseId lease;
     store::Holders holders;
-    const Answer answer =
+    const Grant answer =
         stripe.acquire({{}, hash_}, wish, 0, call.now(), Access::lock_timeout(*cache_), lease, holders);
-    if (answer == Answer::granted) {
+    if (answer == Grant::granted) {
       lease_ = lease_of(call.view(), wish, lease);
       depth_ = 1;
       if (options_.reentrant && !remember({&Access::attachment(*cache_), lease_, 1})) {
@@ -124,20 +124,20 @@ Code Lock::acquire(milliseconds wait) noexcept {
       }
       return Code::ok;
     }
-    if (answer != Answer::busy && stripe.give_back_of_dead(holders, {}, milliseconds(0)) != 0) continue;
-    if (answer == Answer::full) say_lacking(*cache_, call.view(), Lacking::lock);
+    if (answer != Grant::busy && stripe.give_back_of_dead(holders, {}, milliseconds(0)) != 0) continue;
+    if (answer == Grant::full) say_lacking(*cache_, call.view(), Lacking::lock);
     const auto left = until - Clock::now();
     if (left <= Clock::duration::zero()) {
       call.count(&store::CounterLine::busy);
-      return answer == Answer::full ? Code::full : Code::busy;
+      return answer == Grant::full ? Code::full : Code::busy;
     }
     if (!std::exchange(waits, true)) stripe.leases().count_wait();
     const base::Waiting waiting;
-    if (answer == Answer::busy) {
+    if (answer == Grant::busy) {
       std::this_thread::sleep_for(milliseconds(1));  // lock_timeout may be nothing
       continue;
     }
-    stripe.leases().wait(hash_, store::LeaseKind::lock, holders.turn, std::min<Clock::duration>(left, kLookAtOwner));
+    stripe.leases().wait(hash_, store::LeaseKind::lock, holders.events, std::min<Clock::duration>(left, kLookAtOwner));
   }
 }
 

@@ -1,6 +1,6 @@
 #include "session/need.hpp"
 
-#include "base/room.hpp"
+#include "base/shortage.hpp"
 #include "session/naming.hpp"
 
 namespace forklore::session {

@@ -97,7 +97,7 @@ std::optional<store::Description> describe_file(const path& name, const base::Fi
   Header header{};
   const std::uint64_t bytes = f.size();
   const std::size_t read = std::min<std::uint64_t>(bytes, sizeof header.bytes);
-  if (!f.read_head(header.bytes, read)) return {};
+  if (!f.read_start(header.bytes, read)) return {};
   std::string fault;
   auto description = store::describe(header.get(), bytes, fault);
   if (read < sizeof header.bytes) {

@@ -47,7 +47,7 @@ std::vector<Named> named_files() {
 bool begins_as_segment(const base::File& file) {
   alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)] = {};
   const std::size_t bytes = std::min<std::uint64_t>(file.size(), sizeof head);
-  if (!file.read_head(head, bytes)) return false;
+  if (!file.read_start(head, bytes)) return false;
   if (bytes == sizeof head && reinterpret_cast<store::SegmentHeader*>(head)->magic.load() == store::kMagic) return true;
   return std::all_of(head, head + bytes, [](std::byte byte) { return byte == std::byte{0}; });
 }
@@ -107,7 +107,7 @@ bool look_at(const Named& file, SegmentInfo& info) {
   info.bytes = opened.size();
   alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)];
   std::string fault;
-  if (file.is.format == store::kFormatVersion && opened.read_head(head, sizeof head)) {
+  if (file.is.format == store::kFormatVersion && opened.read_start(head, sizeof head)) {
     const auto description = store::describe(*reinterpret_cast<const store::SegmentHeader*>(head), info.bytes, fault);
     if (description) info.capacity_bytes = description->geometry.shape.capacity;
   }

@@ -38,7 +38,7 @@ void divide_stripe(Geometry& g) noexcept {
   const std::uint64_t fixed = sizeof(StripeHeader) + g.leases * kLeaseBytes + g.least_buckets * sizeof(Bucket) +
                               g.ghost_words * sizeof(HalfWord);
   constexpr std::uint64_t kColumns = 3 * sizeof(Word) + 5 * sizeof(HalfWord);
-  constexpr std::uint64_t kPadding = 9 * kLine;
+  constexpr std::uint64_t kPadding = 9 * kCacheLine;
   if (g.stripe_bytes < fixed + kPadding + 8 * (kMinChunk + kColumns)) return;
   const std::uint64_t room = g.stripe_bytes - fixed - kPadding;
 
@@ -52,20 +52,20 @@ void divide_stripe(Geometry& g) noexcept {
   std::uint64_t at = sizeof(StripeHeader);
   const auto column = [&](std::uint64_t width) {
     const std::uint64_t here = at;
-    at = round_up(at + width * g.chunks, kLine);
+    at = round_up(at + width * g.chunks, kCacheLine);
     return here;
   };
   g.states_at = column(sizeof(Word));
   g.due_at = column(sizeof(Word));
-  g.heads_at = column(sizeof(Word));
+  g.straddlers_at = column(sizeof(Word));
   g.generations_at = column(sizeof(HalfWord));
   g.used_at = column(sizeof(HalfWord));
   g.first_at = column(sizeof(HalfWord));
   g.live_at = column(sizeof(HalfWord));
   g.next_at = column(sizeof(HalfWord));
   g.leases_at = at;
-  g.ghost_at = round_up(at + g.leases * kLeaseBytes, kLine);
-  g.buckets_at = round_up(g.ghost_at + g.ghost_words * sizeof(HalfWord), kLine);
+  g.ghost_at = round_up(at + g.leases * kLeaseBytes, kCacheLine);
+  g.buckets_at = round_up(g.ghost_at + g.ghost_words * sizeof(HalfWord), kCacheLine);
   g.chunks_at = g.buckets_at + g.least_buckets * sizeof(Bucket);
   // Entries of a byte or two need three chunks of index for every seven of entries.
   g.most_buckets = static_cast<std::uint32_t>(g.least_buckets + g.chunks * 3 / 8 * (chunk / sizeof(Bucket)));
@@ -88,8 +88,8 @@ Geometry divide(const Shape& shape, std::uint32_t stripes) noexcept {
   g.shape = shape;
   g.shape.stripes = stripes;
   g.counter_lines = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(shape.capacity >> 16, 16, 256));
-  g.stripes_at = round_up(kHeaderBytes + g.counter_lines * sizeof(CounterLine), kLine);
-  g.stripe_bytes = (shape.capacity - g.stripes_at) / stripes / kLine * kLine;
+  g.stripes_at = round_up(kHeaderBytes + g.counter_lines * sizeof(CounterLine), kCacheLine);
+  g.stripe_bytes = (shape.capacity - g.stripes_at) / stripes / kCacheLine * kCacheLine;
   divide_stripe(g);
   return g;
 }
@@ -151,7 +151,7 @@ std::uint64_t Geometry::check() const noexcept {
                           std::uint64_t{reserve_chunks},
                           states_at,
                           due_at,
-                          heads_at,
+                          straddlers_at,
                           generations_at,
                           used_at,
                           first_at,

@@ -42,8 +42,8 @@ struct Geometry {
   std::uint32_t reserve_chunks = 0;  ///< kept free, so that live entries can be moved
 
   // From the start of a stripe.
-  std::uint64_t states_at = 0, due_at = 0, heads_at = 0, generations_at = 0, used_at = 0, first_at = 0, live_at = 0,
-                next_at = 0, leases_at = 0, ghost_at = 0, buckets_at = 0, chunks_at = 0;
+  std::uint64_t states_at = 0, due_at = 0, straddlers_at = 0, generations_at = 0, used_at = 0, first_at = 0,
+                live_at = 0, next_at = 0, leases_at = 0, ghost_at = 0, buckets_at = 0, chunks_at = 0;
 
   /// A number that differs when any of the above does.
   [[nodiscard]] std::uint64_t check() const noexcept;

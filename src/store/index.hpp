@@ -72,9 +72,9 @@ class Index {
   static std::uint64_t tag(std::uint64_t hash) noexcept { return (hash >> 32) & 0xffff; }
 
   /// The index as it is at one moment. Whatever the word in shared memory says, all buckets lie in the stripe.
-  class View {
+  class Snapshot {
    public:
-    View(Bucket* buckets, std::uint64_t word, std::uint32_t size, std::uint32_t mask) noexcept
+    Snapshot(Bucket* buckets, std::uint64_t word, std::uint32_t size, std::uint32_t mask) noexcept
         : buckets_(buckets), word_(word), size_(size), mask_(mask) {}
 
     [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
@@ -84,7 +84,7 @@ class Index {
       return static_cast<std::uint32_t>(reinterpret_cast<const Bucket*>(&slot) - buckets_);
     }
     /// The same buckets, as they will be or were numbered.
-    [[nodiscard]] View resized(std::uint32_t size) const noexcept {
+    [[nodiscard]] Snapshot resized(std::uint32_t size) const noexcept {
       return {buckets_, word_, size, std::bit_ceil(size) - 1};
     }
     [[nodiscard]] Bucket& first(std::uint64_t hash) const noexcept {
@@ -165,7 +165,7 @@ class Index {
   /// Sequentially consistent, which costs a reader no more, so that a thread's read comes after its own earlier write
   /// for everybody else as well; partner: the release in base::release_lock. ARM has loads for acquire alone that would
   /// not wait for that one.
-  [[nodiscard]] View view() const noexcept {
+  [[nodiscard]] Snapshot snapshot() const noexcept {
     const std::uint64_t word = header_->index.load(std::memory_order_seq_cst);
     // What follows from a size, and that it is within bounds, is worked out once for each: a guess that is nearly
     // always right spares a read the wait for it.
@@ -174,10 +174,10 @@ class Index {
       known = work_out(word);
     return {buckets_, word, static_cast<std::uint32_t>(known), static_cast<std::uint32_t>(known >> 32)};
   }
-  /// Whether slots have moved since the view was made. The caller has issued an acquire fence; partner: the release
+  /// Whether slots have moved since the snapshot was made. The caller has issued an acquire fence; partner: the release
   /// fences behind move_on() and set_size().
-  [[nodiscard]] bool moved(const View& view) const noexcept {
-    return header_->index.load(std::memory_order_relaxed) != view.word();
+  [[nodiscard]] bool moved(const Snapshot& snapshot) const noexcept {
+    return header_->index.load(std::memory_order_relaxed) != snapshot.word();
   }
 
   /// The bucket that splits to make bucket number, and that takes its keys back. number > 0.
@@ -186,7 +186,7 @@ class Index {
   // Under the lock.
 
   /// Tells readers that a slot stands in a second place, before it leaves the first. Release, then a release fence.
-  void move_on() noexcept FORKLORE_LOCKED { set_size(view().size()); }
+  void move_on() noexcept FORKLORE_LOCKED { set_size(snapshot().size()); }
   /// The same, with another number of buckets.
   void set_size(std::uint32_t buckets) noexcept FORKLORE_LOCKED {
     header_->index.store(next_index_word(header_->index.load(std::memory_order_relaxed), buckets),

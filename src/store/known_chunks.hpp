@@ -9,11 +9,12 @@
 #include <atomic>
 #include <cstdint>
 
+#include "store/layout.hpp"
+
 namespace forklore::store {
 
 class KnownChunks {
  public:
-  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   static constexpr std::uint32_t kMost = 16;  // of each kind: all that a value of some 200 KB covers
 
   // Which chunks are free changes with a sequence given, and none that a chunk has is given twice; so what was known
@@ -22,7 +23,7 @@ class KnownChunks {
   [[nodiscard]] bool knows_free(std::uint64_t sequence) const noexcept { return sequence == sequence_; }
   /// How many are free.
   [[nodiscard]] std::uint32_t count_free() const noexcept { return free_; }
-  /// The chunk that was freed last, of those that are free, or kNone.
+  /// The chunk that was freed last, of those that are free, or kNoChunk.
   [[nodiscard]] std::uint32_t newest_free() const noexcept { return freed_.last(); }
 
   void counted(std::uint32_t free, std::uint64_t sequence) noexcept {
@@ -46,7 +47,7 @@ class KnownChunks {
   }
   void forget_free() noexcept { sequence_ = kUnknown; }
 
-  /// The chunk whose last live bytes this process counted out last, or kNone. It may live again.
+  /// The chunk whose last live bytes this process counted out last, or kNoChunk. It may live again.
   [[nodiscard]] std::uint32_t lately_dead() const noexcept { return died_.last(); }
   void died(std::uint32_t chunk) noexcept { died_.push(chunk); }
   void forget_lately_dead() noexcept { died_.pop(); }
@@ -59,7 +60,7 @@ class KnownChunks {
       numbers_[end_++ % kMost] = number;
       size_ = std::min(size_ + 1, kMost);
     }
-    [[nodiscard]] std::uint32_t last() const noexcept { return size_ == 0 ? kNone : numbers_[(end_ - 1) % kMost]; }
+    [[nodiscard]] std::uint32_t last() const noexcept { return size_ == 0 ? kNoChunk : numbers_[(end_ - 1) % kMost]; }
     void pop() noexcept {
       if (size_ == 0) return;
       --size_;

@@ -23,11 +23,14 @@ namespace forklore::store {
 inline constexpr std::uint64_t kMagic = 0x31'65'72'6f'6c'6b'72'66;  // "frklore1", stored last of all
 inline constexpr std::uint32_t kFormatVersion = 6;
 
-inline constexpr std::size_t kLine = 64;  // a cache line
+inline constexpr std::size_t kCacheLine = 64;  // a cache line
 inline constexpr std::size_t kSlotsPerBucket = 8;
 inline constexpr unsigned kMaxChunks = 256;  // of a stripe
 inline constexpr std::size_t kMaxChunkBytes = 1 << 20;
 inline constexpr unsigned kMaxStripes = 64;
+/// No chunk, where a chunk's number is answered. In memory a number is stored plus 1, so that zeroed memory names none:
+/// 0 less 1 is this.
+inline constexpr std::uint32_t kNoChunk = ~std::uint32_t{0};
 
 using Word = std::atomic<std::uint64_t>;
 
@@ -67,10 +70,10 @@ constexpr std::uint64_t with_frequency(std::uint64_t slot, unsigned frequency) n
   return without_frequency(slot) | std::uint64_t{frequency} << kFrequencyShift;
 }
 
-struct alignas(kLine) Bucket {
+struct alignas(kCacheLine) Bucket {
   Word slot[kSlotsPerBucket];
 };
-static_assert(sizeof(Bucket) == kLine);
+static_assert(sizeof(Bucket) == kCacheLine);
 
 // ---- Chunk state: the one truth about a chunk.
 //
@@ -202,7 +205,7 @@ static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
 //   |              moves                 |   buckets    |
 //   +------------------------------------+--------------+
 //
-// Written under the lock with release, before a moved slot is taken from where it was; partner: Index::view().
+// Written under the lock with release, before a moved slot is taken from where it was; partner: Index::snapshot().
 
 inline constexpr unsigned kIndexSizeBits = 24;
 constexpr std::uint32_t index_size_of(std::uint64_t index) noexcept {
@@ -263,7 +266,7 @@ inline constexpr StripeLock stripe_lock;
 #define FORKLORE_ALONE FORKLORE_NO_THREAD_SAFETY_ANALYSIS
 #define FORKLORE_GUARDED FORKLORE_GUARDED_BY(stripe_lock)
 
-struct alignas(kLine) StripeHeader {
+struct alignas(kCacheLine) StripeHeader {
   // The lock. Its line is a writer's already, so what most writes look at lies here as well.
   HalfWord lock;                      // the owner's thread id: base::acquire_lock, release_lock
   HalfWord flights FORKLORE_GUARDED;  // lines with flights, at most so many. 0: a write has none to void
@@ -277,10 +280,10 @@ struct alignas(kLine) StripeHeader {
   Word ghost_bytes[2] FORKLORE_GUARDED;   // bytes that left small and main: the clocks of the ghost
 
   // The index word. Every read loads it, so nothing that changes more often may share its line.
-  alignas(kLine) Word index;  // written with the lock held, read by everybody
+  alignas(kCacheLine) Word index;  // written with the lock held, read by everybody
 
   // The index and the logs. recover() works them out anew.
-  alignas(kLine) Word slots_used;          // slots that are not empty. Read by stats
+  alignas(kCacheLine) Word slots_used;     // slots that are not empty. Read by stats
   Word moving FORKLORE_GUARDED;            // buckets between which slots move, plus 1: from << 32 | to. 0: none
   Word sequence FORKLORE_GUARDED;          // the next one to give
   HalfWord open[kKinds] FORKLORE_GUARDED;  // the chunk that each log appends to, plus 1. 0: none
@@ -291,7 +294,7 @@ struct alignas(kLine) StripeHeader {
   // Counts of the stripe's work. They only grow. Written with the lock held, read by stats. There are seventeen, so the
   // first one takes the word that is left on this line.
   Word recoveries;  // after the death of an owner
-  alignas(kLine) Word resets;
+  alignas(kCacheLine) Word resets;
   Word evictions;         // all of them
   Word main_evictions;    // of these: from main
   Word large_evictions;   // of these: from large
@@ -299,21 +302,21 @@ struct alignas(kLine) StripeHeader {
   Word expirations;
   Word moves;
   Word reclaims;
-  alignas(kLine) Word computations;  // flights given
-  Word computed;                     // of these: their value was stored
-  Word voided;                       // of these: their key was written to meanwhile
-  Word locked;                       // locks given
-  Word no_lease;                     // refused, as the table was full
-  Word overdue;                      // locks given to another, as their time was over
-  Word waits;                        // calls that waited for a lease. Anybody adds, with no lock held
-  Word taken_over;                   // leases of the dead. Anybody adds, with no lock held
+  alignas(kCacheLine) Word computations;  // flights given
+  Word computed;                          // of these: their value was stored
+  Word voided;                            // of these: their key was written to meanwhile
+  Word locked;                            // locks given
+  Word no_lease;                          // refused, as the table was full
+  Word overdue;                           // locks given to another, as their time was over
+  Word waits;                             // calls that waited for a lease. Anybody adds, with no lock held
+  Word taken_over;                        // leases of the dead. Anybody adds, with no lock held
 };
-static_assert(sizeof(StripeHeader) == 5 * kLine);
+static_assert(sizeof(StripeHeader) == 5 * kCacheLine);
 
 // ---- Counter line: what one thread of one process has counted. Written by its owner alone, but for line 0, which
 // all share that found no other. Never set back: a new owner counts on, so sums never shrink.
 
-struct alignas(kLine) CounterLine {
+struct alignas(kCacheLine) CounterLine {
   Word owner;  // process id in the upper half, thread id in the lower; 0: nobody. Claimed by compare-exchange
   Word hits;
   Word misses;
@@ -323,7 +326,7 @@ struct alignas(kLine) CounterLine {
   Word busy;
   Word rereads;
 };
-static_assert(sizeof(CounterLine) == kLine);
+static_assert(sizeof(CounterLine) == kCacheLine);
 
 // ---- Segment header. Checked once at attach and not trusted again; all but magic and clean is constant from then on.
 

@@ -12,25 +12,25 @@ std::uint64_t freed(std::uint64_t word) noexcept { return pack_lease(token_of(wo
 
 }  // namespace
 
-bool Leases::give_back(const Lease& lease, std::uint64_t hash) noexcept {
+bool Leases::give_back(const LeaseId& lease, std::uint64_t hash) noexcept {
   std::uint64_t word = lease.word;
   if (!is_held(word) || lease.line >= count_) return false;
   if (!words_[lease.line].compare_exchange_strong(word, freed(word), std::memory_order_release,
                                                   std::memory_order_relaxed)) {
     return false;
   }
-  move_on(name(hash, static_cast<LeaseKind>(lease_kind_number(lease.word))));
+  count_event(name(hash, static_cast<LeaseKind>(lease_kind_number(lease.word))));
   return true;
 }
 
 void Leases::wake(std::uint64_t hash, LeaseKind kind) noexcept {
   const std::uint64_t named = name(hash, kind);
-  base::futex_wake(turn_of(named), kind == LeaseKind::lock ? 1 : INT_MAX, bit_of(named));
+  base::futex_wake(events_of(named), kind == LeaseKind::lock ? 1 : INT_MAX, bit_of(named));
 }
 
-void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::chrono::nanoseconds at_most) noexcept {
+void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t events, std::chrono::nanoseconds at_most) noexcept {
   const std::uint64_t named = name(hash, kind);
-  base::futex_wait(turn_of(named), turn, at_most, bit_of(named));
+  base::futex_wait(events_of(named), events, at_most, bit_of(named));
 }
 
 bool Leases::find_flight(std::uint64_t hash, Holders& holders) const noexcept {
@@ -38,7 +38,7 @@ bool Leases::find_flight(std::uint64_t hash, Holders& holders) const noexcept {
   for (std::uint32_t i = 0; i < flights_; ++i) {
     // Acquire, of all three; partner: the releases in acquire(). Name and owner are this lease's or a later one's of
     // the line, and this one's if it is still held afterwards.
-    const Lease lease{i, words_[i].load(std::memory_order_acquire)};
+    const LeaseId lease{i, words_[i].load(std::memory_order_acquire)};
     if (!is_lease(lease.word, LeaseKind::flight)) continue;
     if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
     const std::uint64_t owner = owners_[i].load(std::memory_order_acquire);
@@ -60,7 +60,7 @@ void Leases::find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders)
   const Lines lines = lines_of(LeaseKind::lock);
   for (std::uint32_t i = lines.begin; i < lines.end; ++i) {
     // As in find_flight(); the deadline too is this lease's if it is still held afterwards.
-    const Lease lease{i, words_[i].load(std::memory_order_acquire)};
+    const LeaseId lease{i, words_[i].load(std::memory_order_acquire)};
     if (!is_lease(lease.word, LeaseKind::lock)) continue;
     if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
     const std::uint64_t owner = owners_[i].load(std::memory_order_acquire);
@@ -68,8 +68,8 @@ void Leases::find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders)
   }
 }
 
-Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Holders& holders) noexcept {
-  holders.turn = turn(wish.hash, wish.kind);  // before the words are looked at
+Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, Holders& holders) noexcept {
+  holders.events = events(wish.hash, wish.kind);  // before the words are looked at
   holders.count = 0;
   const Lines lines = lines_of(wish.kind);
   std::uint32_t held = 0;
@@ -116,7 +116,7 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease, Ho
   return Grant::granted;
 }
 
-bool Leases::extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline) noexcept {
+bool Leases::extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline) noexcept {
   if (!holds(lease) || deadlines_[lease.line].load(std::memory_order_relaxed) <= now) return false;
   deadlines_[lease.line].store(deadline, std::memory_order_release);
   return true;
@@ -131,7 +131,7 @@ bool Leases::void_flights(std::uint64_t hash) noexcept {
     count(header_->voided);
     any = true;
   }
-  if (any) move_on(name(hash, LeaseKind::flight));
+  if (any) count_event(name(hash, LeaseKind::flight));
   return any;
 }
 
@@ -141,7 +141,7 @@ void Leases::void_all_flights() noexcept {
     if (!is_lease(word, LeaseKind::flight)) continue;
     free(i, word);
     count(header_->voided);
-    move_on(name(hash(i), LeaseKind::flight));
+    count_event(name(hash(i), LeaseKind::flight));
   }
   header_->flights.store(0, std::memory_order_relaxed);
 }

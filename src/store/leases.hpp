@@ -30,7 +30,7 @@
 namespace forklore::store {
 
 /// A lease as its holder keeps it: none if word is 0.
-struct Lease {
+struct LeaseId {
   std::uint32_t line = 0;  ///< kNoLine: a placeholder keeps it
   std::uint64_t word = 0;  ///< pack_lease()
 
@@ -50,16 +50,23 @@ struct LeaseWish {
 /// Who is in the way of a wish: those that hold the name, or, where the table is full, all of that kind.
 struct Holders {
   struct Held {
-    Lease lease;
+    LeaseId lease;
     std::uint64_t hash;
     std::uint64_t owner;
   };
-  std::uint32_t turn = 0;  ///< of the word to wait on, as it was before they were looked at
+  std::uint32_t events = 0;  ///< of the word to wait on, as it was before they were looked at
   std::uint32_t count = 0;
   std::array<Held, std::max(kMaxFlights, kMaxLocks)> held;
 };
 
-enum class Grant : std::uint8_t { granted, held, full };
+/// What is answered to who asks for a lease.
+enum class Grant : std::uint8_t {
+  granted,
+  held,     ///< by those that holders names
+  full,     ///< there is no line left, nor room for a placeholder; holders names all that have lines of the kind
+  present,  ///< of a flight: there is a value by now. Of Stripe::acquire() alone
+  busy,     ///< the stripe's lock could not be had. Of Stripe::acquire() alone
+};
 
 class Leases {
  public:
@@ -69,10 +76,10 @@ class Leases {
         hashes_(words_ + g.leases),
         owners_(hashes_ + g.leases),
         deadlines_(owners_ + g.leases),
-        turns_(reinterpret_cast<HalfWord*>(deadlines_ + g.leases)),
+        events_(reinterpret_cast<HalfWord*>(deadlines_ + g.leases)),
         count_(g.leases),
         flights_(g.flights),
-        turn_mask_(std::bit_floor(g.leases) - 1) {}
+        events_mask_(std::bit_floor(g.leases) - 1) {}
 
   [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
   /// Of the leases that a line is for.
@@ -92,12 +99,12 @@ class Leases {
   // By anybody, with no lock held.
 
   /// Whether it is still held, and its holder's to use.
-  [[nodiscard]] bool holds(const Lease& lease) const noexcept {
+  [[nodiscard]] bool holds(const LeaseId& lease) const noexcept {
     return is_held(lease.word) && lease.line < count_ &&
            words_[lease.line].load(std::memory_order_acquire) == lease.word;
   }
   /// The same, and its deadline has not passed.
-  [[nodiscard]] bool holds(const Lease& lease, std::uint64_t now) const noexcept {
+  [[nodiscard]] bool holds(const LeaseId& lease, std::uint64_t now) const noexcept {
     if (!holds(lease)) return false;
     const std::uint64_t deadline = deadlines_[lease.line].load(std::memory_order_acquire);
     return now < deadline && holds(lease);  // still its own: so was the deadline
@@ -110,30 +117,30 @@ class Leases {
   /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead, of a flight also
   /// killed. wake() is due then.
   /// Release; partner: the acquire in acquire().
-  bool give_back(const Lease& lease, std::uint64_t hash) noexcept;
+  bool give_back(const LeaseId& lease, std::uint64_t hash) noexcept;
   /// Lets those that wait for a name look again: all that wait for a flight, one that waits for a lock.
   void wake(std::uint64_t hash, LeaseKind kind) noexcept;
   /// Counts a call that is going to wait, however often it sleeps.
   void count_wait() noexcept { header_->waits.fetch_add(1, std::memory_order_relaxed); }
   /// What to wait on for a name, read before its lease is looked at.
-  /// Acquire; partner: the release in move_on().
-  [[nodiscard]] std::uint32_t turn(std::uint64_t hash, LeaseKind kind) const noexcept {
-    return turn_of(name(hash, kind)).load(std::memory_order_acquire);
+  /// Acquire; partner: the release in count_event().
+  [[nodiscard]] std::uint32_t events(std::uint64_t hash, LeaseKind kind) const noexcept {
+    return events_of(name(hash, kind)).load(std::memory_order_acquire);
   }
-  /// Sleeps until a lease of the name may have been given back since turn was read, or for at_most.
-  void wait(std::uint64_t hash, LeaseKind kind, std::uint32_t turn, std::chrono::nanoseconds at_most) noexcept;
+  /// Sleeps until a lease of the name may have been given back since events was read, or for at_most.
+  void wait(std::uint64_t hash, LeaseKind kind, std::uint32_t events, std::chrono::nanoseconds at_most) noexcept;
 
   // Under the lock.
 
   /// Gives a lease of a name that fewer than limit hold; else says who is in the way. now: ms since birth.
-  [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, Lease& lease,
+  [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease,
                               Holders& holders) noexcept FORKLORE_LOCKED;
   /// The next token, for a lease of that kind, which is counted.
   [[nodiscard]] std::uint64_t next_word(LeaseKind kind) noexcept FORKLORE_LOCKED;
   /// A placeholder of a name is gone, or has become a value: wake() is due.
-  void placeholder_gone(std::uint64_t hash) noexcept { move_on(name(hash, LeaseKind::flight)); }
+  void placeholder_gone(std::uint64_t hash) noexcept { count_event(name(hash, LeaseKind::flight)); }
   /// Gives it another deadline. False if it is no longer held or its deadline has passed.
-  [[nodiscard]] bool extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline) noexcept FORKLORE_LOCKED;
+  [[nodiscard]] bool extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline) noexcept FORKLORE_LOCKED;
   /// Whether anybody may be computing: a write looks no further if not.
   [[nodiscard]] bool any_flight() const noexcept FORKLORE_LOCKED {
     return header_->flights.load(std::memory_order_relaxed) != 0;
@@ -157,10 +164,10 @@ class Leases {
   [[nodiscard]] Lines lines_of(LeaseKind kind) const noexcept {
     return kind == LeaseKind::lock ? Lines{flights_, count_} : Lines{0, flights_};
   }
-  [[nodiscard]] HalfWord& turn_of(std::uint64_t name) const noexcept { return turns_[name & turn_mask_]; }
+  [[nodiscard]] HalfWord& events_of(std::uint64_t name) const noexcept { return events_[name & events_mask_]; }
   static std::uint32_t bit_of(std::uint64_t name) noexcept { return std::uint32_t{1} << (name >> 59); }
   /// Changes what those sleep on that wait for a name. Release; partner: the acquire in acquire().
-  void move_on(std::uint64_t name) noexcept { turn_of(name).fetch_add(1, std::memory_order_release); }
+  void count_event(std::uint64_t name) noexcept { events_of(name).fetch_add(1, std::memory_order_release); }
   void free(std::uint32_t line, std::uint64_t word) noexcept FORKLORE_LOCKED;
 
   StripeHeader* header_;
@@ -168,10 +175,10 @@ class Leases {
   Word* hashes_;
   Word* owners_;
   Word* deadlines_;
-  HalfWord* turns_;
+  HalfWord* events_;
   std::uint32_t count_;
   std::uint32_t flights_;  // of these
-  std::uint32_t turn_mask_;
+  std::uint32_t events_mask_;
 };
 
 }  // namespace forklore::store

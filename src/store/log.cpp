@@ -44,7 +44,7 @@ std::uint32_t Log::count(Kind kind) const noexcept {
 
 std::uint32_t Log::oldest(Kind kind) const noexcept {
   const std::uint32_t open = open_chunk(kind);
-  std::uint32_t best = count_;
+  std::uint32_t best = kNoChunk;
   std::uint64_t least = ~std::uint64_t{0};
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
     const std::uint64_t word = state(chunk);
@@ -57,7 +57,7 @@ std::uint32_t Log::oldest(Kind kind) const noexcept {
 }
 
 std::uint32_t Log::newest_free() const noexcept {
-  std::uint32_t best = count_;
+  std::uint32_t best = kNoChunk;
   std::uint64_t most = 0;
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
     const std::uint64_t word = state(chunk);
@@ -75,12 +75,12 @@ std::uint32_t Log::count_free() noexcept {
 }
 
 std::uint32_t Log::lately_dead() noexcept {
-  for (; known_.lately_dead() != KnownChunks::kNone; known_.forget_lately_dead()) {
+  for (; known_.lately_dead() != kNoChunk; known_.forget_lately_dead()) {
     const std::uint32_t chunk = known_.lately_dead();
     if (chunk >= count_ || !in_log(chunk) || live(chunk) != 0) continue;
-    return open_chunk(kind_of(state(chunk))) == chunk ? count_ : chunk;
+    return open_chunk(kind_of(state(chunk))) == chunk ? kNoChunk : chunk;
   }
-  return count_;
+  return kNoChunk;
 }
 
 void Log::create(std::uint64_t random) noexcept {
@@ -98,18 +98,18 @@ std::uint64_t Log::next_sequence() noexcept {
   return given;
 }
 
-std::uint32_t Log::take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept {
+std::uint32_t Log::take(Kind kind, std::uint64_t straddler, std::uint32_t first) noexcept {
   const bool known = known_.knows_free(sequence());
-  std::uint32_t chunk = known ? known_.newest_free() : KnownChunks::kNone;
+  std::uint32_t chunk = known ? known_.newest_free() : kNoChunk;
   if (chunk >= count_ || kind_of(state(chunk)) != Kind::free) chunk = newest_free();
-  if (chunk >= count_) chunk = 0;  // only in a damaged stripe: the caller has seen enough free chunks
+  if (chunk == kNoChunk) chunk = 0;  // only in a damaged stripe: the caller has seen enough free chunks
   std::atomic_thread_fence(std::memory_order_release);
   if (base::broken("state-before-fields")) states_[chunk].store(pack_state(kind, next_sequence()));
   const std::uint32_t raise = base::broken("generation-not-raised") ? 0 : 1;
   generations_[chunk].store(generations_[chunk].load(std::memory_order_relaxed) + raise, std::memory_order_release);
   used_[chunk].store(first, std::memory_order_release);
   first_[chunk].store(first, std::memory_order_release);
-  heads_[chunk].store(without_frequency(head), std::memory_order_release);
+  straddlers_[chunk].store(without_frequency(straddler), std::memory_order_release);
   next_[chunk].store(0, std::memory_order_release);
   live_[chunk].store(0, std::memory_order_release);
   due_[chunk].store(kNever, std::memory_order_release);
@@ -147,7 +147,7 @@ void Log::give_to_main(std::uint32_t chunk) noexcept {
   const std::uint32_t open = open_chunk(Kind::main);
   first_[chunk].store(first(chunk) | kFilled, std::memory_order_relaxed);
   states_[chunk].store(pack_state(Kind::main, sequence), std::memory_order_release);
-  if (open < count_ && sequence_of(state(open)) > sequence) return;
+  if (open != kNoChunk && sequence_of(state(open)) > sequence) return;
   header_->open[static_cast<unsigned>(Kind::main)].store(chunk + 1, std::memory_order_relaxed);
 }
 

@@ -47,7 +47,7 @@ class Log {
         header_(reinterpret_cast<StripeHeader*>(stripe)),
         states_(reinterpret_cast<Word*>(stripe + g.states_at)),
         due_(reinterpret_cast<Word*>(stripe + g.due_at)),
-        heads_(reinterpret_cast<Word*>(stripe + g.heads_at)),
+        straddlers_(reinterpret_cast<Word*>(stripe + g.straddlers_at)),
         generations_(reinterpret_cast<HalfWord*>(stripe + g.generations_at)),
         used_(reinterpret_cast<HalfWord*>(stripe + g.used_at)),
         first_(reinterpret_cast<HalfWord*>(stripe + g.first_at)),
@@ -138,8 +138,8 @@ class Log {
     return (first_[chunk].load(std::memory_order_relaxed) & kFilled) != 0;
   }
   /// The slot word of the entry whose value goes on at the chunk's start; 0: none.
-  [[nodiscard]] std::uint64_t head(std::uint32_t chunk) const noexcept {
-    return heads_[chunk].load(std::memory_order_relaxed);
+  [[nodiscard]] std::uint64_t straddler(std::uint32_t chunk) const noexcept {
+    return straddlers_[chunk].load(std::memory_order_relaxed);
   }
   /// Bytes of live entries, of spilled ones what lies here. May be too high after a death, never too low.
   [[nodiscard]] std::uint32_t live(std::uint32_t chunk) const noexcept {
@@ -163,21 +163,21 @@ class Log {
   [[nodiscard]] std::uint32_t count(Kind kind) const noexcept;
   /// How many are free; mostly without a look at all chunks.
   [[nodiscard]] std::uint32_t count_free() noexcept FORKLORE_LOCKED;
-  /// A chunk that is wholly dead, of the last whose live bytes this process has counted out, or size().
+  /// A chunk that is wholly dead, of the last whose live bytes this process has counted out, or kNoChunk.
   [[nodiscard]] std::uint32_t lately_dead() noexcept FORKLORE_LOCKED;
-  /// The chunk that the log appends to, or size() if none.
+  /// The chunk that the log appends to, or kNoChunk.
   [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept FORKLORE_LOCKED {
     const std::uint32_t chunk = header_->open[static_cast<unsigned>(kind)].load(std::memory_order_relaxed) - 1;
-    return chunk < count_ && kind_of(state(chunk)) == kind ? chunk : count_;
+    return chunk < count_ && kind_of(state(chunk)) == kind ? chunk : kNoChunk;
   }
-  /// Where the log ends: the next entry begins here if it fits. Chunk size() if the log has none.
+  /// Where the log ends: the next entry begins here if it fits. kNoChunk if the log has none.
   [[nodiscard]] Place end(Kind kind) const noexcept FORKLORE_LOCKED {
     const std::uint32_t open = open_chunk(kind);
-    return {open, open < count_ ? used(open) : 0};
+    return {open, open != kNoChunk ? used(open) : 0};
   }
-  /// The chunk of the log that was taken longest ago and is not open, or size() if there is none.
+  /// The chunk of the log that was taken longest ago and is not open, or kNoChunk.
   [[nodiscard]] std::uint32_t oldest(Kind kind) const noexcept FORKLORE_LOCKED;
-  /// The free chunk that was freed last, or size() if there is none.
+  /// The free chunk that was freed last, or kNoChunk.
   [[nodiscard]] std::uint32_t newest_free() const noexcept FORKLORE_LOCKED;
   /// Whether an entry may begin at place: it is within what its log has in use.
   [[nodiscard]] bool is_entry_place(Place place, std::uint64_t slot) const noexcept {
@@ -209,7 +209,7 @@ class Log {
     return chunks_needed(end(kind), head);
   }
   [[nodiscard]] std::uint32_t chunks_needed(Place end, const EntryHead& head) const noexcept FORKLORE_LOCKED {
-    const std::size_t left = end.chunk < count_ ? chunk_bytes_ - end.offset : 0;
+    const std::size_t left = end.chunk != kNoChunk ? chunk_bytes_ - end.offset : 0;
     const std::size_t here = left >= least_rest(head) ? left : 0;
     const std::size_t total = head.total();
     return total <= here ? 0 : static_cast<std::uint32_t>((total - here + chunk_bytes_ - 1) >> chunk_shift_);
@@ -229,7 +229,7 @@ class Log {
   /// Whether an entry of this head would be plain where its log ends, and for append_plain().
   [[nodiscard]] bool is_plain_end(Place end, const EntryHead& head) const noexcept {
     const std::size_t total = head.total();
-    return end.chunk < count_ && end.offset + total <= chunk_bytes_ && total < kFullFence && !head.is_integer() &&
+    return end.chunk != kNoChunk && end.offset + total <= chunk_bytes_ && total < kFullFence && !head.is_integer() &&
            !head.timed;
   }
   /// What append() does, of such an entry.
@@ -306,7 +306,7 @@ class Log {
   }
   std::uint64_t next_sequence() noexcept FORKLORE_LOCKED;
   /// Puts a free chunk at the end of the log, the one that was freed last: it may still be in the processor's caches.
-  std::uint32_t take(Kind kind, std::uint64_t head, std::uint32_t first) noexcept FORKLORE_LOCKED;
+  std::uint32_t take(Kind kind, std::uint64_t straddler, std::uint32_t first) noexcept FORKLORE_LOCKED;
   /// Takes the chunks in which an entry goes on that begins in this one and of which so many bytes do not fit there.
   void take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::size_t left) noexcept FORKLORE_LOCKED;
 
@@ -320,7 +320,7 @@ class Log {
   StripeHeader* header_;
   Word* states_;
   Word* due_;
-  Word* heads_;
+  Word* straddlers_;
   HalfWord* generations_;
   HalfWord* used_;
   HalfWord* first_;  // and kFilled
@@ -333,7 +333,9 @@ class Log {
   std::uint32_t max_entry_;
   bool rejects_;
 
-  [[nodiscard]] std::uint64_t sequence() const noexcept FORKLORE_LOCKED { return header_->sequence.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t sequence() const noexcept FORKLORE_LOCKED {
+    return header_->sequence.load(std::memory_order_relaxed);
+  }
   KnownChunks known_ FORKLORE_GUARDED_BY(stripe_lock);
 };
 

@@ -70,7 +70,7 @@ std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const Entry
     std::atomic_thread_fence(std::memory_order_release);
   }
 
-  if (place.chunk >= count_ || chunk_bytes_ - place.offset < least_rest(head)) [[unlikely]]
+  if (place.chunk == kNoChunk || chunk_bytes_ - place.offset < least_rest(head)) [[unlikely]]
     place = {take(kind, 0, 0), 0};
   const std::uint64_t word = slot_word(tag, place);
   const std::size_t here = std::min<std::size_t>(total, chunk_bytes_ - place.offset);

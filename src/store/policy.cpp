@@ -137,7 +137,7 @@ void Policy::fill_main(Kind kind, std::uint32_t needed) noexcept {
   const std::uint32_t most = kind == Kind::small ? small_chunks() : large_chunks();
   for (std::uint32_t chunks = log_.count(kind) + needed; chunks > most; --chunks) {
     const std::uint32_t oldest = log_.oldest(kind);
-    if (oldest >= log_.size()) return;
+    if (oldest == kNoChunk) return;
     log_.give_to_main(oldest);
   }
 }
@@ -145,11 +145,11 @@ void Policy::fill_main(Kind kind, std::uint32_t needed) noexcept {
 /// Whether sizes have changed since main's oldest chunk was written.
 bool Policy::outgrown() const noexcept {
   const std::uint32_t oldest = log_.oldest(Kind::main);
-  if (oldest >= log_.size()) return false;
+  if (oldest == kNoChunk) return false;
   std::uint64_t sum = 0, seen = 0;
   EntryHead head;
   Place place;
-  if (const std::uint64_t word = log_.head(oldest);
+  if (const std::uint64_t word = log_.straddler(oldest);
       word != 0 && log_.locate(word, place) && log_.read_head(place, head)) {
     sum += logarithm(head.total());
     ++seen;
@@ -172,7 +172,7 @@ bool Policy::outgrown() const noexcept {
 /// Whether main owes a filled chunk and its oldest is one; then it is paid.
 bool Policy::takes_owed() noexcept {
   const std::uint32_t oldest = log_.oldest(Kind::main);
-  const bool filled = oldest < log_.size() && log_.filled(oldest);
+  const bool filled = oldest != kNoChunk && log_.filled(oldest);
   const std::uint64_t owed = header_.owed.load(std::memory_order_relaxed);
   const bool enough = filled && owed >= log_.chunk_bytes();
   if (enough || !filled) header_.owed.store(enough ? owed - log_.chunk_bytes() : 0, std::memory_order_relaxed);
@@ -183,9 +183,9 @@ std::uint32_t Policy::choose_victim(Kind kind, std::uint32_t needed) noexcept {
   const bool large_first = kind == Kind::large && log_.count(Kind::large) + needed > large_chunks();
   const bool small_first = log_.count(Kind::small) > small_chunks() && !outgrown() && !takes_owed();
   const Kind rest[] = {small_first ? Kind::small : Kind::main, small_first ? Kind::main : Kind::small, Kind::large};
-  std::uint32_t victim = large_first ? log_.oldest(Kind::large) : log_.size();
+  std::uint32_t victim = large_first ? log_.oldest(Kind::large) : kNoChunk;
   for (const Kind log : rest) {
-    if (victim >= log_.size()) victim = log_.oldest(log);
+    if (victim == kNoChunk) victim = log_.oldest(log);
   }
   return victim;
 }

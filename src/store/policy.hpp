@@ -34,7 +34,7 @@ class Policy {
 
   /// Gives main what another log has beyond its share, while memory is free.
   void fill_main(Kind kind, std::uint32_t needed) noexcept FORKLORE_LOCKED;
-  /// The chunk to evict from, or a number past the chunks if every log has but its open chunk.
+  /// The chunk to evict from, or kNoChunk if every log has but its open chunk.
   [[nodiscard]] std::uint32_t choose_victim(Kind kind, std::uint32_t needed) noexcept FORKLORE_LOCKED;
   /// Whether an entry of that chunk stays, in main. frequency: its own; from then on, what is left of it.
   [[nodiscard]] bool stays(Kind from, std::size_t bytes, unsigned& frequency) const noexcept FORKLORE_LOCKED;
@@ -48,7 +48,7 @@ class Policy {
   [[nodiscard]] Clocks clocks() const noexcept FORKLORE_LOCKED;
   /// How many chunks are not the index's.
   [[nodiscard]] std::uint32_t log_chunks() const noexcept {
-    const std::uint32_t index = (index_.view().size() - index_.least()) >> log_.buckets_shift();
+    const std::uint32_t index = (index_.snapshot().size() - index_.least()) >> log_.buckets_shift();
     return log_.size() - std::min(index, log_.size() - 1);
   }
   [[nodiscard]] std::uint64_t log_bytes() const noexcept { return std::uint64_t{log_chunks()} * log_.chunk_bytes(); }

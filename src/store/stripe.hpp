@@ -6,7 +6,7 @@
 // it the new one; nothing else must be undone or redone, so there is no journal.
 //
 // A thread holds at most one stripe lock and never calls out while it does. Everything here is noexcept and allocates
-// nothing, but for the sink of a read, which runs with no lock held.
+// nothing, but for the memory of a read, which runs with no lock held.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@
 namespace forklore::store {
 
 /// A key with its hash, computed once a call.
-struct Key {
+struct HashedKey {
   std::string_view bytes;  ///< 1 to kMaxKeyBytes
   std::uint64_t hash;
 };
@@ -47,7 +47,7 @@ struct Reading {
 };
 
 /// For Stripe::read: the value itself is not wanted.
-struct NoRoom {};
+struct NoValue {};
 
 /// Which entries count as there.
 enum class Age : std::uint8_t {
@@ -70,7 +70,7 @@ struct ScanPlace {
   std::uint32_t offset = 0;
 };
 
-class alignas(kLine) Stripe {
+class alignas(kCacheLine) Stripe {
  public:
   /// bytes: g.stripe_bytes of the mapping, which outlive this. writable: false on a read-only mapping.
   Stripe(std::byte* bytes, const Geometry& g, bool writable) noexcept;
@@ -87,19 +87,19 @@ class alignas(kLine) Stripe {
 
   /// Fetches a key's buckets.
   void prefetch(std::uint64_t hash) const noexcept {
-    const Index::View view = index_.view();
-    __builtin_prefetch(&view.first(hash));
-    __builtin_prefetch(&view.second(hash));
+    const Index::Snapshot index = index_.snapshot();
+    __builtin_prefetch(&index.first(hash));
+    __builtin_prefetch(&index.second(hash));
   }
   /// Fetches what slots of the key's tag lead to, after prefetch().
   void prefetch_entries(std::uint64_t hash) const noexcept;
-  /// Reads an entry. room(found), of which copies are made, is asked for memory once the size is known, with no lock
-  /// held, perhaps more than once; nullptr gives up. NoRoom{} reads all but the value. rereads grows by the rounds
+  /// Reads an entry. memory(found), of which copies are made, is asked for memory once the size is known, with no lock
+  /// held, perhaps more than once; nullptr gives up. NoValue{} reads all but the value. rereads grows by the rounds
   /// begun again. Answers ok, not_found or buffer_too_small, and not_found when a lock that is needed in the end stays
-  /// held for all of timeout. May throw what room throws.
-  template <Age age = Age::fresh, class Room>
-  Code read(const Key& key, std::uint64_t now, const Room& room, Reading& reading, std::chrono::milliseconds timeout,
-            std::uint64_t& rereads) FORKLORE_UNLOCKED;
+  /// held for all of timeout. May throw what memory throws.
+  template <Age age = Age::fresh, class Memory>
+  Code read(const HashedKey& key, std::uint64_t now, const Memory& memory, Reading& reading,
+            std::chrono::milliseconds timeout, std::uint64_t& rereads) FORKLORE_UNLOCKED;
   /// Beyond the sequence of every chunk. It never falls, so that places of a scan may be told by their distance from
   /// it; the next to give, which the header has, may be anything in a damaged stripe.
   [[nodiscard]] std::uint64_t sequence_end() const noexcept;
@@ -115,37 +115,31 @@ class alignas(kLine) Stripe {
 
   /// The one way in which anything changes: what decide says of the entry as it stands. Also full (reject), busy.
   /// Voids the flight of a key whose value changes; a new expiry is no change of the value.
-  Code update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
+  Code update(const HashedKey& key, std::uint64_t now, std::chrono::milliseconds timeout,
               const Decide& decide) noexcept FORKLORE_UNLOCKED;
   /// The same by who holds the key's flight, which is given back whatever comes of it, unless that is busy. Also
   /// changed, with nothing done: the flight is no longer held.
-  Code update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
+  Code update_with(const LeaseId& lease, const HashedKey& key, std::uint64_t now, std::chrono::milliseconds timeout,
                    const Decide& decide) noexcept FORKLORE_UNLOCKED;
   /// Removes every entry and voids every flight. Locks stay held.
   Code clear(std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
 
   // Leases.
 
-  enum class Answer : std::uint8_t {
-    granted,
-    held,     ///< by those that holders names
-    full,     ///< there is no line left, nor room for a placeholder; holders names all that have lines of the kind
-    present,  ///< of a flight: there is a value by now
-    busy,     ///< the stripe's lock could not be had
-  };
   /// Asks for a lease. A flight is not given if the key has a fresh value, unless that is of this version; nor is a
   /// placeholder where there is an older one.
-  Answer acquire(const Key& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
-                 std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept FORKLORE_UNLOCKED;
+  Grant acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
+                std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders) noexcept FORKLORE_UNLOCKED;
   /// Gives a lease another deadline: ok, changed (it is no longer held), busy.
-  Code extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline,
+  Code extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline,
               std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Whether a lease is still held, and its holder's to use.
-  bool holds(const Lease& lease, const Key& key, std::uint64_t now,
+  bool holds(const LeaseId& lease, const HashedKey& key, std::uint64_t now,
              std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Gives back a lease that is the caller's or whose owner is known to be dead: with no lock, but for a placeholder.
   /// False if it was no longer held, or the lock could not be had.
-  bool give_back(const Lease& lease, const Key& key, std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
+  bool give_back(const LeaseId& lease, const HashedKey& key,
+                 std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Gives back what dead owners hold of what stands in the way, and the flights of those that were killed and have yet
   /// to end. How many. key: that was asked for.
   std::uint32_t give_back_of_dead(const Holders& holders, std::string_view key,
@@ -203,26 +197,26 @@ class alignas(kLine) Stripe {
   enum class Attempt : std::uint8_t {
     hit,
     miss,
-    no_room,
+    declined,
     changed,  ///< meanwhile: to be begun again
     unusual,  ///< attempt_plain() alone: for attempt()
   };
 
   // stripe_read.hpp, stripe_read.cpp
-  template <Age age, class Room>
-  Attempt attempt(const Key& key, std::uint64_t now, const Room& room, Reading& reading) const;
-  template <class Room>
-  Attempt attempt_plain(const Key& key, std::uint64_t now, const Room& room, Reading& reading) const;
+  template <Age age, class Memory>
+  Attempt attempt(const HashedKey& key, std::uint64_t now, const Memory& memory, Reading& reading) const;
+  template <class Memory>
+  Attempt attempt_plain(const HashedKey& key, std::uint64_t now, const Memory& memory, Reading& reading) const;
   struct ReadOn {
     Code code = Code::not_found;
     Reading reading;
     std::uint64_t rereads = 0;
   };
-  template <Age age, class Room>
-  ReadOn read_on(Key key, std::uint64_t now, Room room, std::chrono::milliseconds timeout) FORKLORE_UNLOCKED;
+  template <Age age, class Memory>
+  ReadOn read_on(HashedKey key, std::uint64_t now, Memory memory, std::chrono::milliseconds timeout) FORKLORE_UNLOCKED;
   /// The second look at what a verdict rests on: a slot, or that no slot was found.
-  [[nodiscard]] bool unchanged(const Index::View& view, const Word& slot, std::uint64_t word) const noexcept;
-  [[nodiscard]] bool unmoved(const Index::View& view) const noexcept;
+  [[nodiscard]] bool unchanged(const Index::Snapshot& index, const Word& slot, std::uint64_t word) const noexcept;
+  [[nodiscard]] bool unmoved(const Index::Snapshot& index) const noexcept;
   bool prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexcept;
   [[nodiscard]] std::uint32_t scan_from(ScanPlace& place) const noexcept;
   [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
@@ -232,10 +226,10 @@ class alignas(kLine) Stripe {
   [[nodiscard]] std::int64_t integer_at(Place place) const noexcept;
 
   // stripe_update.cpp. Under the lock.
-  [[nodiscard]] bool find(const Key& key, Located& found) const noexcept FORKLORE_LOCKED;
-  [[nodiscard]] bool find_any(const Key& key, Located& found) const noexcept FORKLORE_LOCKED;
+  [[nodiscard]] bool find(const HashedKey& key, Located& found) const noexcept FORKLORE_LOCKED;
+  [[nodiscard]] bool find_any(const HashedKey& key, Located& found) const noexcept FORKLORE_LOCKED;
   /// What a decision is shown of a key; found: the entry and its slot, if there is one, expired or not.
-  [[nodiscard]] Present look(const Key& key, std::uint64_t now, Located& found) const noexcept FORKLORE_LOCKED;
+  [[nodiscard]] Present look(const HashedKey& key, std::uint64_t now, Located& found) const noexcept FORKLORE_LOCKED;
   /// What a write is going to do. It stands until anything in the stripe changes.
   struct Plan {
     const Located& old;  ///< the key's entry, expired or not
@@ -251,32 +245,34 @@ class alignas(kLine) Stripe {
     bool voided = false;  ///< flights of the key: wake() is due
   };
   /// lease: with which the write is made, or nullptr.
-  Outcome change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease) noexcept FORKLORE_LOCKED;
-  Outcome change_with_room(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease, Kind log,
-                           EntryHead head, bool renews) noexcept FORKLORE_LOCKED;
+  Outcome change(const HashedKey& key, std::uint64_t now, const Decide& decide,
+                 const LeaseId* lease) noexcept FORKLORE_LOCKED;
+  Outcome change_with_room(const HashedKey& key, std::uint64_t now, const Decide& decide, const LeaseId* lease,
+                           Kind log, EntryHead head, bool renews) noexcept FORKLORE_LOCKED;
   /// The decision, and the key's entry. asked keeps the decision if it depends on the entry.
-  const Decision& ask(const Key& key, std::uint64_t now, const Decide& decide, Located& old,
+  const Decision& ask(const HashedKey& key, std::uint64_t now, const Decide& decide, Located& old,
                       std::optional<Decision>& asked) const noexcept FORKLORE_LOCKED;
   /// log: for the entry; free: choose it.
-  Plan make_plan(const Key& key, std::uint64_t now, const Located& old, const Decision& decision,
+  Plan make_plan(const HashedKey& key, std::uint64_t now, const Located& old, const Decision& decision,
                  Kind log) noexcept FORKLORE_LOCKED;
   /// Whether it overwrites by as much or less in a stripe that rejects: that never fails (stripe_compact.cpp).
   [[nodiscard]] bool is_renewal(const Located& old, const EntryHead& head) const noexcept FORKLORE_LOCKED;
-  Outcome apply(const Key& key, std::uint64_t now, const Plan& plan, const Lease* lease) noexcept FORKLORE_LOCKED;
+  Outcome apply(const HashedKey& key, std::uint64_t now, const Plan& plan,
+                const LeaseId* lease) noexcept FORKLORE_LOCKED;
   /// A slot for a new entry: an empty one, an expired entry's, or the coldest; nullptr in reject mode if all are live.
-  [[nodiscard]] Word* choose_slot(const Key& key, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  [[nodiscard]] Word* choose_slot(const HashedKey& key, std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// The log for an entry of a key; old: the one that it replaces.
-  [[nodiscard]] Kind choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept FORKLORE_LOCKED;
+  [[nodiscard]] Kind choose_log(const HashedKey& key, const Located& old, std::size_t bytes) noexcept FORKLORE_LOCKED;
   /// All decisions but to store.
   void carry_out(const Located& old, const Decision& decision) noexcept FORKLORE_LOCKED;
   template <class Append, class Forget>
-  void supersede(Word& slot, const Key& key, Place end, Append append, Forget forget) noexcept FORKLORE_LOCKED;
-  bool overwrite_plain(const Key& key, const Decision& decision) noexcept FORKLORE_LOCKED;
+  void supersede(Word& slot, const HashedKey& key, Place end, Append append, Forget forget) noexcept FORKLORE_LOCKED;
+  bool overwrite_plain(const HashedKey& key, const Decision& decision) noexcept FORKLORE_LOCKED;
   /// head: of the new entry; kind, end: its log and where that ends.
-  std::uint64_t append(Kind kind, Place end, const Key& key, const Decision& decision,
+  std::uint64_t append(Kind kind, Place end, const HashedKey& key, const Decision& decision,
                        const EntryHead& head) noexcept FORKLORE_LOCKED;
-  Code store(const Key& key, const Plan& plan, std::uint64_t now) noexcept FORKLORE_LOCKED;
-  Code renew_in_order(const Key& key, std::uint64_t now, const Plan& plan) noexcept FORKLORE_LOCKED;
+  Code store(const HashedKey& key, const Plan& plan, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  Code renew_in_order(const HashedKey& key, std::uint64_t now, const Plan& plan) noexcept FORKLORE_LOCKED;
   /// Stores what is to take the place of an entry whose chunk is reclaimed; false if there is no room.
   struct Renewal;
   bool renew(const Located& entry, Renewal& renewal) noexcept FORKLORE_LOCKED;
@@ -296,11 +292,11 @@ class alignas(kLine) Stripe {
 
   // stripe_leases.cpp. Under the lock.
   /// The placeholder under a key, whoever's it is.
-  [[nodiscard]] Placeholder find_placeholder(const Key& key) const noexcept FORKLORE_LOCKED;
+  [[nodiscard]] Placeholder find_placeholder(const HashedKey& key) const noexcept FORKLORE_LOCKED;
   /// Makes one. False if there is no room.
-  bool place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease& lease) noexcept FORKLORE_LOCKED;
+  bool place(const HashedKey& key, std::uint64_t owner, std::uint64_t now, LeaseId& lease) noexcept FORKLORE_LOCKED;
   /// Gives a lease back. wake() is due then.
-  bool leave(const Lease& lease, const Key& key) noexcept FORKLORE_LOCKED;
+  bool leave(const LeaseId& lease, const HashedKey& key) noexcept FORKLORE_LOCKED;
 
   // stripe_index.cpp. Under the lock.
   /// Lets the index grow or shrink towards its due size, by work in proportion to the bytes that a new entry takes.
@@ -311,8 +307,8 @@ class alignas(kLine) Stripe {
   [[nodiscard]] bool extend_index(std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// Empties a slot of a full bucket by moving its entry's slot to the entry's other bucket, which may have to do the
   /// same first as often as further says. nullptr if none can be moved.
-  Word* displace(const Index::View& view, const Bucket& bucket, unsigned further) noexcept FORKLORE_LOCKED;
-  void move_slot(const Index::View& view, Word& from, Word& to) noexcept FORKLORE_LOCKED;
+  Word* displace(const Index::Snapshot& index, const Bucket& bucket, unsigned further) noexcept FORKLORE_LOCKED;
+  void move_slot(const Index::Snapshot& index, Word& from, Word& to) noexcept FORKLORE_LOCKED;
   void begin_move(std::uint32_t from, std::uint32_t to) noexcept FORKLORE_LOCKED;
   void end_move() noexcept FORKLORE_LOCKED;
   /// Clears what a move that a death cut short has left standing twice.
@@ -329,14 +325,14 @@ class alignas(kLine) Stripe {
   /// Makes room for an entry of this head in a log. no_larger: it takes the place of one of as many bytes or more.
   [[nodiscard]] bool make_room(Kind kind, const EntryHead& head, bool no_larger,
                                std::uint64_t now) noexcept FORKLORE_LOCKED;
-  /// Where room may be had without evicting; a number past the chunks where there is none.
+  /// Where room may be had without evicting.
   struct Survey {
-    std::uint32_t dead;     ///< a chunk that is wholly dead
-    std::uint32_t best;     ///< the one with the most garbage
-    std::uint32_t due;      ///< one in which enough may have expired
-    std::uint32_t free;     ///< how many are free
-    std::uint64_t garbage;  ///< bytes, beside the open chunks
-    bool rich;              ///< best is worth collecting
+    std::uint32_t dead = kNoChunk;  ///< a chunk that is wholly dead
+    std::uint32_t best = kNoChunk;  ///< the one with the most garbage
+    std::uint32_t due = kNoChunk;   ///< one in which enough may have expired
+    std::uint32_t free = 0;         ///< how many are free
+    std::uint64_t garbage = 0;      ///< bytes, beside the open chunks
+    bool rich = false;              ///< best is worth collecting
   };
   [[nodiscard]] Survey survey(std::uint64_t now) const noexcept FORKLORE_LOCKED;
   /// Calls visit(entry, word) for the entries of a chunk that may be live, of which place and head are set; word: its
@@ -348,7 +344,7 @@ class alignas(kLine) Stripe {
   void sweep(std::uint32_t chunk, std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// An entry that is written anew when its chunk is reclaimed, rather than moved.
   struct Renewal {
-    const Key& key;
+    const HashedKey& key;
     const Decision& decision;
     const EntryHead& head;
     const Word* slot;

@@ -35,7 +35,7 @@ std::uint32_t Stripe::kept_to_move(std::uint32_t needed) const noexcept {
   std::array<std::uint32_t, kMaxChunks> further{};
   std::uint32_t most = needed;
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
-    const std::uint64_t word = log_.in_log(chunk) ? log_.head(chunk) : 0;
+    const std::uint64_t word = log_.in_log(chunk) ? log_.straddler(chunk) : 0;
     Place place;
     if (word == 0 || !log_.locate(word, place) || !log_.is_entry_place(place, word)) continue;
     most = std::max(most, ++further[place.chunk]);
@@ -58,7 +58,7 @@ bool Stripe::compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal
     const std::uint32_t kept = renewal != nullptr ? kept_to_move(needed) : kept_to_work(needed);
     if (log_.count_free() >= needed + kept) return true;
     const std::uint32_t oldest = log_.oldest(kind);
-    if (oldest >= log_.size() || sequence_of(log_.state(oldest)) >= end) break;
+    if (oldest == kNoChunk || sequence_of(log_.state(oldest)) >= end) break;
     if (!reclaim(oldest, Reclaim::compact, log_.size(), now, renewal)) break;
   }
   return done();

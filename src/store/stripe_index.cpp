@@ -21,7 +21,7 @@ constexpr std::size_t kBytesPerStep = 128;  // of a new entry: entries as long n
 void Stripe::tend_index(std::size_t bytes, std::uint64_t now) noexcept {
   for (std::size_t steps = 1 + bytes / kBytesPerStep; steps > 0; --steps) {
     const std::uint64_t used = 2 * header_->slots_used.load(std::memory_order_relaxed);
-    const std::uint64_t buckets = index_.view().size();
+    const std::uint64_t buckets = index_.snapshot().size();
     if (used >= kCrowded * buckets) {
       if (!grow_index(now)) return;
     } else if (used >= kSparse * buckets || !shrink_index()) {
@@ -44,8 +44,8 @@ void Stripe::begin_move(std::uint32_t from, std::uint32_t to) noexcept {
 
 void Stripe::end_move() noexcept { header_->moving.store(0, std::memory_order_release); }
 
-void Stripe::move_slot(const Index::View& view, Word& from, Word& to) noexcept {
-  begin_move(view.bucket_number(from), view.bucket_number(to));
+void Stripe::move_slot(const Index::Snapshot& index, Word& from, Word& to) noexcept {
+  begin_move(index.bucket_number(from), index.bucket_number(to));
   const std::uint64_t word = from.load(std::memory_order_relaxed);
   if (base::broken("moved-by-clearing")) publish(from, 0);
   publish(to, word);
@@ -54,15 +54,15 @@ void Stripe::move_slot(const Index::View& view, Word& from, Word& to) noexcept {
   end_move();
 }
 
-Word* Stripe::displace(const Index::View& view, const Bucket& bucket, unsigned further) noexcept {
+Word* Stripe::displace(const Index::Snapshot& index, const Bucket& bucket, unsigned further) noexcept {
   for (const Word& slot : bucket.slot) {
     std::uint64_t hash = 0;
     if (!hash_of(slot.load(std::memory_order_relaxed), hash)) continue;
-    Bucket& other = view.other(hash, bucket);
+    Bucket& other = index.other(hash, bucket);
     if (&other == &bucket) continue;
-    Word* const empty = further == 0 ? empty_slot(other) : displace(view, other, further - 1);
+    Word* const empty = further == 0 ? empty_slot(other) : displace(index, other, further - 1);
     if (empty == nullptr) continue;
-    move_slot(view, const_cast<Word&>(slot), *empty);
+    move_slot(index, const_cast<Word&>(slot), *empty);
     return const_cast<Word*>(&slot);
   }
   return nullptr;
@@ -92,9 +92,9 @@ bool Stripe::extend_index(std::uint64_t now) noexcept {
 }
 
 bool Stripe::grow_index(std::uint64_t now) noexcept {
-  const std::uint32_t number = index_.view().size();
+  const std::uint32_t number = index_.snapshot().size();
   if (number == index_.most() || (!index_reaches(number) && !extend_index(now))) return false;
-  const Index::View grown = index_.view().resized(number + 1);
+  const Index::Snapshot grown = index_.snapshot().resized(number + 1);
   Bucket& from = grown.bucket(Index::parent(number));
   Bucket& to = grown.bucket(number);
   begin_move(Index::parent(number), number);
@@ -120,11 +120,11 @@ bool Stripe::grow_index(std::uint64_t now) noexcept {
 }
 
 bool Stripe::shrink_index() noexcept {
-  const Index::View view = index_.view();
-  if (view.size() == index_.least()) return false;
-  const std::uint32_t number = view.size() - 1;
-  Bucket& from = view.bucket(number);
-  Bucket& to = view.bucket(Index::parent(number));
+  const Index::Snapshot index = index_.snapshot();
+  if (index.size() == index_.least()) return false;
+  const std::uint32_t number = index.size() - 1;
+  Bucket& from = index.bucket(number);
+  Bucket& to = index.bucket(Index::parent(number));
   unsigned left = 0;
   for (Word& slot : from.slot) {
     const std::uint64_t word = slot.load(std::memory_order_relaxed);
@@ -132,11 +132,11 @@ bool Stripe::shrink_index() noexcept {
     std::uint64_t hash = 0;
     Word* elsewhere = nullptr;
     if (hash_of(word, hash)) {
-      Bucket& other = view.other(hash, from);
+      Bucket& other = index.other(hash, from);
       if (&other != &from) elsewhere = empty_slot(other);
     }
     if (elsewhere != nullptr) {
-      move_slot(view, slot, *elsewhere);
+      move_slot(index, slot, *elsewhere);
     } else {
       ++left;
     }
@@ -166,17 +166,17 @@ void Stripe::settle() noexcept {
   if (moving == 0) return;
   const auto from = static_cast<std::uint32_t>(moving >> 32) - 1;
   const auto to = static_cast<std::uint32_t>(moving) - 1;
-  const Index::View view = index_.view();
+  const Index::Snapshot index = index_.snapshot();
   // A bucket that is not there was not yet, or is no longer, part of the index: nothing stands in it.
-  if (from < view.size() && to < view.size() && from != to) {
+  if (from < index.size() && to < index.size() && from != to) {
     index_.move_on();
-    for (Word& slot : view.bucket(from).slot) {
+    for (Word& slot : index.bucket(from).slot) {
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
       if (word == 0) continue;
-      for (Word& twin : view.bucket(to).slot) {
+      for (Word& twin : index.bucket(to).slot) {
         if (without_frequency(twin.load(std::memory_order_relaxed) ^ word) != 0) continue;
         std::uint64_t hash = 0;
-        const bool arrived = hash_of(word, hash) && view.is_candidate(hash, view.bucket(to));
+        const bool arrived = hash_of(word, hash) && index.is_candidate(hash, index.bucket(to));
         publish(arrived ? slot : twin, 0);
         break;
       }
@@ -186,10 +186,10 @@ void Stripe::settle() noexcept {
 }
 
 std::uint64_t Stripe::count_slots() const noexcept {
-  const Index::View view = index_.view();
+  const Index::Snapshot index = index_.snapshot();
   std::uint64_t n = 0;
-  for (std::uint32_t bucket = 0; bucket < view.size(); ++bucket) {
-    for (const Word& slot : view.bucket(bucket).slot) n += slot.load(std::memory_order_relaxed) != 0;
+  for (std::uint32_t bucket = 0; bucket < index.size(); ++bucket) {
+    for (const Word& slot : index.bucket(bucket).slot) n += slot.load(std::memory_order_relaxed) != 0;
   }
   return n;
 }

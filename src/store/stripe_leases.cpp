@@ -22,7 +22,7 @@ bool alike(const Holders::Held& one, const Holders::Held& other) noexcept {
 
 }  // namespace
 
-Stripe::Placeholder Stripe::find_placeholder(const Key& key) const noexcept {
+Stripe::Placeholder Stripe::find_placeholder(const HashedKey& key) const noexcept {
   Placeholder found;
   if (!find(key, found.entry) || !found.entry.head.timed) return found;
   std::array<std::uint64_t, 2> words{};
@@ -38,8 +38,8 @@ Stripe::Placeholder Stripe::find_placeholder(const Key& key) const noexcept {
   return found;
 }
 
-bool Stripe::place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease& lease) noexcept {
-  const Lease mine{kNoLine, leases_.next_word(LeaseKind::flight)};
+bool Stripe::place(const HashedKey& key, std::uint64_t owner, std::uint64_t now, LeaseId& lease) noexcept {
+  const LeaseId mine{kNoLine, leases_.next_word(LeaseKind::flight)};
   const std::array<std::uint64_t, 2> words{mine.word, owner};
   const Decision decision{.action = Decision::Action::store,
                           .value = {reinterpret_cast<const char*>(words.data()), sizeof words},
@@ -51,52 +51,47 @@ bool Stripe::place(const Key& key, std::uint64_t owner, std::uint64_t now, Lease
   return true;
 }
 
-Stripe::Answer Stripe::acquire(const Key& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
-                               std::chrono::milliseconds timeout, Lease& lease, Holders& holders) noexcept {
+Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
+                      std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders) noexcept {
   Guard guard(*this, timeout);
-  if (!guard.held()) return Answer::busy;
+  if (!guard.held()) return Grant::busy;
   bool may_place = wish.or_placeholder;
   if (wish.kind == LeaseKind::flight) {
     // Who had the flight before may have stored a value since the caller looked.
     Located entry;
     const Present present = look(key, now, entry);
-    if (present.found && present.version != version) return Answer::present;
+    if (present.found && present.version != version) return Grant::present;
     const Placeholder other = find_placeholder(key);
     if (other.word != 0 && !entry.head.expired(now)) {
-      holders.turn = leases_.turn(wish.hash, wish.kind);
+      holders.events = leases_.events(wish.hash, wish.kind);
       holders.count = 1;
       holders.held[0] = {{kNoLine, other.word}, wish.hash, other.owner};
-      return Answer::held;
+      return Grant::held;
     }
     may_place = may_place && (entry.slot == nullptr || entry.head.expired(now));  // an old value is not given up
   }
-  switch (leases_.acquire(wish, now, lease, holders)) {
-    case Grant::granted:
-      return Answer::granted;
-    case Grant::held:
-      return Answer::held;
-    case Grant::full:
-      break;
-  }
-  if (may_place && place(key, wish.owner, now, lease)) return Answer::granted;
+  const Grant grant = leases_.acquire(wish, now, lease, holders);
+  if (grant != Grant::full) return grant;
+  if (may_place && place(key, wish.owner, now, lease)) return Grant::granted;
   if (wish.kind == LeaseKind::lock || wish.or_placeholder) count(header_->no_lease);
-  return Answer::full;
+  return Grant::full;
 }
 
-Code Stripe::extend(const Lease& lease, std::uint64_t now, std::uint64_t deadline,
+Code Stripe::extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline,
                     std::chrono::milliseconds timeout) noexcept {
   Guard guard(*this, timeout);
   if (!guard.held()) return Code::busy;
   return leases_.extend(lease, now, deadline) ? Code::ok : Code::changed;
 }
 
-bool Stripe::holds(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout) noexcept {
+bool Stripe::holds(const LeaseId& lease, const HashedKey& key, std::uint64_t now,
+                   std::chrono::milliseconds timeout) noexcept {
   if (lease.has_line()) return leases_.holds(lease, now);
   Guard guard(*this, timeout);
   return guard.held() && find_placeholder(key).word == lease.word;
 }
 
-bool Stripe::leave(const Lease& lease, const Key& key) noexcept {
+bool Stripe::leave(const LeaseId& lease, const HashedKey& key) noexcept {
   if (lease.has_line()) return leases_.give_back(lease, key.hash);
   const Placeholder mine = find_placeholder(key);
   const bool stands = mine.word == lease.word;
@@ -105,7 +100,7 @@ bool Stripe::leave(const Lease& lease, const Key& key) noexcept {
   return stands;
 }
 
-bool Stripe::give_back(const Lease& lease, const Key& key, std::chrono::milliseconds timeout) noexcept {
+bool Stripe::give_back(const LeaseId& lease, const HashedKey& key, std::chrono::milliseconds timeout) noexcept {
   bool given = false;
   if (lease.has_line()) {
     given = leases_.give_back(lease, key.hash);

@@ -21,15 +21,15 @@ bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexce
 }
 
 void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
-  const Index::View view = index_.view();
-  if (!prefetch_from(view.first(hash), Index::tag(hash))) prefetch_from(view.second(hash), Index::tag(hash));
+  const Index::Snapshot index = index_.snapshot();
+  if (!prefetch_from(index.first(hash), Index::tag(hash))) prefetch_from(index.second(hash), Index::tag(hash));
 }
 
 void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
                   std::vector<std::string>& keys) const {
   while (place.log != Kind::free && keys.size() < enough) {
     const std::uint32_t next = scan_from(place);
-    if (next == log_.size()) {
+    if (next == kNoChunk) {
       const auto* const log = std::ranges::find(kScanned, place.log);
       place = {log >= kScanned.end() - 1 ? Kind::free : *(log + 1)};
     } else if (scan_chunk(next, place, now, prefix, enough, keys)) {
@@ -38,7 +38,7 @@ void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, 
   }
 }
 
-/// The chunk to go on in, or the one after it, and moves the place on to it; size() if there is none.
+/// The chunk to go on in, or the one after it, and moves the place on to it; kNoChunk if there is none.
 std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
   std::uint32_t next;  // set by each look
   std::uint64_t least = 0;
@@ -47,7 +47,7 @@ std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
   do {
     before = least;
     least = ~std::uint64_t{0};
-    next = log_.size();
+    next = kNoChunk;
     for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
       const std::uint64_t state = log_.state(chunk);
       if (kind_of(state) == place.log && sequence_of(state) >= place.sequence && sequence_of(state) < least) {
@@ -60,7 +60,7 @@ std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
     // chunk freed sees from here on where its entries went, and all of them there.
     std::atomic_thread_fence(std::memory_order_acquire);
   } while ((++looks == 1 || least != before) && looks < kMaxChunks);  // in a damaged stripe they may never agree
-  if (next != log_.size() && least != place.sequence) place = {place.log, least};
+  if (next != kNoChunk && least != place.sequence) place = {place.log, least};
   return next;
 }
 
@@ -86,9 +86,9 @@ bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now
 
     if (fresh_until > now && std::string_view(key).starts_with(prefix)) {
       for (bool settled = false; !settled;) {
-        const Index::View view = index_.view();
-        const bool found = view.find_word(hash, word) != nullptr;
-        settled = found || unmoved(view);
+        const Index::Snapshot index = index_.snapshot();
+        const bool found = index.find_word(hash, word) != nullptr;
+        settled = found || unmoved(index);
         if (found) keys.push_back(key);
       }
     }
@@ -108,7 +108,7 @@ StripeTotals Stripe::totals() const noexcept {
   StripeTotals sum;
   sum.entries = header_->slots_used.load(std::memory_order_relaxed);
   for (std::uint32_t line = 0; line < leases_.size(); ++line) sum.leases += is_held(leases_.word(line));
-  sum.slots = std::uint64_t{index_.view().size()} * kSlotsPerBucket;
+  sum.slots = std::uint64_t{index_.snapshot().size()} * kSlotsPerBucket;
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
     switch (kind_of(log_.state(chunk))) {
       case Kind::free:

@@ -11,20 +11,20 @@
 
 namespace forklore::store {
 
-[[gnu::always_inline]] inline bool Stripe::unmoved(const Index::View& view) const noexcept {
+[[gnu::always_inline]] inline bool Stripe::unmoved(const Index::Snapshot& index) const noexcept {
   // Partner: the release fence in Index::set_size. If any slot was read as a move left it behind, the load below sees
   // that slots have moved.
   std::atomic_thread_fence(std::memory_order_acquire);
   if (base::broken("no-second-index-look")) return true;
-  return !index_.moved(view);
+  return !index_.moved(index);
 }
 
-[[gnu::always_inline]] inline bool Stripe::unchanged(const Index::View& view, const Word& slot,
+[[gnu::always_inline]] inline bool Stripe::unchanged(const Index::Snapshot& index, const Word& slot,
                                                      std::uint64_t word) const noexcept {
   // Partner: the release fences in Log::forget, free_chunk, take and append, by the same fence as above. If any byte
   // read before it was written behind one of them, the load below sees the slot as the writer left it before.
   if (base::broken("no-second-look")) return true;
-  return unmoved(view) && without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
+  return unmoved(index) && without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }
 
 [[gnu::always_inline]] inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) const noexcept {
@@ -46,13 +46,13 @@ inline std::int64_t Stripe::integer_at(Place place) const noexcept {
   return static_cast<std::int64_t>(value->load(std::memory_order_relaxed));
 }
 
-template <Age age, class Room>
-[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt(const Key& key, std::uint64_t now, const Room& room,
-                                                              Reading& reading) const {
+template <Age age, class Memory>
+[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt(const HashedKey& key, std::uint64_t now,
+                                                              const Memory& memory, Reading& reading) const {
   const std::uint64_t tag = Index::tag(key.hash);
-  const Index::View view = index_.view();
-  Bucket* bucket = &view.first(key.hash);
-  for (bool last = false;; last = true, bucket = &view.second(key.hash)) {
+  const Index::Snapshot index = index_.snapshot();
+  Bucket* bucket = &index.first(key.hash);
+  for (bool last = false;; last = true, bucket = &index.second(key.hash)) {
     for (Matches match(*bucket, tag); match.any(); match.next()) {
       Word& slot = bucket->slot[match.slot()];
       const std::uint64_t word = slot.load(std::memory_order_acquire);
@@ -62,10 +62,10 @@ template <Age age, class Room>
       Place place;
       EntryHead head;
       if (!log_.locate(word, place) || !log_.read_head(place, key.bytes, head)) [[unlikely]] {
-        if (!unchanged(view, slot, word)) return Attempt::changed;
+        if (!unchanged(index, slot, word)) return Attempt::changed;
         continue;
       }
-      const auto gone = [&] { return unchanged(view, slot, word) ? Attempt::miss : Attempt::changed; };
+      const auto gone = [&] { return unchanged(index, slot, word) ? Attempt::miss : Attempt::changed; };
       if (head.expired(now)) [[unlikely]]
         return gone();
       reading.expiry = head.expiry;
@@ -79,34 +79,34 @@ template <Age age, class Room>
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
-      if constexpr (!std::is_same_v<Room, NoRoom>) {
-        const Into to = room(reading.found);
-        if (to.data == nullptr) return Attempt::no_room;
+      if constexpr (!std::is_same_v<Memory, NoValue>) {
+        const Into to = memory(reading.found);
+        if (to.data == nullptr) return Attempt::declined;
         if (head.is_integer()) {
           std::memcpy(to.data, &integer, sizeof integer);
         } else if (!log_.copy_out(place, head.value_at(), to, head.value_size)) {
           return Attempt::changed;
         }
       }
-      if (!unchanged(view, slot, word)) [[unlikely]]
+      if (!unchanged(index, slot, word)) [[unlikely]]
         return Attempt::changed;
       raise_frequency(slot, word);
       return Attempt::hit;
     }
     if (last) break;
   }
-  return unmoved(view) ? Attempt::miss : Attempt::changed;
+  return unmoved(index) ? Attempt::miss : Attempt::changed;
 }
 
 // Once through what nearly every read meets: the first slot that carries the tag, in the first bucket that has one,
 // leads to the key, and its entry is plain and has not expired. Straight on, so that what it works with stays in
 // registers. All else is attempt()'s.
-template <class Room>
-[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt_plain(const Key& key, std::uint64_t now, const Room& room,
-                                                                    Reading& reading) const {
-  const Index::View view = index_.view();
-  Word* const first = view.first_match(key.hash, Index::tag(key.hash));
-  if (first == nullptr) return unmoved(view) ? Attempt::miss : Attempt::changed;
+template <class Memory>
+[[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt_plain(const HashedKey& key, std::uint64_t now,
+                                                                    const Memory& memory, Reading& reading) const {
+  const Index::Snapshot index = index_.snapshot();
+  Word* const first = index.first_match(key.hash, Index::tag(key.hash));
+  if (first == nullptr) return unmoved(index) ? Attempt::miss : Attempt::changed;
   Word& slot = *first;
   // Whatever it carries by now, it is the key's if it leads to the key.
   const std::uint64_t word = slot.load(std::memory_order_acquire);
@@ -122,16 +122,16 @@ template <class Room>
                          reinterpret_cast<const Word*>(entry + kEntryHeader)->load(std::memory_order_relaxed))
                    : 0;
     reading.found = {head.value_size, head.format, {version_of(word, integer)}};
-    if constexpr (!std::is_same_v<Room, NoRoom>) {
-      const Into to = room(reading.found);
-      if (to.data == nullptr) return Attempt::no_room;
+    if constexpr (!std::is_same_v<Memory, NoValue>) {
+      const Into to = memory(reading.found);
+      if (to.data == nullptr) return Attempt::declined;
       if constexpr (is_integer) {
         std::memcpy(to.data, &integer, sizeof integer);
       } else {
         Log::copy_part(to, entry + kEntryHeader + key.bytes.size(), head.value_size);
       }
     }
-    if (!unchanged(view, slot, word)) [[unlikely]]
+    if (!unchanged(index, slot, word)) [[unlikely]]
       return Attempt::changed;
     raise_frequency(slot, word);
     return Attempt::hit;
@@ -141,15 +141,16 @@ template <class Room>
   return finish(std::false_type{});
 }
 
-template <Age age, class Room>
-[[gnu::always_inline]] inline Code Stripe::read(const Key& key, std::uint64_t now, const Room& room, Reading& reading,
-                                                std::chrono::milliseconds timeout, std::uint64_t& rereads) {
-  switch (attempt_plain(key, now, room, reading)) {
+template <Age age, class Memory>
+[[gnu::always_inline]] inline Code Stripe::read(const HashedKey& key, std::uint64_t now, const Memory& memory,
+                                                Reading& reading, std::chrono::milliseconds timeout,
+                                                std::uint64_t& rereads) {
+  switch (attempt_plain(key, now, memory, reading)) {
     case Attempt::hit:
       return Code::ok;
     case Attempt::miss:
       return Code::not_found;
-    case Attempt::no_room:
+    case Attempt::declined:
       return Code::buffer_too_small;
     case Attempt::changed:
       ++rereads;
@@ -157,7 +158,7 @@ template <Age age, class Room>
     case Attempt::unusual:
       break;
   }
-  const ReadOn outcome = read_on<age>(key, now, room, timeout);
+  const ReadOn outcome = read_on<age>(key, now, memory, timeout);
   reading = outcome.reading;
   rereads += outcome.rereads;
   return outcome.code;
@@ -166,8 +167,8 @@ template <Age age, class Room>
 /// A few rounds, then the way that always ends: the value's size is learnt under the lock, room for it is got
 /// without, and what was learnt is checked again under it. All by value: what its callers have in registers need not be
 /// in memory for a call that they seldom make.
-template <Age age, class Room>
-[[gnu::noinline]] Stripe::ReadOn Stripe::read_on(Key key, std::uint64_t now, Room room,
+template <Age age, class Memory>
+[[gnu::noinline]] Stripe::ReadOn Stripe::read_on(HashedKey key, std::uint64_t now, Memory memory,
                                                  std::chrono::milliseconds timeout) {
   ReadOn outcome;
   const auto end = [&](Code code) {
@@ -176,10 +177,10 @@ template <Age age, class Room>
   };
   constexpr unsigned kRounds = 4;
   for (unsigned round = 0; round < kRounds; ++round) {
-    const Attempt attempted = attempt<age>(key, now, room, outcome.reading);
+    const Attempt attempted = attempt<age>(key, now, memory, outcome.reading);
     if (attempted == Attempt::hit) return end(Code::ok);
     if (attempted == Attempt::miss) return end(Code::not_found);
-    if (attempted == Attempt::no_room) return end(Code::buffer_too_small);
+    if (attempted == Attempt::declined) return end(Code::buffer_too_small);
     ++outcome.rereads;
   }
   if (!writable()) return end(Code::not_found);
@@ -195,17 +196,17 @@ template <Age age, class Room>
     {
       const Guard guard(*this, timeout);
       if (!guard.held()) return end(Code::not_found);
-      if constexpr (std::is_same_v<Room, NoRoom>) {
-        attempted = attempt<age>(key, now, room, outcome.reading);
+      if constexpr (std::is_same_v<Memory, NoValue>) {
+        attempted = attempt<age>(key, now, memory, outcome.reading);
       } else {
         attempted = attempt<age>(key, now, fitting, outcome.reading);
       }
     }
     if (attempted == Attempt::hit) return end(Code::ok);
-    if (attempted != Attempt::no_room) return end(Code::not_found);  // changed under the lock: damaged
-    if constexpr (!std::is_same_v<Room, NoRoom>) {
+    if (attempted != Attempt::declined) return end(Code::not_found);  // changed under the lock: damaged
+    if constexpr (!std::is_same_v<Memory, NoValue>) {
       expected = outcome.reading.found;
-      ready = room(expected);
+      ready = memory(expected);
       if (ready.data == nullptr) return end(Code::buffer_too_small);
     }
   }

@@ -37,7 +37,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
   // What died lately is mostly enough, and found without a look at all chunks.
   for (std::uint32_t taken = 0; taken < KnownChunks::kMost; ++taken) {
     const std::uint32_t dead = log_.lately_dead();
-    if (dead >= log_.size() || !reclaim(dead, Reclaim::compact, kMoves, now)) break;
+    if (dead == kNoChunk || !reclaim(dead, Reclaim::compact, kMoves, now)) break;
     const std::uint32_t needed = log_.chunks_needed(kind, head);
     if (log_.count_free() >= needed + kept(needed)) return true;
   }
@@ -45,21 +45,21 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
     Survey found = survey(now);
     const std::uint32_t needed = log_.chunks_needed(kind, head);
     // One dead chunk is taken back even if others are free: what lately died is still in the processor's caches.
-    const bool reuse = round == 0 && found.dead < log_.size();
+    const bool reuse = round == 0 && found.dead != kNoChunk;
     if (needed == 0 || (found.free >= needed + kept(needed) && !reuse)) {
       if (round == 0) policy().fill_main(kind, needed);
       return true;
     }
     if (round == rounds) return !reject_ && found.free >= needed;
 
-    for (; found.dead == log_.size() && !found.rich && found.due < log_.size() && sweeps > 0; --sweeps) {
+    for (; found.dead == kNoChunk && !found.rich && found.due != kNoChunk && sweeps > 0; --sweeps) {
       sweep(found.due, now);
       found = survey(now);
     }
     if (reject_) {
       const std::uint32_t moves = found.free + 1 - std::min(kept_to_move(0), found.free + 1);
-      if (found.dead < log_.size() ? reclaim(found.dead, Reclaim::compact, moves, now)
-                                   : found.rich && reclaim_whole(found.best, moves, now))
+      if (found.dead != kNoChunk ? reclaim(found.dead, Reclaim::compact, moves, now)
+                                 : found.rich && reclaim_whole(found.best, moves, now))
         continue;
       // An overwrite has a way of its own: see change().
       const std::uint64_t lacking = needed + kept(needed) - std::min(found.free, needed + kept(needed));
@@ -69,18 +69,18 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
     const std::uint32_t lacking = needed - std::min(found.free, needed);
     const std::uint32_t moves = wanted + kMoves - std::min(round + lacking, wanted + kMoves);
     Reclaim how = Reclaim::compact;
-    std::uint32_t victim = found.dead < log_.size() ? found.dead : found.rich ? found.best : log_.size();
-    if (victim >= log_.size()) {
+    std::uint32_t victim = found.dead != kNoChunk ? found.dead : found.rich ? found.best : kNoChunk;
+    if (victim == kNoChunk) {
       how = Reclaim::evict;
       victim = policy().choose_victim(kind, needed);
     }
-    if (victim >= log_.size()) return found.free >= needed;
+    if (victim == kNoChunk) return found.free >= needed;
     if (!reclaim(victim, how, moves, now)) return false;
   }
 }
 
 Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
-  Survey found{log_.size(), log_.size(), log_.size(), 0, 0, false};
+  Survey found;
   std::uint32_t most = 0;
   std::uint64_t chunks = 0;
   const std::uint32_t open[] = {log_.open_chunk(Kind::small), log_.open_chunk(Kind::large),
@@ -96,7 +96,7 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
     if (log_.due(chunk) <= now) found.due = chunk;
     // A chunk of no kind counts as dead: walking it finds the damage.
     const std::uint32_t live = log_.in_log(chunk) ? log_.live(chunk) : 0;
-    if (live == 0 && found.dead == log_.size()) found.dead = chunk;
+    if (live == 0 && found.dead == kNoChunk) found.dead = chunk;
     const std::uint32_t dead = log_.used(chunk) - std::min(live, log_.used(chunk));
     found.garbage += dead;
     if (dead > most) {
@@ -105,13 +105,13 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
     }
   }
   const std::uint64_t bearable = (reject_ ? 1 : chunks / kGarbageShare) * log_.chunk_bytes();
-  found.rich = found.garbage > bearable || (found.due < log_.size() && most >= log_.chunk_bytes() / kRichShare);
+  found.rich = found.garbage > bearable || (found.due != kNoChunk && most >= log_.chunk_bytes() / kRichShare);
   return found;
 }
 
 bool Stripe::locate_live(std::uint64_t word, Located& entry) const noexcept {
   const std::uint64_t hash = log_.key_hash(entry.place, entry.head);
-  entry.slot = index_.view().find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), entry.place) : word);
+  entry.slot = index_.snapshot().find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), entry.place) : word);
   if (entry.slot == nullptr) return false;
   entry.word = entry.slot->load(std::memory_order_relaxed);
   entry.hash = hash;
@@ -125,7 +125,7 @@ Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
     return Walk::damaged;
   }
   Located entry;
-  if (const std::uint64_t word = log_.head(chunk); word != 0 && !base::broken("straddler-forgotten")) {
+  if (const std::uint64_t word = log_.straddler(chunk); word != 0 && !base::broken("straddler-forgotten")) {
     if (log_.locate(word, entry.place) && log_.is_entry_place(entry.place, word) &&
         log_.read_head(entry.place, entry.head) && !visit(entry, word)) {
       return Walk::stopped;
@@ -172,7 +172,7 @@ bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64
   });
   if (walked == Walk::damaged) return true;  // begun anew
   const Place end = log_.end(log_of(log_.state(chunk)));
-  const std::uint64_t rest = end.chunk < log_.size() ? log_.chunk_bytes() - end.offset : 0;
+  const std::uint64_t rest = end.chunk != kNoChunk ? log_.chunk_bytes() - end.offset : 0;
   if (bytes + lost * (std::uint64_t{moves} + 1) > rest + std::uint64_t{moves} * log_.chunk_bytes()) return false;
   return reclaim(chunk, Reclaim::compact, moves, now);
 }

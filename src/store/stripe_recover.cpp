@@ -32,7 +32,7 @@ void Stripe::adopt() noexcept {
 void Stripe::recover() noexcept {
   if (base::broken("recovery-left-out")) return;
   count(header_->recoveries);
-  const std::uint32_t buckets = index_.view().size();
+  const std::uint32_t buckets = index_.snapshot().size();
   if (!log_.derive() || !index_reaches(buckets - 1)) return reset();
   settle();
   free_orphans();
@@ -50,8 +50,8 @@ void Stripe::reset() noexcept {
 void Stripe::free_orphans() noexcept {
   bool freed = false;
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
-    if (!log_.in_log(chunk) || log_.head(chunk) == 0 || log_.first(chunk) < log_.used(chunk)) continue;
-    const std::uint64_t word = log_.head(chunk);
+    if (!log_.in_log(chunk) || log_.straddler(chunk) == 0 || log_.first(chunk) < log_.used(chunk)) continue;
+    const std::uint64_t word = log_.straddler(chunk);
     Located entry;
     const bool live = log_.locate(word, entry.place) && log_.is_entry_place(entry.place, word) &&
                       log_.read_head(entry.place, entry.head) && locate_live(word, entry);
@@ -72,9 +72,9 @@ Code Stripe::clear(std::chrono::milliseconds timeout) noexcept {
 }
 
 void Stripe::empty() noexcept {
-  const Index::View view = index_.view();
-  for (std::uint32_t bucket = 0; bucket < view.size(); ++bucket) {
-    for (Word& slot : view.bucket(bucket).slot) {
+  const Index::Snapshot index = index_.snapshot();
+  for (std::uint32_t bucket = 0; bucket < index.size(); ++bucket) {
+    for (Word& slot : index.bucket(bucket).slot) {
       if (slot.load(std::memory_order_relaxed) != 0) publish(slot, 0);
     }
   }

@@ -11,7 +11,7 @@
 namespace forklore::store {
 namespace {
 
-EntryHead head_of(const Key& key, const Decision& decision) noexcept {
+EntryHead head_of(const HashedKey& key, const Decision& decision) noexcept {
   return {decision.expiry, decision.format, static_cast<std::uint32_t>(decision.value.size()),
           static_cast<std::uint16_t>(key.bytes.size()), decision.timed};
 }
@@ -19,8 +19,8 @@ EntryHead head_of(const Key& key, const Decision& decision) noexcept {
 }  // namespace
 
 // As Stripe::attempt_plain() has it: mostly this is all.
-inline bool Stripe::find(const Key& key, Located& found) const noexcept {
-  Word* const slot = index_.view().first_match(key.hash, Index::tag(key.hash));
+inline bool Stripe::find(const HashedKey& key, Located& found) const noexcept {
+  Word* const slot = index_.snapshot().first_match(key.hash, Index::tag(key.hash));
   if (slot == nullptr) return false;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
   const std::byte* entry;  // set where there is one
@@ -33,8 +33,8 @@ inline bool Stripe::find(const Key& key, Located& found) const noexcept {
   return log_.locate(word, found.place);
 }
 
-[[gnu::noinline]] bool Stripe::find_any(const Key& key, Located& found) const noexcept {
-  return index_.view().find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
+[[gnu::noinline]] bool Stripe::find_any(const HashedKey& key, Located& found) const noexcept {
+  return index_.snapshot().find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
     Place place;
     EntryHead head;
     if (!log_.locate(word, place) || !log_.read_head(place, key.bytes, head)) return false;
@@ -46,17 +46,17 @@ inline bool Stripe::find(const Key& key, Located& found) const noexcept {
   }) != nullptr;
 }
 
-Word* Stripe::choose_slot(const Key& key, std::uint64_t now) noexcept {
-  const Index::View view = index_.view();
-  if (Word* empty = view.find_empty(key.hash)) return empty;
+Word* Stripe::choose_slot(const HashedKey& key, std::uint64_t now) noexcept {
+  const Index::Snapshot index = index_.snapshot();
+  if (Word* empty = index.find_empty(key.hash)) return empty;
   for (const unsigned further : {0u, 1u}) {
-    for (const Bucket* bucket : view.candidates(key.hash)) {
-      if (Word* left = displace(view, *bucket, further)) return left;
+    for (const Bucket* bucket : index.candidates(key.hash)) {
+      if (Word* left = displace(index, *bucket, further)) return left;
     }
   }
   Word* coldest = nullptr;
   unsigned least = kMaxFrequency + 1;
-  for (Bucket* bucket : view.candidates(key.hash)) {
+  for (Bucket* bucket : index.candidates(key.hash)) {
     for (Word& slot : bucket->slot) {
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
       Place place;
@@ -80,7 +80,7 @@ void Stripe::remove(const Located& entry) noexcept {
 // A new entry in the place of an old one. append() writes it at end and gives its word, forget() counts the old one
 // out.
 template <class Append, class Forget>
-[[gnu::always_inline]] inline void Stripe::supersede(Word& slot, const Key& key, Place end, Append append,
+[[gnu::always_inline]] inline void Stripe::supersede(Word& slot, const HashedKey& key, Place end, Append append,
                                                      Forget forget) noexcept {
   if (base::broken("publish-before-write")) publish(slot, log_.slot_word(Index::tag(key.hash), end));
   const std::uint64_t word = append();
@@ -93,12 +93,12 @@ template <class Append, class Forget>
 
 // What most writes are, straight on: a plain entry in the place of a plain one, at the end of that one's log. False
 // with nothing done where it is not: change() does the rest, and the same.
-[[gnu::always_inline]] inline bool Stripe::overwrite_plain(const Key& key, const Decision& decision) noexcept {
+[[gnu::always_inline]] inline bool Stripe::overwrite_plain(const HashedKey& key, const Decision& decision) noexcept {
   const EntryHead head = head_of(key, decision);
   if (decision.action != Decision::Action::store || leases_.any_flight()) [[unlikely]]
     return false;
   const std::uint64_t tag = Index::tag(key.hash);
-  Word* const slot = index_.view().first_match(key.hash, tag);
+  Word* const slot = index_.snapshot().first_match(key.hash, tag);
   if (slot == nullptr) return false;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
   const std::byte* entry;  // set where there is one
@@ -118,12 +118,12 @@ template <class Append, class Forget>
   return true;
 }
 
-[[gnu::noinline]] Kind Stripe::choose_log(const Key& key, const Located& old, std::size_t bytes) noexcept {
+[[gnu::noinline]] Kind Stripe::choose_log(const HashedKey& key, const Located& old, std::size_t bytes) noexcept {
   const Kind was = old.slot == nullptr ? Kind::free : log_of(log_.state(old.place.chunk));
   return policy().choose_log(key.hash, was, bytes);
 }
 
-std::uint64_t Stripe::append(Kind kind, Place end, const Key& key, const Decision& decision,
+std::uint64_t Stripe::append(Kind kind, Place end, const HashedKey& key, const Decision& decision,
                              const EntryHead& head) noexcept {
   return log_.append(kind, end, Index::tag(key.hash), head, [&](Writer& out) {
     out.write_word(head.first_word());
@@ -135,7 +135,7 @@ std::uint64_t Stripe::append(Kind kind, Place end, const Key& key, const Decisio
   });
 }
 
-inline Code Stripe::store(const Key& key, const Plan& plan, std::uint64_t now) noexcept {
+inline Code Stripe::store(const HashedKey& key, const Plan& plan, std::uint64_t now) noexcept {
   const auto append_it = [&]() FORKLORE_LOCKED { return append(plan.log, plan.end, key, plan.decision, plan.head); };
   if (plan.old.slot != nullptr) {
     supersede(*plan.old.slot, key, plan.end, append_it,
@@ -156,7 +156,7 @@ inline Code Stripe::store(const Key& key, const Plan& plan, std::uint64_t now) n
 }
 
 // May rely on: the plan overwrites by as much or less, and make_room() gave too little.
-Code Stripe::renew_in_order(const Key& key, std::uint64_t now, const Plan& plan) noexcept {
+Code Stripe::renew_in_order(const HashedKey& key, std::uint64_t now, const Plan& plan) noexcept {
   Renewal renewal{key, plan.decision, plan.head, plan.old.slot};
   if (!compact_in_order(plan.log, plan.head, &renewal, now)) return Code::full;
   // There may be room before its turn comes. If the key is gone by then, damage was found, and the stripe emptied.
@@ -190,7 +190,7 @@ void Stripe::drop(std::uint64_t word, std::uint64_t now) noexcept {
   log_.forget(place, head);
 }
 
-Present Stripe::look(const Key& key, std::uint64_t now, Located& found) const noexcept {
+Present Stripe::look(const HashedKey& key, std::uint64_t now, Located& found) const noexcept {
   Present present;
   if (!find(key, found)) return present;
   present.found = log_.fresh_until(found.place, found.head) > now;
@@ -202,7 +202,7 @@ Present Stripe::look(const Key& key, std::uint64_t now, Located& found) const no
   return present;
 }
 
-Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
+Code Stripe::update(const HashedKey& key, std::uint64_t now, std::chrono::milliseconds timeout,
                     const Decide& decide) noexcept {
   Outcome outcome{Code::busy};
   {
@@ -217,8 +217,8 @@ Code Stripe::update(const Key& key, std::uint64_t now, std::chrono::milliseconds
   return outcome.code;
 }
 
-Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, std::chrono::milliseconds timeout,
-                         const Decide& decide) noexcept {
+Code Stripe::update_with(const LeaseId& lease, const HashedKey& key, std::uint64_t now,
+                         std::chrono::milliseconds timeout, const Decide& decide) noexcept {
   Code code = Code::busy;
   {
     Guard guard(*this, timeout);
@@ -240,7 +240,8 @@ Code Stripe::update_with(const Lease& lease, const Key& key, std::uint64_t now, 
 
 // Plan, make room, apply. Most entries fit at the end of their log: then one plan is enough. Written without a loop: a
 // plan that is made twice in one function would lie in memory, which costs an increment 30 instructions.
-Stripe::Outcome Stripe::change(const Key& key, std::uint64_t now, const Decide& decide, const Lease* lease) noexcept {
+Stripe::Outcome Stripe::change(const HashedKey& key, std::uint64_t now, const Decide& decide,
+                               const LeaseId* lease) noexcept {
   Located old;
   std::optional<Decision> asked;
   const Decision& decision = ask(key, now, decide, old, asked);
@@ -253,9 +254,9 @@ Stripe::Outcome Stripe::change(const Key& key, std::uint64_t now, const Decide& 
 // May rely on: the lock is held, and the log and the size were chosen under it. On nothing else of the first plan:
 // making room may move or evict this very key. So the second plan looks it up, and asks for the decision, anew
 // (protocol 12). It keeps the log, as the room was made there.
-[[gnu::noinline]] Stripe::Outcome Stripe::change_with_room(const Key& key, std::uint64_t now, const Decide& decide,
-                                                           const Lease* lease, Kind log, EntryHead head,
-                                                           bool renews) noexcept {
+[[gnu::noinline]] Stripe::Outcome Stripe::change_with_room(const HashedKey& key, std::uint64_t now,
+                                                           const Decide& decide, const LeaseId* lease, Kind log,
+                                                           EntryHead head, bool renews) noexcept {
   const bool made = make_room(log, head, renews, now);
   if (!made && !renews) return {Code::full};
   Located old;
@@ -270,7 +271,7 @@ Stripe::Outcome Stripe::change(const Key& key, std::uint64_t now, const Decide& 
 }
 
 // May rely on: the lock is held. Changes nothing.
-inline const Decision& Stripe::ask(const Key& key, std::uint64_t now, const Decide& decide, Located& old,
+inline const Decision& Stripe::ask(const HashedKey& key, std::uint64_t now, const Decide& decide, Located& old,
                                    std::optional<Decision>& asked) const noexcept {
   if (const Decision* const ready = decide.ready(); ready != nullptr) {
     static_cast<void>(find(key, old));
@@ -281,8 +282,8 @@ inline const Decision& Stripe::ask(const Key& key, std::uint64_t now, const Deci
 
 // May rely on: old is the key's entry, and decision is what is to become of it. Stores nothing of the entry. For a new
 // key it lets the index grow or shrink, which may move slots, but none that a plan knows.
-inline Stripe::Plan Stripe::make_plan(const Key& key, std::uint64_t now, const Located& old, const Decision& decision,
-                                      Kind log) noexcept {
+inline Stripe::Plan Stripe::make_plan(const HashedKey& key, std::uint64_t now, const Located& old,
+                                      const Decision& decision, Kind log) noexcept {
   Plan plan{old, decision};
   if (decision.action != Decision::Action::store) [[unlikely]]
     return plan;
@@ -303,8 +304,8 @@ inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const 
 
 // May rely on: the plan is of this moment, and what it stores has room, or is written in its turn. Makes no room
 // itself, so that nothing moves before the slot is stored.
-[[gnu::always_inline]] inline Stripe::Outcome Stripe::apply(const Key& key, std::uint64_t now, const Plan& plan,
-                                                            const Lease* lease) noexcept {
+[[gnu::always_inline]] inline Stripe::Outcome Stripe::apply(const HashedKey& key, std::uint64_t now, const Plan& plan,
+                                                            const LeaseId* lease) noexcept {
   const Decision& decision = plan.decision;
   const bool is_new_value =
       decision.action != Decision::Action::nothing && decision.action != Decision::Action::change_expiry;

@@ -15,7 +15,7 @@ class Stripe::Verifier {
         log_(stripe.log_),
         where_(where),
         faults_(faults),
-        view_(stripe.index_.view()),
+        index_(stripe.index_.snapshot()),
         covered_(log_.size()),
         unseen_(log_.size()) {}
 
@@ -23,8 +23,8 @@ class Stripe::Verifier {
     states();
     leases();
     index();
-    for (std::uint32_t bucket = 0; bucket < view_.size(); ++bucket) {
-      for (const Word& slot : view_.bucket(bucket).slot) {
+    for (std::uint32_t bucket = 0; bucket < index_.size(); ++bucket) {
+      for (const Word& slot : index_.bucket(bucket).slot) {
         if (const std::uint64_t word = slot.load(std::memory_order_relaxed); word != 0) entry(bucket, slot, word);
       }
     }
@@ -60,7 +60,7 @@ class Stripe::Verifier {
     for (Kind kind : kScanned) {
       const std::uint32_t open = log_.open_chunk(kind);
       const std::uint64_t want = newest[static_cast<unsigned>(kind)];
-      if ((open < log_.size() ? sequence_of(log_.state(open)) + 1 : 0) != want) {
+      if ((open != kNoChunk ? sequence_of(log_.state(open)) + 1 : 0) != want) {
         fault("log", static_cast<std::uint64_t>(kind), "appends to a chunk that is not its last");
       }
     }
@@ -98,9 +98,9 @@ class Stripe::Verifier {
       if (!log_.is_index(chunk)) fault("chunk", chunk, "holds entries before the last chunk of the index");
     }
     const StripeHeader& header = *stripe_.header_;
-    if (index_size_of(header.index.load(std::memory_order_relaxed)) != view_.size() ||
-        !stripe_.index_reaches(view_.size() - 1)) {
-      fault("bucket", view_.size() - 1, "lies outside the index");
+    if (index_size_of(header.index.load(std::memory_order_relaxed)) != index_.size() ||
+        !stripe_.index_reaches(index_.size() - 1)) {
+      fault("bucket", index_.size() - 1, "lies outside the index");
     }
     if (header.moving.load(std::memory_order_relaxed) != 0) fault("index", 0, "has slots on the move");
     if (header.slots_used.load(std::memory_order_relaxed) != stripe_.count_slots()) {
@@ -121,8 +121,8 @@ class Stripe::Verifier {
     const std::uint64_t hash = base::hash(key);
     if (tag_of(word) != Index::tag(hash)) fault("bucket", bucket, "has a slot whose tag is not its key's");
     bool at_home = false;
-    for (const Bucket* home : view_.candidates(hash)) {
-      at_home |= home == &view_.bucket(bucket);
+    for (const Bucket* home : index_.candidates(hash)) {
+      at_home |= home == &index_.bucket(bucket);
       for (const Word& other : home->slot) {
         if (&other > &slot && same_key(other.load(std::memory_order_relaxed), key)) {
           fault("bucket", bucket, "has a key that stands twice");
@@ -134,7 +134,7 @@ class Stripe::Verifier {
     std::size_t covered = 0;
     log_.for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) {
       if (!log_.in_log(chunk)) fault("chunk", chunk, "is in no log and holds a live value");
-      if (covered != 0 && log_.head(chunk) != without_frequency(word)) {
+      if (covered != 0 && log_.straddler(chunk) != without_frequency(word)) {
         fault("chunk", chunk, "does not know the entry that goes on in it");
       }
       if (covered != 0 && log_.first(chunk) != bytes) fault("chunk", chunk, "begins elsewhere than its value ends");
@@ -169,7 +169,7 @@ class Stripe::Verifier {
   const Log& log_;
   const std::string& where_;
   std::vector<std::string>& faults_;
-  const Index::View view_;
+  const Index::Snapshot index_;
   std::vector<std::uint64_t> covered_;
   std::vector<std::uint64_t> unseen_;
 };

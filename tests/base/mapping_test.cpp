@@ -99,14 +99,14 @@ TEST_CASE("allocate gives the size asked for, empty, and nothing if it fails") {
   CHECK(file.size() == 40'000'001);
   REQUIRE(::pwrite(file.descriptor(), "abcd", 4, 0) == 4);
   char head[4] = {};
-  CHECK(file.read_head(head, 4));
+  CHECK(file.read_start(head, 4));
   CHECK(std::memcmp(head, "abcd", 4) == 0);
   std::error_code error;
   file.allocate(3, error);
   CHECK_FALSE(error);
   CHECK(file.size() == 3);
-  CHECK_FALSE(file.read_head(head, 4));
-  CHECK(file.read_head(head, 3));
+  CHECK_FALSE(file.read_start(head, 4));
+  CHECK(file.read_start(head, 3));
   CHECK(head[0] == 0);
   file.allocate(0, error);
   CHECK(error == std::errc::invalid_argument);

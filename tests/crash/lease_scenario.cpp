@@ -187,11 +187,10 @@ Scenario voiding_beyond_lines(const std::string& name, const Call& call) {
             store::Segment& segment = Access::attachment(shop.cache()).view().segment;
             const store::LeaseWish wish{
                 .kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process(), .or_placeholder = true};
-            store::Lease lease;
+            store::LeaseId lease;
             store::Holders holders;
             if (segment.stripe_of(hash).acquire({"new", hash}, wish, 0, segment.age(base::boottime_ms()),
-                                                std::chrono::seconds(1), lease,
-                                                holders) != store::Stripe::Answer::granted ||
+                                                std::chrono::seconds(1), lease, holders) != store::Grant::granted ||
                 lease.has_line()) {
               throw std::runtime_error("no placeholder");
             }

@@ -45,7 +45,7 @@ bool straddler_moved(const Snapshot& before, const Snapshot& after) {
     const std::uint64_t now = after.word_of(key);
     if (!key.starts_with("old-") || now == 0 || now == store::without_frequency(word) || freed(place.chunk)) return;
     for (std::uint32_t chunk = 0; chunk < before.log().size(); ++chunk) {
-      const bool opens = before.log().in_log(chunk) && before.log().head(chunk) == store::without_frequency(word);
+      const bool opens = before.log().in_log(chunk) && before.log().straddler(chunk) == store::without_frequency(word);
       found |= opens && freed(chunk);
     }
   });
@@ -92,7 +92,7 @@ bool merged(const Snapshot& before, const Snapshot& after) {
 }
 
 /// Keys whose two buckets are the same two, as long as the index is of this size.
-std::vector<std::string> keys_of_one_home(const store::Index::View& index, std::size_t n) {
+std::vector<std::string> keys_of_one_home(const store::Index::Snapshot& index, std::size_t n) {
   std::vector<std::string> keys;
   std::set<const store::Bucket*> home;
   for (unsigned i = 0; keys.size() < n; ++i) {

@@ -31,7 +31,7 @@ class Snapshot {
   [[nodiscard]] const Image& image() const noexcept { return image_; }
   [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
   [[nodiscard]] const store::Log& log() const noexcept { return log_; }
-  [[nodiscard]] store::Index::View index() const noexcept { return index_.view(); }
+  [[nodiscard]] store::Index::Snapshot index() const noexcept { return index_.snapshot(); }
   /// Calls visit(key, slot word, place) for every entry.
   void for_each_entry(const std::function<void(const std::string&, std::uint64_t, store::Place)>& visit) const;
   /// The slot word of a key without its frequency, 0 if it is absent.

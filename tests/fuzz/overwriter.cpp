@@ -48,7 +48,7 @@ void Overwriter::add_stripe(std::span<const std::byte> image, std::size_t stripe
   const store::Geometry& g = geometry_;
   fields_.push_back({stripe, 4, sizeof(store::StripeHeader) / 4, 4});
   fields_.push_back({stripe, 8, sizeof(store::StripeHeader) / 8, 8});
-  for (const auto column : {g.states_at, g.due_at, g.heads_at}) {
+  for (const auto column : {g.states_at, g.due_at, g.straddlers_at}) {
     fields_.push_back({stripe + column, 8, g.chunks, 8});
   }
   for (const auto column : {g.generations_at, g.used_at, g.first_at, g.live_at, g.next_at}) {

@@ -62,7 +62,7 @@ std::vector<Part> parts_of(const store::Geometry& g) {
   for (std::uint32_t i = 0; i < g.shape.stripes; ++i) {
     const std::uint64_t stripe = g.stripes_at + i * g.stripe_bytes;
     parts.emplace_back(stripe, sizeof(store::StripeHeader));
-    for (const std::uint64_t column : {g.states_at, g.due_at, g.heads_at}) {
+    for (const std::uint64_t column : {g.states_at, g.due_at, g.straddlers_at}) {
       parts.emplace_back(stripe + column, g.chunks * sizeof(store::Word));
     }
     for (const std::uint64_t column : {g.generations_at, g.used_at, g.first_at, g.live_at, g.next_at}) {

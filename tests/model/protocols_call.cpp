@@ -189,7 +189,7 @@ bool is_counted(Thread& t, const CallOrders& orders, const TwoKeys::Key& key) {
 /// Each thread stores its own key, then looks for the other's.
 std::vector<Scene> stored_and_looked(Orders& orders) {
   CallOrders calls;
-  calls.view = orders.at("Index::view(): index word, seq_cst", seq_cst, acquire);
+  calls.view = orders.at("Index::snapshot(): index word, seq_cst", seq_cst, acquire);
   calls.publish = orders.at("publish(): slot, release", release);
   calls.unlock = orders.at("release_lock(): release", release);
   TwoKeys p;

@@ -12,7 +12,7 @@ struct MoveOrders {
       : counted(orders.at("Index::set_size(): index word, release", release)),
         fence(orders.at("Index::set_size(): fence, release", release)),
         leave(orders.at("publish(): its old place, release", release)) {
-    get.view = orders.at("Index::view(): index word, acquire", acquire);
+    get.view = orders.at("Index::snapshot(): index word, acquire", acquire);
     get.fence = orders.at("unmoved(): fence, acquire", acquire);
     get.looks_at_index_again = orders.keeps("unmoved(): second look at the index word");
   }

@@ -77,26 +77,26 @@ std::vector<Scene> flight_found(Orders& orders) {
   return scenes;
 }
 
-/// Who finds a lease held sleeps on the turn that it read before: then it was not given back by that turn.
+/// Who finds a lease held sleeps on the event count that it read before: then nothing was given back by that count.
 std::vector<Scene> waited_for(Orders& orders) {
-  const Order move = orders.at("Leases::move_on(): turn, release", release);
-  const Order seen = orders.at("Leases::turn(): turn, acquire", acquire);
+  const Order move = orders.at("Leases::count_event(): events, release", release);
+  const Order seen = orders.at("Leases::events(): events, acquire", acquire);
   Program p;
-  const Location word = p.word("lease", kHeld), turn = p.word("turn");
-  const Answer sleeps_on = p.answer("turn");
+  const Location word = p.word("lease", kHeld), events = p.word("events");
+  const Answer sleeps_on = p.answer("events");
   p.thread("holder", [=](Thread& t) {
     t.require(t.compare_exchange(word, kHeld, kFreed, release));
-    const Value before = t.load(turn);
+    const Value before = t.load(events);
     t.require(before == 0);
-    t.require(t.compare_exchange(turn, before, before + 1, move));
+    t.require(t.compare_exchange(events, before, before + 1, move));
   });
   p.thread("waiter", [=](Thread& t) {
-    const Value now = t.load(turn, seen);
+    const Value now = t.load(events, seen);
     t.require(t.load(word, acquire) == kHeld);
     t.tell(sleeps_on, now);
   });
   p.never([=](const Outcome& o) { return o.is(sleeps_on, 1); });
-  return {{"sleeps on the turn after the one that it waits for", p}};
+  return {{"sleeps on the count after the one that it waits for", p}};
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ struct StripeProgram : Program {
 
 /// The orders of a get.
 struct GetOrders {
-  Order view = Order::seq_cst;   ///< Index::view(): the index word
+  Order view = Order::seq_cst;   ///< Index::snapshot(): the index word
   Order slot = Order::acquire;   ///< attempt(): the slot
   Order fence = Order::acquire;  ///< unmoved(): before the second look
   bool looks_at_slot_again = true;

@@ -55,15 +55,15 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
     REQUIRE(g.shape.capacity == shape.capacity);
     REQUIRE(g.stripes_at >= kHeaderBytes + g.counter_lines * sizeof(CounterLine));
     REQUIRE(g.stripes_at + g.shape.stripes * g.stripe_bytes <= shape.capacity);
-    REQUIRE(g.stripes_at % kLine == 0);
-    REQUIRE(g.stripe_bytes % kLine == 0);
+    REQUIRE(g.stripes_at % kCacheLine == 0);
+    REQUIRE(g.stripe_bytes % kCacheLine == 0);
 
     const struct {
       std::uint64_t at, bytes;
     } parts[] = {{0, sizeof(StripeHeader)},
                  {g.states_at, sizeof(Word) * g.chunks},
                  {g.due_at, sizeof(Word) * g.chunks},
-                 {g.heads_at, sizeof(Word) * g.chunks},
+                 {g.straddlers_at, sizeof(Word) * g.chunks},
                  {g.generations_at, sizeof(HalfWord) * g.chunks},
                  {g.used_at, sizeof(HalfWord) * g.chunks},
                  {g.first_at, sizeof(HalfWord) * g.chunks},
@@ -76,7 +76,7 @@ TEST_CASE("every part lies behind the one before, aligned, and within the segmen
     std::uint64_t end = 0;
     for (const auto& part : parts) {
       REQUIRE(part.at >= end);
-      REQUIRE(part.at % kLine == 0);
+      REQUIRE(part.at % kCacheLine == 0);
       end = part.at + part.bytes;
     }
     REQUIRE(end <= g.stripe_bytes);

@@ -22,7 +22,7 @@ struct IndexBox {
     index().set_size(buckets);
   }
   Index index() { return {memory.data(), geometry}; }
-  Index::View view() { return index().view(); }
+  Index::Snapshot snapshot() { return index().snapshot(); }
   Geometry geometry;
   tests::Lines memory;
 };
@@ -41,7 +41,7 @@ TEST_CASE("a key's two buckets are in range and seldom the same, whatever the nu
   for (const std::uint32_t buckets : {2u, 3u, 7u, 81u, 4096u, 100'001u}) {
     CAPTURE(buckets);
     IndexBox box(buckets);
-    const Index::View index = box.view();
+    const Index::Snapshot index = box.snapshot();
     unsigned same = 0;
     for (std::uint64_t i = 0; i < 20000; ++i) {
       const std::uint64_t hash = i < 10 ? std::uint64_t{0} - i : base::mix(i);
@@ -62,7 +62,7 @@ TEST_CASE("a key's two buckets are in range and seldom the same, whatever the nu
 TEST_CASE("keys spread over the buckets, and first and second choice are not tied to each other") {
   constexpr std::uint32_t kBuckets = 64;
   IndexBox box(kBuckets);
-  const Index::View index = box.view();
+  const Index::Snapshot index = box.snapshot();
   std::vector<unsigned> count(kBuckets);
   std::set<std::pair<const Bucket*, const Bucket*>> pairs;
   constexpr unsigned kKeys = 64000;
@@ -81,7 +81,7 @@ TEST_CASE("keys spread over the buckets, and first and second choice are not tie
 
 TEST_CASE("a bucket's matches are the slots of a tag, each once, in order") {
   IndexBox box(2);
-  Bucket& bucket = box.view().bucket(0);
+  Bucket& bucket = box.snapshot().bucket(0);
   for (const std::uint64_t tag : {0x0001u, 0x1234u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
     CAPTURE(tag);
     for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
@@ -105,7 +105,7 @@ TEST_CASE("a bucket's matches are the slots of a tag, each once, in order") {
 
 TEST_CASE("a word is found whatever its frequency, and no other") {
   IndexBox box(16);
-  const Index::View index = box.view();
+  const Index::Snapshot index = box.snapshot();
   const std::uint64_t hash = base::mix(7);
   const std::uint64_t word = word_of(Index::tag(hash));
   CHECK(index.find_word(hash, word) == nullptr);
@@ -121,7 +121,7 @@ TEST_CASE("a word is found whatever its frequency, and no other") {
 
 TEST_CASE("a new key goes to its first bucket if that has room, then to the second") {
   IndexBox box(16);
-  const Index::View index = box.view();
+  const Index::Snapshot index = box.snapshot();
   const std::uint64_t hash = base::mix(3);
   const auto [one, two] = index.candidates(hash);
   REQUIRE(one != two);
@@ -138,8 +138,8 @@ TEST_CASE("when a bucket is added, only keys of its parent change their home, an
   IndexBox box(3000);
   for (std::uint32_t size = 2; size < 3000; size += 1 + size / 37) {
     CAPTURE(size);
-    const Index::View before = box.view().resized(size);
-    const Index::View after = before.resized(size + 1);
+    const Index::Snapshot before = box.snapshot().resized(size);
+    const Index::Snapshot after = before.resized(size + 1);
     const std::uint32_t parent = Index::parent(size);
     REQUIRE(parent < size);
     unsigned moved = 0;
@@ -162,12 +162,12 @@ TEST_CASE("whatever the index word holds, all buckets are in range, and every mo
   auto& word = reinterpret_cast<StripeHeader*>(box.memory.data())->index;
   for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{101}, ~std::uint64_t{0}}) {
     word.store(value);
-    const Index::View view = box.view();
-    CHECK(view.size() >= 2);
-    CHECK(view.size() <= 100);
-    CHECK_FALSE(box.index().moved(view));
+    const Index::Snapshot snapshot = box.snapshot();
+    CHECK(snapshot.size() >= 2);
+    CHECK(snapshot.size() <= 100);
+    CHECK_FALSE(box.index().moved(snapshot));
     box.index().move_on();
-    CHECK(box.index().moved(view));
-    CHECK(box.view().size() == view.size());
+    CHECK(box.index().moved(snapshot));
+    CHECK(box.snapshot().size() == snapshot.size());
   }
 }

@@ -11,16 +11,16 @@ TEST_CASE("what processes share has the sizes that the format says") {
   CHECK(sizeof(StripeHeader) == 320);
   CHECK(alignof(StripeHeader) == 64);
   CHECK(sizeof(SegmentHeader) <= kHeaderBytes);
-  CHECK(kHeaderBytes % kLine == 0);
+  CHECK(kHeaderBytes % kCacheLine == 0);
   CHECK(kEntryHeader == 16);
 }
 
 TEST_CASE("the lock, what follows from the states, and the counts lie on lines of their own") {
-  CHECK(offsetof(StripeHeader, lock) / kLine != offsetof(StripeHeader, index) / kLine);
-  CHECK(offsetof(StripeHeader, index) / kLine != offsetof(StripeHeader, open) / kLine);
-  CHECK(offsetof(StripeHeader, ghost_bytes) / kLine != offsetof(StripeHeader, evictions) / kLine);
+  CHECK(offsetof(StripeHeader, lock) / kCacheLine != offsetof(StripeHeader, index) / kCacheLine);
+  CHECK(offsetof(StripeHeader, index) / kCacheLine != offsetof(StripeHeader, open) / kCacheLine);
+  CHECK(offsetof(StripeHeader, ghost_bytes) / kCacheLine != offsetof(StripeHeader, evictions) / kCacheLine);
   // Who writes has the lock's line and sees whether anybody computes.
-  CHECK(offsetof(StripeHeader, flights) / kLine == offsetof(StripeHeader, lock) / kLine);
+  CHECK(offsetof(StripeHeader, flights) / kCacheLine == offsetof(StripeHeader, lock) / kCacheLine);
 }
 
 TEST_CASE("an entry costs its header, its slot and at most 7 bytes beside key and value") {

@@ -68,8 +68,8 @@ std::string bytes(std::size_t n, unsigned salt = 0) {
 TEST_CASE("a new log is all free chunks") {
   LogBox box;
   CHECK(box.log.count(Kind::free) == box.log.size());
-  CHECK(box.log.open_chunk(Kind::small) == box.log.size());
-  CHECK(box.log.oldest(Kind::main) == box.log.size());
+  CHECK(box.log.open_chunk(Kind::small) == kNoChunk);
+  CHECK(box.log.oldest(Kind::main) == kNoChunk);
   CHECK(box.log.derive());
 }
 
@@ -126,7 +126,7 @@ TEST_CASE("a value that does not fit goes on over chunks, and the room behind it
     std::size_t covered = 0;
     box.log.for_each_chunk(at, box.last.total(), [&](std::uint32_t chunk, std::uint32_t part) {
       if (covered != 0) {
-        CHECK(box.log.head(chunk) == without_frequency(slot));
+        CHECK(box.log.straddler(chunk) == without_frequency(slot));
         CHECK(box.log.first(chunk) == part);
         CHECK(box.log.live(chunk) == part);
       }
@@ -218,13 +218,13 @@ TEST_CASE("a chunk whose last entry died is known to be dead while that is so, u
   LogBox box;
   const std::string filling = bytes(box.log.chunk_bytes() - kEntryHeader - 3);
   const Place first = box.place(box.append(Kind::small, "abc", filling));
-  CHECK(box.log.lately_dead() == box.log.size());
+  CHECK(box.log.lately_dead() == kNoChunk);
   box.log.forget(first, box.last);
-  CHECK(box.log.lately_dead() == box.log.size());  // it is open
+  CHECK(box.log.lately_dead() == kNoChunk);  // it is open
   const Place second = box.place(box.append(Kind::small, "abc", filling));
   CHECK(box.log.lately_dead() == first.chunk);
   box.log.free_chunk(first.chunk);
-  CHECK(box.log.lately_dead() == box.log.size());
+  CHECK(box.log.lately_dead() == kNoChunk);
   box.append(Kind::small, "abc", filling);
   box.log.forget(second, box.last);
   CHECK(box.log.lately_dead() == second.chunk);
@@ -243,13 +243,13 @@ TEST_CASE("of the chunks that died lately the last is known first, then those be
     REQUIRE(box.log.lately_dead() == places[i].chunk);
     box.log.free_chunk(places[i].chunk);
   }
-  CHECK(box.log.lately_dead() == box.log.size());
+  CHECK(box.log.lately_dead() == kNoChunk);
 }
 
 TEST_CASE("the open chunk is never the oldest") {
   LogBox box;
   box.append(Kind::small, "a", "b");
-  CHECK(box.log.oldest(Kind::small) == box.log.size());
+  CHECK(box.log.oldest(Kind::small) == kNoChunk);
 }
 
 TEST_CASE("a chunk's generation grows when it is taken, and old slots lead nowhere from then on") {

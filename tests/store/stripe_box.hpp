@@ -17,13 +17,13 @@ namespace forklore::tests {
 /// Zeroed memory that begins on a cache line.
 class Lines {
  public:
-  explicit Lines(std::size_t bytes) : lines_((bytes + store::kLine - 1) / store::kLine) {}
+  explicit Lines(std::size_t bytes) : lines_((bytes + store::kCacheLine - 1) / store::kCacheLine) {}
   [[nodiscard]] std::byte* data() noexcept { return lines_.front().bytes; }
-  [[nodiscard]] std::size_t size() const noexcept { return lines_.size() * store::kLine; }
+  [[nodiscard]] std::size_t size() const noexcept { return lines_.size() * store::kCacheLine; }
 
  private:
-  struct alignas(store::kLine) Line {
-    std::byte bytes[store::kLine];
+  struct alignas(store::kCacheLine) Line {
+    std::byte bytes[store::kCacheLine];
   };
   std::vector<Line> lines_;
 };

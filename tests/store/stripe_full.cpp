@@ -20,7 +20,7 @@ namespace {
 
 /// Keys whose two buckets are the same two.
 std::vector<std::string> keys_of_one_home(StripeBox& box, std::size_t n) {
-  const Index::View index = Index(box.memory.data(), box.geometry).view();
+  const Index::Snapshot index = Index(box.memory.data(), box.geometry).snapshot();
   std::vector<std::string> keys;
   std::set<Bucket*> home;
   for (unsigned i = 0; keys.size() < n; ++i) {

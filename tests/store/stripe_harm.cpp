@@ -77,7 +77,7 @@ TEST_CASE("a stripe that may not be written is read and stays as it is, its lock
   for (unsigned i = 0; i < 5; ++i) {
     REQUIRE(reader.read({"key", base::hash("key")}, box.now, room, reading, box.timeout, rereads) == Code::ok);
     CHECK(out == "value");
-    const Key endless{"endless", base::hash("endless")};
+    const HashedKey endless{"endless", base::hash("endless")};
     REQUIRE(reader.read(endless, box.now, room, reading, box.timeout, rereads) == Code::not_found);
   }
   CHECK(std::memcmp(before.data(), box.memory.data(), before.size()) == 0);

@@ -1,4 +1,4 @@
-#include "base/room.hpp"
+#include "base/shortage.hpp"
 
 #include <linux/magic.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-// room.hpp - How much memory may be taken before the kernel kills instead of failing.
+// shortage.hpp - How much memory may be taken before the kernel kills instead of failing.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "base/room.hpp"
+#include "base/shortage.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/statvfs.h>
