@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "session/header.hpp"
 #include "session/naming.hpp"
 #include "session/need.hpp"
 #include "session/refusal.hpp"
@@ -85,32 +86,13 @@ void check_file(const path& file, const base::File& f, const Options& options) {
   fail(error, name.string() + ": cannot open it");
 }
 
-struct Header {
-  alignas(store::SegmentHeader) std::byte bytes[sizeof(store::SegmentHeader)];
-  [[nodiscard]] const store::SegmentHeader& get() const {
-    return *reinterpret_cast<const store::SegmentHeader*>(bytes);
-  }
-};
-
 /// The description of a finished segment, none of an unfinished one; throws for a damaged one.
 std::optional<store::Description> describe_file(const path& name, const base::File& f) {
-  Header header{};
-  const std::uint64_t bytes = f.size();
-  const std::size_t read = std::min<std::uint64_t>(bytes, sizeof header.bytes);
-  if (!f.read_start(header.bytes, read)) return {};
-  std::string fault;
-  auto description = store::describe(header.get(), bytes, fault);
-  if (read < sizeof header.bytes) {
-    // Too short for a segment. An unfinished one is all zero up to where its header would end.
-    const bool unfinished =
-        std::all_of(header.bytes, header.bytes + read, [](std::byte byte) { return byte == std::byte{0}; });
-    if (unfinished) return {};
-    if (fault.empty()) fault = "it does not begin as a Forklore segment does";
+  FileHeader header = read_starter(f);
+  if (!header.fault.empty()) {
+    fail(std::errc::bad_message, name.string() + ": " + header.fault + "; remove it to begin anew");
   }
-  if (!fault.empty()) {
-    fail(std::errc::bad_message, name.string() + ": " + fault + "; remove it to begin anew");
-  }
-  return description;
+  return std::move(header.description);
 }
 
 base::LockDomain own_domain(bool named) {

@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <tuple>
 
 #include "base/mapping.hpp"
 #include "forklore/cache.hpp"
+#include "session/header.hpp"
 #include "session/naming.hpp"
 #include "session/refusal.hpp"
 #include "store/segment.hpp"
@@ -16,10 +16,12 @@ namespace forklore {
 namespace {
 
 using session::fail;
+using session::FileHeader;
 using session::FileName;
 using session::kShmDirectory;
 using session::parse_file_name;
 using session::path_of;
+using session::read_starter;
 using session::successor_of;
 using std::filesystem::path;
 
@@ -43,21 +45,15 @@ std::vector<Named> named_files() {
   return found;
 }
 
-/// Whether a file begins as a segment does, finished or not. Under a path, somebody's other file may lie.
-bool begins_as_segment(const base::File& file) {
-  alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)] = {};
-  const std::size_t bytes = std::min<std::uint64_t>(file.size(), sizeof head);
-  if (!file.read_start(head, bytes)) return false;
-  if (bytes == sizeof head && reinterpret_cast<store::SegmentHeader*>(head)->magic.load() == store::kMagic) return true;
-  return std::all_of(head, head + bytes, [](std::byte byte) { return byte == std::byte{0}; });
-}
+/// Whether a file is a segment, finished or not, sound or not. Under a path, somebody's other file may lie.
+bool is_segment(const base::File& file) { return read_starter(file).kind != FileHeader::Kind::foreign; }
 
 /// Removes what the death of its maker has left, if nobody is at it and it may be removed.
 void remove_unfinished(const path& where) {
   std::error_code error;
   base::File file = base::File::open(where, base::File::Access::read, 0600, error);
   if (error || !file.is_regular() || !file.try_lock(base::FileLock::exclusive)) return;
-  if (begins_as_segment(file) && file.identity() == base::identity_of(where)) ::unlink(where.c_str());
+  if (is_segment(file) && file.identity() == base::identity_of(where)) ::unlink(where.c_str());
 }
 
 /// Throws if it is another's. owner: whose it is to be; none: the caller's, or anybody's for a path.
@@ -89,7 +85,7 @@ bool remove_by_path(const path& where, std::optional<::uid_t> owner) {
     const base::File file = base::File::open(where, base::File::Access::read, 0600, error);
     if (error == std::errc::no_such_file_or_directory) return false;
     if (error) fail(error, where.string() + ": cannot open it");
-    if (!begins_as_segment(file)) {
+    if (!is_segment(file)) {
       fail(std::errc::invalid_argument, where.string() + ": is not a Forklore segment, so it is not removed");
     }
   }
@@ -105,11 +101,9 @@ bool look_at(const Named& file, SegmentInfo& info) {
   if (error == std::errc::too_many_symbolic_link_levels || (!error && !opened.is_regular())) return false;
   if (error) fail(error, file.where.string() + ": cannot open it");
   info.bytes = opened.size();
-  alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)];
-  std::string fault;
-  if (file.is.format == store::kFormatVersion && opened.read_start(head, sizeof head)) {
-    const auto description = store::describe(*reinterpret_cast<const store::SegmentHeader*>(head), info.bytes, fault);
-    if (description) info.capacity_bytes = description->geometry.shape.capacity;
+  if (file.is.format == store::kFormatVersion) {
+    const FileHeader header = read_starter(opened);
+    if (header.description) info.capacity_bytes = header.description->geometry.shape.capacity;
   }
   info.attached = !opened.try_lock(base::FileLock::exclusive);
   return true;

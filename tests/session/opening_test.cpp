@@ -142,6 +142,27 @@ TEST_CASE("a file too short for a segment is refused too, and its bytes are kept
   }
 }
 
+TEST_CASE("a file that begins with zeroes and is something else is refused and left alone") {
+  Scratch scratch;
+  const std::string text = std::string(sizeof(std::uint64_t), '\0') + std::string(5000, 'x');
+  write(scratch / "picture", text);
+  CHECK(refusal(file_options(scratch / "picture")).has("does not begin as a Forklore segment does"));
+  CHECK_THROWS_AS(remove_segment((scratch / "picture").string(), Place::file), OpenError);
+  CHECK(read(scratch / "picture") == text);
+}
+
+TEST_CASE("what a maker's death has left within the header is made anew, and can be removed") {
+  Scratch scratch;
+  const fs::path path = scratch / "segment";
+  CHECK(works(Cache::open(file_options(path))));
+  const std::string sound = read(path);
+  const std::string half = std::string(sizeof(std::uint64_t), '\0') + sound.substr(sizeof(std::uint64_t));
+  write(path, half);
+  CHECK(works(Cache::open(file_options(path))));
+  write(path, half);
+  CHECK(remove_segment(path.string(), Place::file));
+}
+
 TEST_CASE("a segment that was cut short or has grown is refused with both sizes") {
   Scratch scratch;
   const fs::path path = scratch / "segment";
