@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Folders are floors, and includes go down one way. Reads the #include lines and fails on any other arrow, and in src/
-on a file of more than 400 lines or a function of more than 60. The words in include/forklore are below everything;
-those that are plain values may be spoken inside the store."""
+"""Folders are floors, and includes go down one way. Reads the #include lines and fails on any other arrow. The words in
+include/forklore are below everything; those that are plain values may be spoken inside the store.
+
+No file in src/ has more than 400 lines, unless the comment at its head says "It is long because". No function has more
+than 60."""
 
 import re
 import sys
@@ -21,12 +23,7 @@ SESSION = {"header": 0, "log": 0, "refusal": 0, "thread": 0, "view": 0, "hooks":
 CACHE = {"call": 0, "code": 0, "gcra": 0, "cache": 1, "lease": 1, "compute": 2, "lock": 2, "rate": 2}
 ORDER = {"store": STORE, "session": SESSION, "cache": CACHE}
 ALONE = {"boost": "base/mapping", "xxhash.h": "base/hash"}  # who may include what is not ours
-MOST_LINES = 400
-MOST_LINES_OF_FUNCTION = 60
-LONGER = {"Computation::begin"}
-FUNCTION = re.compile(
-    r"^ *(?!return |else |case )[\w\[~][\w:<>&*,\[\]~() ]*?[ &*:]*?((?:\w+::)*~?\w+)\([^;{}]*\)[^;{}]*\{", re.MULTILINE
-)
+MOST_LINES, MOST_LINES_OF_FUNCTION = 400, 60
 
 
 def noun(file: str) -> str:
@@ -53,25 +50,40 @@ def fault(file: str, included: str) -> str | None:
     return None
 
 
-def long_functions(path: Path) -> list[str]:
-    """Each with how many lines it has."""
-    text = re.sub(r"//.*", "", path.read_text())
-    found = []
-    for match in FUNCTION.finditer(text):
-        if match[1] in ("if", "for", "while", "switch", "catch", "alignas"):
-            continue
-        depth, end = 1, match.end()
-        while depth > 0 and end < len(text):
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            end += 1
-        lines = text.count("\n", match.start(), end) + 1
-        if lines > MOST_LINES_OF_FUNCTION and match[1] not in LONGER:
-            found.append(f"{match[1]} has {lines} lines; {MOST_LINES_OF_FUNCTION} is the limit")
-    return found
-
-
 def includes(path: Path) -> list[str]:
     return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+def is_long_for_a_reason(text: str) -> bool:
+    head = re.match(r"(?://.*\n)*", text)
+    return head is not None and "It is long because" in head[0]
+
+
+def functions(text: str) -> list[tuple[int, int]]:
+    """Line and number of lines of each function, from its first word to its last brace, as our formatter leaves them.
+    A brace opens one if nothing but namespaces and classes are around it. A long table counts as well."""
+    nothing = re.compile(
+        r"//[^\n]*|/\*.*?\*/|^\s*#(?:\\\n|[^\n])*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])'", re.M | re.S
+    )
+    text = nothing.sub(lambda out: re.sub(r"[^\n]", " ", out[0]), text)
+    text = re.sub(r"\b(?:public|private|protected):", lambda out: " " * len(out[0]), text)
+    found, inside, begin, head = [], 0, 0, 0  # inside: braces of a function that are open
+    for brace in re.finditer(r"[{};]", text):
+        if brace[0] == "{":
+            words = text[head : brace.start()]
+            if inside or not re.match(
+                r"\s*(?:(?:inline )?namespace|(?:template <.*>\s*)?(?:class|struct|union|enum))\b", words, re.S
+            ):
+                if not inside:
+                    begin = head + len(words) - len(words.lstrip())
+                inside += 1
+        elif brace[0] == "}" and inside:
+            inside -= 1
+            if not inside:
+                line = text.count("\n", 0, begin) + 1
+                found.append((line, text.count("\n", 0, brace.start()) + 2 - line))
+        head = brace.end()
+    return found
 
 
 def sources(*folders: str) -> list[Path]:
@@ -83,9 +95,10 @@ def main() -> int:
     for path in files:
         name, lines = path.relative_to(ROOT / "src").as_posix(), len(path.read_text().splitlines())
         faults += [f"src/{name} includes {inc}: {why}" for inc in includes(path) if (why := fault(name, inc))]
-        if lines > MOST_LINES:
+        if lines > MOST_LINES and not is_long_for_a_reason(path.read_text()):
             faults.append(f"src/{name} has {lines} lines; {MOST_LINES} is the limit")
-        faults += [f"src/{name}: {long}" for long in long_functions(path)]
+        faults += [f"src/{name}:{line}: a function of {n} lines; {MOST_LINES_OF_FUNCTION} is the limit"
+                   for line, n in functions(path.read_text()) if n > MOST_LINES_OF_FUNCTION]  # fmt: skip
     for path in sources("include"):
         for inc in includes(path):
             if "." in inc and not inc.startswith("forklore/") and inc != "sys/types.h":

@@ -82,6 +82,8 @@ class FORKLORE_EXPORT Computation {
   [[nodiscard]] bool held() const noexcept;
 
  private:
+  class Round;
+
   const Cache* cache_;
   std::string_view key_;
   ComputeOptions options_;

@@ -69,6 +69,8 @@ class FORKLORE_EXPORT Lock {
   [[nodiscard]] std::uint64_t token() const noexcept;
 
  private:
+  bool acquire_again() noexcept;
+
   const Cache* cache_;
   LockOptions options_;
   std::uint64_t hash_;

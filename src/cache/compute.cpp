@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "base/waiting.hpp"
@@ -78,72 +79,110 @@ Turn Computation::begin(std::string& value) {
   return begin(sink, found);
 }
 
+/// One look for the value, and one request for the right to compute it.
+class Computation::Round {
+ public:
+  explicit Round(Computation& computation)
+      : my_(computation), call_(Access::attachment(*my_.cache_)), hash_(base::hash(my_.key_)) {}
+
+  /// Reads the value to where the sink wants it. Returns what the caller does if that is certain already: it needs no
+  /// right, or can have none.
+  std::optional<Turn> read(Sink sink, Found& found);
+  /// Asks for the right. Returns none if the next round may tell more.
+  std::optional<Turn> ask(bool& or_placeholder);
+
+ private:
+  [[nodiscard]] store::HashedKey key() const noexcept { return {my_.key_, hash_}; }
+  [[nodiscard]] milliseconds timeout() const noexcept { return Access::lock_timeout(*my_.cache_); }
+  [[nodiscard]] store::Stripe& stripe() const noexcept { return call_.segment().stripe_of(hash_); }
+  Turn wait_for(const store::Holders& holders);
+
+  Computation& my_;
+  Call call_;
+  std::uint64_t hash_;
+  bool present_ = false;          // there is a value, perhaps a stale one
+  Version version_;               // of that value
+  Turn otherwise_ = Turn::alone;  // what the caller does if it does not get the right
+};
+
+std::optional<Turn> Computation::Round::read(Sink sink, Found& found) {
+  const std::uint64_t now = call_.now();
+  const auto room = [&](const Found& is) { return sink.room(sink.context, 0, is); };
+  store::Reading reading;
+  std::uint64_t rereads = 0;
+  const Code code = stripe().read<store::Age::stale>(key(), now, room, reading, timeout(), rereads);
+  if (code == Code::buffer_too_small) return Turn::no_room;
+  present_ = code == Code::ok;
+  version_ = reading.found.version;
+  const bool fresh = present_ && reading.expiry > now;
+  if (present_) {
+    found = reading.found;
+    otherwise_ = fresh ? Turn::fresh : Turn::stale;
+  }
+  if (!std::exchange(my_.counted_, true)) {
+    call_.count(present_ ? &store::CounterLine::hits : &store::CounterLine::misses);
+    if (rereads != 0) call_.count(&store::CounterLine::rereads, rereads);
+  }
+  const bool needs_none = fresh && !is_due_early(reading, now, my_.options_.early);
+  const bool waited_enough = !present_ && my_.until_ != Clock::time_point{} && Clock::now() >= my_.until_;
+  if (needs_none || waited_enough || !call_.may_write()) return otherwise_;
+  return std::nullopt;
+}
+
+std::optional<Turn> Computation::Round::ask(bool& or_placeholder) {
+  store::LeaseId lease;
+  store::Holders holders;
+  const auto died = [&] { return owner_died(stripe(), holders, my_.key_, timeout()); };
+  const auto any_died = [&] { return stripe().give_back_of_dead(holders, my_.key_, timeout()) != 0; };
+  if (present_ && stripe().leases().find_flight(hash_, holders) && !died()) return otherwise_;
+
+  const store::LeaseWish wish{
+      .kind = store::LeaseKind::flight, .hash = hash_, .owner = base::own_process(), .or_placeholder = or_placeholder};
+  // A caller that has an older value does not sleep for the stripe's lock. A later call may refresh.
+  const milliseconds patience = present_ ? milliseconds(0) : timeout();
+  const std::uint64_t version = present_ ? version_.word : 0;
+  switch (stripe().acquire(key(), wish, version, call_.now(), patience, lease, holders)) {
+    case Grant::granted:
+      my_.lease_ = lease_of(call_.view(), wish, lease);
+      my_.begun_ = Clock::now();
+      return present_ ? Turn::refresh : Turn::compute;
+    case Grant::present:
+      return std::nullopt;
+    case Grant::busy:
+      if (!present_) call_.count(&store::CounterLine::busy);
+      return otherwise_;
+    case Grant::full:
+      if (any_died()) return std::nullopt;
+      if (present_) return otherwise_;
+      if (!std::exchange(or_placeholder, true)) return std::nullopt;
+      say_lacking(*my_.cache_, call_.view(), Lacking::computation);
+      return otherwise_;
+    case Grant::held:
+      if (present_ ? died() : any_died()) return std::nullopt;
+      return present_ ? otherwise_ : wait_for(holders);
+  }
+  return otherwise_;
+}
+
+/// Notes whom the caller waits for. The bound on its waiting begins with the first time.
+Turn Computation::Round::wait_for(const store::Holders& holders) {
+  if (my_.until_ == Clock::time_point{}) {
+    my_.until_ = Clock::now() + std::clamp(my_.options_.wait, milliseconds(0), milliseconds(std::chrono::hours(24)));
+    stripe().leases().count_wait();
+  }
+  my_.lease_ = {.segment = call_.view().id, .hash = hash_};
+  my_.events_ = holders.events;
+  return Turn::wait;
+}
+
 Turn Computation::begin(Sink sink, Found& found) {
   abandon();
   if (!is_key(key_)) return Turn::alone;
-  const std::uint64_t hash = base::hash(key_);
-  const store::HashedKey key{key_, hash};
-  const milliseconds timeout = Access::lock_timeout(*cache_);
-  const auto room = [&](const Found& is) { return sink.room(sink.context, 0, is); };
-  store::LeaseWish wish{.kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process()};
-  for (unsigned round = 0; round < kRounds; ++round) {
-    const Call call(Access::attachment(*cache_));
-    store::Stripe& stripe = call.segment().stripe_of(hash);
-    const std::uint64_t now = call.now();
-    store::Reading reading;
-    std::uint64_t rereads = 0;
-    const Code code = stripe.read<store::Age::stale>(key, now, room, reading, timeout, rereads);
-    if (code == Code::buffer_too_small) return Turn::no_room;
-    const bool present = code == Code::ok;
-    const bool fresh = present && reading.expiry > now;
-    if (present) found = reading.found;
-    if (!counted_) {
-      counted_ = true;
-      call.count(present ? &store::CounterLine::hits : &store::CounterLine::misses);
-      if (rereads != 0) call.count(&store::CounterLine::rereads, rereads);
-    }
-    if (fresh && !is_due_early(reading, now, options_.early)) return Turn::fresh;
-    const Turn otherwise = fresh ? Turn::fresh : present ? Turn::stale : Turn::alone;
-    if (!call.may_write()) return otherwise;
-    if (!present && until_ != Clock::time_point{} && Clock::now() >= until_) return Turn::alone;
-
-    store::LeaseId lease;
-    store::Holders holders;
-    const auto died = [&] { return owner_died(stripe, holders, key_, timeout); };
-    const auto any_died = [&] { return stripe.give_back_of_dead(holders, key_, timeout) != 0; };
-    if (present && stripe.leases().find_flight(hash, holders) && !died()) return otherwise;
-    // Nor does who has an older value sleep for the stripe's lock: if it cannot be had, the next call may refresh.
-    const milliseconds patience = present ? milliseconds(0) : timeout;
-    const std::uint64_t version = present ? reading.found.version.word : 0;
-    switch (stripe.acquire(key, wish, version, now, patience, lease, holders)) {
-      case Grant::granted:
-        lease_ = lease_of(call.view(), wish, lease);
-        begun_ = Clock::now();
-        return present ? Turn::refresh : Turn::compute;
-      case Grant::present:
-        continue;
-      case Grant::busy:
-        if (!present) call.count(&store::CounterLine::busy);
-        return otherwise;
-      case Grant::full:
-        if (any_died()) continue;
-        if (present) return otherwise;
-        if (std::exchange(wish.or_placeholder, true)) {
-          say_lacking(*cache_, call.view(), Lacking::computation);
-          return otherwise;
-        }
-        continue;
-      case Grant::held:
-        if (present ? died() : any_died()) continue;
-        if (present) return otherwise;
-        if (until_ == Clock::time_point{}) {
-          until_ = Clock::now() + std::clamp(options_.wait, milliseconds(0), milliseconds(std::chrono::hours(24)));
-          stripe.leases().count_wait();
-        }
-        lease_ = {.segment = call.view().id, .hash = hash};
-        events_ = holders.events;
-        return Turn::wait;
-    }
+  bool or_placeholder = false;
+  for (unsigned n = 0; n < kRounds; ++n) {
+    Round round(*this);
+    if (const std::optional<Turn> turn = round.read(sink, found)) return *turn;
+    if (const std::optional<Turn> turn = round.ask(or_placeholder)) return *turn;
   }
   return Turn::alone;
 }

@@ -81,19 +81,25 @@ Lock::~Lock() {
   while (depth_ > 0) release();
 }
 
+/// Another acquire() by the thread that holds the name already. False if it does not.
+bool Lock::acquire_again() noexcept {
+  Held* const mine = find_held(*cache_, hash_);
+  if (mine == nullptr) return false;
+  if (!is_held(*cache_, mine->lease)) {
+    forget(mine);
+    return false;
+  }
+  ++mine->depth;
+  ++depth_;
+  lease_ = mine->lease;
+  return true;
+}
+
 Code Lock::acquire(milliseconds wait) noexcept {
   if (!valid_) return Code::invalid_key;
   if (is_none(options_.ttl) || options_.limit == 0) return Code::invalid_argument;
   if (options_.reentrant) {
-    if (Held* const mine = find_held(*cache_, hash_)) {
-      if (is_held(*cache_, mine->lease)) {
-        ++mine->depth;
-        ++depth_;
-        lease_ = mine->lease;
-        return Code::ok;
-      }
-      forget(mine);
-    }
+    if (acquire_again()) return Code::ok;
   } else if (held()) {
     return Code::busy;
   }

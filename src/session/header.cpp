@@ -15,7 +15,7 @@ bool may_be_unfinished(const store::SegmentHeader& header, std::uint64_t bytes) 
 
 }  // namespace
 
-FileHeader read_starter(const base::File& file) {
+FileHeader read_header(const base::File& file) {
   alignas(store::SegmentHeader) std::byte head[sizeof(store::SegmentHeader)] = {};
   const auto& header = *reinterpret_cast<const store::SegmentHeader*>(head);
   const std::uint64_t bytes = file.size();

@@ -25,6 +25,6 @@ struct FileHeader {
 };
 
 /// Reads the header of a file that others may write meanwhile. A file that is being cut short counts as unfinished.
-FileHeader read_starter(const base::File& file);
+FileHeader read_header(const base::File& file);
 
 }  // namespace forklore::session

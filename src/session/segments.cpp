@@ -21,7 +21,7 @@ using session::FileName;
 using session::kShmDirectory;
 using session::parse_file_name;
 using session::path_of;
-using session::read_starter;
+using session::read_header;
 using session::successor_of;
 using std::filesystem::path;
 
@@ -46,7 +46,7 @@ std::vector<Named> named_files() {
 }
 
 /// Whether a file is a segment, finished or not, sound or not. Under a path, somebody's other file may lie.
-bool is_segment(const base::File& file) { return read_starter(file).kind != FileHeader::Kind::foreign; }
+bool is_segment(const base::File& file) { return read_header(file).kind != FileHeader::Kind::foreign; }
 
 /// Removes what the death of its maker has left, if nobody is at it and it may be removed.
 void remove_unfinished(const path& where) {
@@ -102,7 +102,7 @@ bool look_at(const Named& file, SegmentInfo& info) {
   if (error) fail(error, file.where.string() + ": cannot open it");
   info.bytes = opened.size();
   if (file.is.format == store::kFormatVersion) {
-    const FileHeader header = read_starter(opened);
+    const FileHeader header = read_header(opened);
     if (header.description) info.capacity_bytes = header.description->geometry.shape.capacity;
   }
   info.attached = !opened.try_lock(base::FileLock::exclusive);
