@@ -21,7 +21,7 @@ using session::Claimed;
 using session::Thread;
 using session::View;
 
-/// All attachments of this process, by what they mean. Held over fork, so that a child finds it free.
+/// All attachments of this process, by what they mean. fork() holds the mutex, so the child finds it free.
 struct Registry {
   std::mutex mutex;
   std::map<std::string, std::weak_ptr<Attachment>> attachments;
@@ -30,7 +30,7 @@ struct Registry {
     ::pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); }, [] { get().mutex.unlock(); });
   }
   static Registry& get() {
-    static auto* const registry = new Registry;  // never destroyed: handles in static objects may outlive it
+    static auto* const registry = new Registry;  // never destroyed, as handles in static objects may outlive it
     return *registry;
   }
 };
@@ -38,11 +38,11 @@ struct Registry {
 std::string key_of(const Options& options) {
   const std::string place =
       options.place == Place::anonymous ? "anonymous:" + options.name : session::path_of(options).string();
-  // A name with an owner and one without mean the same now, and may not once this process has become another user.
+  // With and without an owner, a name means the same segment now. Once this process has become another user it may not.
   return std::string(options.read_only ? "r" : "w") + (options.owner ? "o:" : ":") + place;
 }
 
-/// Options that take whatever segment is there.
+/// The same options, which take whatever segment is there.
 Options asking_nothing(Options options) {
   options.capacity_bytes.reset();
   options.max_value_bytes.reset();
@@ -62,7 +62,7 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
   const bool named = options.place != Place::anonymous;
   const std::filesystem::path path = session::path_of(options);
   if (attachment && named) {
-    // The name may mean another segment by now, or what is asked for may make it do so.
+    // By now the name may mean another segment. Or what is asked for replaces the one it means.
     if (attachment->view().lost || !session::is_as_asked(path, options, attachment->view())) {
       attachment->become(session::open_view(path, options, {session::wanted_shape(options), must_exist}));
     }
@@ -98,8 +98,8 @@ Attachment::Attachment(const Options& options, bool must_exist)
     views_.push_back(
         session::open_view(session::path_of(options), options, {session::wanted_shape(options), must_exist}));
   }
-  looked_.store(base::boottime_ms(), std::memory_order_relaxed);
-  current_.store(views_.back().get(), std::memory_order_release);
+  checked_.store(base::boottime_ms(), std::memory_order_relaxed);
+  current_.store(views_.back().get(), std::memory_order_release);  // partner: the acquire in view()
 }
 
 Attachment::~Attachment() {
@@ -119,7 +119,7 @@ void Attachment::become(std::unique_ptr<View> next) {
   views_.push_back(std::move(next));
   current_.store(views_.back().get(), std::memory_order_release);  // partner: the acquire in view()
   let_go(old);
-  look_every_.store(kLookEvery, std::memory_order_relaxed);
+  check_every_.store(kCheckEvery, std::memory_order_relaxed);
   trouble_.clear();
   reattachments_.fetch_add(1, std::memory_order_relaxed);
 }
@@ -129,20 +129,20 @@ void Attachment::let_go(View& view) noexcept {
   if (view.descriptor >= 0) ::close(std::exchange(view.descriptor, -1));
 }
 
-void Attachment::look(std::uint64_t boottime) noexcept {
-  std::uint64_t before = looked_.load(std::memory_order_relaxed);
-  const std::uint64_t every = look_every_.load(std::memory_order_relaxed);
-  if (boottime - before < every || !looked_.compare_exchange_strong(before, boottime, std::memory_order_relaxed)) {
+void Attachment::check_name(std::uint64_t boottime) noexcept {
+  std::uint64_t before = checked_.load(std::memory_order_relaxed);
+  const std::uint64_t every = check_every_.load(std::memory_order_relaxed);
+  if (boottime - before < every || !checked_.compare_exchange_strong(before, boottime, std::memory_order_relaxed)) {
     return;
   }
   if (options_.place == Place::anonymous) return;
   std::string line;
   try {
     if (base::identity_of(view().path) == view().identity && !view().lost) {
-      line = other_user();
+      line = note_other_user();
     } else {
       const std::unique_lock lock(Registry::get().mutex, std::try_to_lock);
-      if (!lock.owns_lock()) return;  // another thread opens or moves: look again next time
+      if (!lock.owns_lock()) return;  // another thread opens or moves. The next check is in time
       line = move_on();
     }
   } catch (const std::exception&) {
@@ -158,13 +158,13 @@ std::string Attachment::move_on() {
   try {
     become(session::open_view(now, options_, {old.segment.geometry().shape, false}));
   } catch (const std::exception& error) {
-    // What is mapped is no longer the truth: better a miss than what nobody else sees.
+    // What is mapped is no longer the truth. A miss is better than a value that no other process sees.
     if (!old.lost.exchange(true, std::memory_order_relaxed)) {
       old.segment.forbid_writing();
       let_go(old);
     }
-    look_every_.store(std::min(2 * look_every_.load(std::memory_order_relaxed), kLookAtLast),
-                      std::memory_order_relaxed);
+    check_every_.store(std::min(2 * check_every_.load(std::memory_order_relaxed), kCheckSlowest),
+                       std::memory_order_relaxed);
     if (trouble_ == error.what()) return {};
     trouble_ = error.what();
     return what + "reads misses and writes nothing until it can open it again: " + trouble_;
@@ -173,9 +173,9 @@ std::string Attachment::move_on() {
   return what + "is no longer user " + std::to_string(opened_by_) + ", and has moved to " + now.string();
 }
 
-std::string Attachment::other_user() {
+std::string Attachment::note_other_user() {
   if (::geteuid() == opened_by_ || view().path == session::path_of(options_)) return {};
-  if (said_other_user_.exchange(true, std::memory_order_relaxed)) return {};
+  if (noted_other_user_.exchange(true, std::memory_order_relaxed)) return {};
   const std::string then = std::to_string(opened_by_);
   const std::string now = std::to_string(::geteuid());
   return "forklore: " + view().path.string() + " was opened as user " + then + ", and this process is now user " + now +
@@ -196,7 +196,8 @@ void Attachment::recall(View& view) noexcept {
 }
 
 void Attachment::claim(View& view, Claimed& mine) noexcept {
-  // First use by this thread, or first use after fork, when the child may have been born in another pid namespace.
+  // This thread uses the view for the first time, or for the first time after fork. A child may have been born in
+  // another pid namespace.
   const std::uint32_t epoch = base::self().epoch;
   if (mine.epoch != epoch) {
     const base::DomainLookup lookup = base::lock_domain();

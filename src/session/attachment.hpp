@@ -1,12 +1,14 @@
 // attachment.hpp - This process's hold on the segment under a name, shared by all its handles.
 //
-// The file under the name is the truth. Twice a second, at a call, an attachment looks whether it is still the file it
-// has mapped; if not (removed, or replaced by a successor) it maps the one that is, or makes it anew, and puts zero
-// pages in place of the old: a thread that is still in a call there reads a miss and writes nowhere. If it can do
-// neither (a read-only handle, another user's) it is left with those zero pages, and looks again more slowly.
+// The file under the name is the truth. Every 400 ms one call checks that the mapped file is still the one under the
+// name. If it was removed or replaced by a successor, the attachment moves:
+//   1. It maps the file that is there now, or makes it anew.
+//   2. It puts zero pages in place of the old mapping. A thread that is still in a call there reads a miss, and its
+//      writes go nowhere.
+// A read-only handle, or another user's, may be unable to open a file. It keeps the zero pages, and checks less often.
 //
-// A name without an owner is that of the user who asks. A process that has become another user keeps the segment that
-// it has mapped; when that is gone, the name means the segment of the user that the process is then.
+// A name without an owner belongs to the user who asks. A process that has become another user keeps the segment that
+// it has mapped. When that is gone, the name means the segment of the new user.
 #pragma once
 
 #include <atomic>
@@ -14,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/process.hpp"
@@ -23,25 +26,28 @@
 
 namespace forklore {
 
-/// The public header names it, so it is forklore's and not of the floor's namespace.
+/// In namespace forklore, as the public header names it. Another namespace there could clash with a user's name.
 class Attachment {
  public:
-  /// The attachment for these options: the one that the process has, or a new one. Throws OpenError.
+  /// Returns the attachment for these options: the one that the process has, or a new one. Throws OpenError.
   static std::shared_ptr<Attachment> obtain(const Options& options, bool must_exist);
 
-  /// No call may be in flight. The last process out of a file marks it clean.
+  /// No call may be in flight. The last process that leaves a file marks it clean.
   ~Attachment();
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;
 
-  /// The current view. boottime: now, in ms.
+  /// Returns the current view, after a check of the name if one is due. boottime: now, in ms.
   session::View& view(std::uint64_t boottime) noexcept {
-    if (boottime - looked_.load(std::memory_order_relaxed) >= kLookEvery) [[unlikely]]
-      look(boottime);
-    return *current_.load(std::memory_order_acquire);  // partner: the release in look()
+    if (boottime - checked_.load(std::memory_order_relaxed) >= kCheckEvery) [[unlikely]]
+      check_name(boottime);
+    return std::as_const(*this).view();
   }
-  [[nodiscard]] session::View& view() const noexcept { return *current_.load(std::memory_order_acquire); }
-  /// The line that this thread has of its own in a view; nullptr if none, or it may not write there.
+  /// Returns the current view, whatever the name means now.
+  [[nodiscard]] session::View& view() const noexcept {
+    return *current_.load(std::memory_order_acquire);  // partner: the releases in the constructor and become()
+  }
+  /// Returns this thread's own counter line in a view. nullptr if no line was free, or it may not write there.
   static store::CounterLine* own_line(session::View& view) noexcept {
     if (last.view != view.id || last.epoch != base::epoch()) [[unlikely]]
       recall(view);
@@ -52,30 +58,33 @@ class Attachment {
   [[nodiscard]] std::uint64_t reattachments() const noexcept { return reattachments_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr std::uint64_t kLookEvery = 400;    // ms
-  static constexpr std::uint64_t kLookAtLast = 3200;  // ms; while moving on fails, doubled up to here
-  static constinit thread_local session::Claimed last [[gnu::tls_model("initial-exec")]];  // that was asked for
+  static constexpr std::uint64_t kCheckEvery = 400;     // ms
+  static constexpr std::uint64_t kCheckSlowest = 3200;  // ms. While moving fails, the time doubles up to this
+  static constinit thread_local session::Claimed last [[gnu::tls_model("initial-exec")]];  // the last one asked for
 
   explicit Attachment(const Options& options, bool must_exist);
   static void recall(session::View& view) noexcept;
   static void claim(session::View& view, session::Claimed& mine) noexcept;
-  void look(std::uint64_t boottime) noexcept;
-  // The following with the registry's mutex held.
+  void check_name(std::uint64_t boottime) noexcept;
+
+  // With the registry's mutex held.
   void become(std::unique_ptr<session::View> next);
   static void let_go(session::View& view) noexcept;
-  std::string move_on();  // to what the name means now; a line for the log, empty if it has been said
+  /// Moves to what the name means now. Returns a line for the log, empty if the log has it.
+  std::string move_on();
 
-  std::string other_user();  // a line for the log if the segment is a user's that this process no longer is; once
+  /// Returns a line for the log, once, if the segment belongs to a user that this process no longer is.
+  std::string note_other_user();
 
   const Options options_;
   const ::uid_t opened_by_;
-  std::atomic<bool> said_other_user_{false};  // relaxed: of two threads at once both may say it
+  std::atomic<bool> noted_other_user_{false};  // relaxed: it guards no other data
   std::atomic<session::View*> current_{nullptr};
-  std::atomic<std::uint64_t> looked_{0};  // boottime of the last look; whoever moves it on looks
-  std::atomic<std::uint64_t> look_every_{kLookEvery};
+  std::atomic<std::uint64_t> checked_{0};  // boottime of the last check. Relaxed: the thread that advances it checks
+  std::atomic<std::uint64_t> check_every_{kCheckEvery};
   std::atomic<std::uint64_t> reattachments_{0};
-  std::vector<std::unique_ptr<session::View>> views_;  // guarded by the registry's mutex; the last is the current one
-  std::string trouble_;                                // guarded likewise: why moving on failed last
+  std::vector<std::unique_ptr<session::View>> views_;  // guarded by the registry's mutex. The last one is current
+  std::string trouble_;                                // guarded likewise. Why moving failed last
 };
 
 }  // namespace forklore

@@ -1,4 +1,4 @@
-// log_line.hpp - One line for the operator, by way of Hooks::log. Never under a lock that a caller can wait for.
+// log_line.hpp - Gives the operator one line, through Hooks::log. Not to be called with a lock that others wait for.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,4 @@
-// need.hpp - Whether there is room for a segment, said before it is made.
+// need.hpp - Tells whether there is room for a segment before it is made.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Segments as an operator sees them: by name, from outside, of every format and owner.
+// Lists and removes segments, as an operator sees them: by name, from outside, of every format and owner.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +27,7 @@ using std::filesystem::path;
 
 std::error_code last_error() noexcept { return {errno, std::generic_category()}; }
 
-/// A file in shared memory that has the name of a segment.
+/// A file in shared memory, and what its name says.
 struct Named {
   path where;
   FileName is;
@@ -45,10 +45,10 @@ std::vector<Named> named_files() {
   return found;
 }
 
-/// Whether a file is a segment, finished or not, sound or not. Under a path, somebody's other file may lie.
+/// Whether a file is a segment: finished or not, sound or not. A path may lead to somebody's other file.
 bool is_segment(const base::File& file) { return read_header(file).kind != FileHeader::Kind::foreign; }
 
-/// Removes what the death of its maker has left, if nobody is at it and it may be removed.
+/// Removes what a dead maker has left, if no process uses it and this user may.
 void remove_unfinished(const path& where) {
   std::error_code error;
   base::File file = base::File::open(where, base::File::Access::read, 0600, error);
@@ -56,7 +56,7 @@ void remove_unfinished(const path& where) {
   if (is_segment(file) && file.identity() == base::identity_of(where)) ::unlink(where.c_str());
 }
 
-/// Throws if it is another's. owner: whose it is to be; none: the caller's, or anybody's for a path.
+/// Throws if another user owns the file. owner: who must own it. None: the caller, or anybody if may_be_anybodys.
 bool remove_file(const path& where, std::optional<::uid_t> owner, bool may_be_anybodys) {
   struct stat status {};
   remove_unfinished(successor_of(where));
@@ -92,11 +92,11 @@ bool remove_by_path(const path& where, std::optional<::uid_t> owner) {
   return remove_file(where, owner, true);
 }
 
-/// What the file tells, if it can be opened. Of another format, its size alone is known.
+/// Fills in what the file tells. Returns false if it cannot be read. Of another format only the size is known.
 bool look_at(const Named& file, SegmentInfo& info) {
   std::error_code error;
   base::File opened = base::File::open(file.where, base::File::Access::read, 0600, error);
-  // Another's, removed meanwhile, or nothing that could be a segment.
+  // It is another user's, was removed meanwhile, or cannot be a segment.
   if (error == std::errc::permission_denied || error == std::errc::no_such_file_or_directory) return false;
   if (error == std::errc::too_many_symbolic_link_levels || (!error && !opened.is_regular())) return false;
   if (error) fail(error, file.where.string() + ": cannot open it");
@@ -121,7 +121,7 @@ bool remove_segment(std::string_view name, Place place, std::optional<::uid_t> o
     options.name = name;
   }
   check_options(options);
-  if (place == Place::anonymous) return false;  // it has no name to take away
+  if (place == Place::anonymous) return false;  // it has no name to remove
   if (place == Place::file) return remove_by_path(path_of(options), owner);
   bool removed = remove_file(path_of(options), owner, false);
   for (const Named& file : named_files()) {

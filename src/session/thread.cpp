@@ -4,27 +4,28 @@
 #include <sys/mman.h>
 
 namespace forklore::session {
-// Its destructor gives a thread's page back. POSIX's, as a thread_local with a destructor would take room of its own.
-struct Thread::Key {
+// Gives a thread's page back when the thread ends. By a key of POSIX, as a thread_local with a destructor would take
+// more of the thread-local storage.
+struct Thread::AtExit {
   pthread_key_t key{};
   bool made = false;
 
-  explicit Key(void (*destructor)(void*)) noexcept : made(::pthread_key_create(&key, destructor) == 0) {}
-  ~Key() {
+  explicit AtExit(void (*destructor)(void*)) noexcept : made(::pthread_key_create(&key, destructor) == 0) {}
+  ~AtExit() {
     if (made) ::pthread_key_delete(key);  // the library may be unloaded now
   }
-  Key(const Key&) = delete;
-  Key& operator=(const Key&) = delete;
+  AtExit(const AtExit&) = delete;
+  AtExit& operator=(const AtExit&) = delete;
 };
 
 constinit thread_local Thread* Thread::here = nullptr;
-const Thread::Key Thread::key(end);
+const Thread::AtExit Thread::at_exit(end);
 
-// From the kernel, as it may be a signal handler that asks.
+// The page comes from the kernel. A signal handler may ask for it, and malloc() is not safe there.
 Thread* Thread::make() noexcept {
   void* page = ::mmap(nullptr, sizeof(Thread), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return nullptr;
-  if (!key.made || ::pthread_setspecific(key.key, page) != 0) {
+  if (!at_exit.made || ::pthread_setspecific(at_exit.key, page) != 0) {
     ::munmap(page, sizeof(Thread));
     return nullptr;
   }

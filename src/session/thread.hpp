@@ -1,7 +1,7 @@
 // thread.hpp - What a thread keeps of the segments and locks that it uses, for as long as it lives.
 //
-// A library that is loaded late, such as a Python module, finds a few hundred bytes of thread-local storage left for
-// all that are. So a thread has a page of its own for what is seldom needed, and only a pointer to it there.
+// Libraries that are loaded late, such as Python modules, share a few hundred bytes of thread-local storage. So a
+// thread has a page of its own for what is seldom needed. The thread-local storage holds only a pointer to it.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace forklore::session {
 
-/// A line that a thread has in a view; of an epoch before a fork, not its own.
+/// A counter line that a thread has claimed in a view. One of an earlier epoch belongs to the parent of a fork.
 struct Claimed {
   std::uint64_t view = 0;
   std::uint32_t epoch = 0;
@@ -23,21 +23,21 @@ struct Claimed {
 struct HeldLock;
 
 struct Thread {
-  static constexpr std::size_t kKept = 8;  // views of which a thread remembers its line
+  static constexpr std::size_t kKept = 8;  // a thread remembers its lines in so many views
 
   std::array<Claimed, kKept> claimed;
   std::vector<HeldLock>* held;  // null while there are none
 
-  /// This thread's, zeroed at first. The same in the child of a fork. nullptr if there is no memory.
+  /// Returns this thread's page, zeroed at first. A fork's child keeps it. nullptr if there is no memory.
   static Thread* get() noexcept { return here != nullptr ? here : make(); }
-  /// nullptr as well if this thread has never got it.
+  /// The same without making one. nullptr if this thread has none yet.
   static Thread* find() noexcept { return here; }
 
  private:
-  struct Key;
+  struct AtExit;
   static Thread* make() noexcept;
   static void end(void* page) noexcept;
-  static const Key key;
+  static const AtExit at_exit;
   static constinit thread_local Thread* here [[gnu::tls_model("initial-exec")]];
 };
 
