@@ -51,10 +51,11 @@ struct Sink {
   Into (*room)(void* context, std::size_t index, const Found& found) = nullptr;
 };
 
-/// A place in a scan. A new one begins; it is at its end when finished().
+/// A place in a scan. A new one is at the beginning. The scan is over when finished().
 struct Cursor {
+  static constexpr std::uint64_t kEnd = ~std::uint64_t{0};
   std::uint64_t position = 0;
-  [[nodiscard]] bool finished() const noexcept { return position == ~std::uint64_t{0}; }
+  [[nodiscard]] bool finished() const noexcept { return position == kEnd; }
 };
 
 }  // namespace forklore

@@ -9,7 +9,7 @@
 namespace forklore {
 namespace {
 
-constexpr std::size_t kBatch = 32;  // keys of get_many whose memory is fetched together
+constexpr std::size_t kBatch = 32;  // get_many fetches the memory of so many keys together
 
 using cache::answer;
 using cache::Call;
@@ -20,11 +20,11 @@ using store::Decision;
 using store::Present;
 using Action = store::Decision::Action;
 
-// A scan's position, one word: the stripe, the log, where in the chunk, and the lower bits of its sequence.
+// A scan's position is one word: the stripe, the log, the offset in a chunk, and the lower bits of its sequence.
 //
 //    63    58 57 56 55                 39 38                  0
 //   +--------+-----+---------------------+---------------------+
-//   | stripe | log | offset, of 8 bytes  |      sequence       |   log: its number in kScanned
+//   | stripe | log | offset, of 8 bytes  |      sequence       |   log: its place in kScanned
 //   +--------+-----+---------------------+---------------------+
 
 constexpr unsigned kStripeShift = 58, kLogShift = 56, kOffsetShift = 39;
@@ -36,7 +36,7 @@ std::uint64_t scan_position(std::uint32_t stripe, const store::ScanPlace& place)
          (place.sequence & kSequenceBits);
 }
 
-/// end: the stripe's sequence_end(). The place is within the 2^39 before it.
+/// The inverse. end: the stripe's sequence_end(). The sequence is one of the 2^39 before it.
 store::ScanPlace scan_place(std::uint64_t position, std::uint64_t end) noexcept {
   const std::uint64_t back = (end - position) & kSequenceBits;
   return {store::kScanned[(position >> kLogShift & 3) % store::kScanned.size()], end - std::min(back, end),
@@ -78,10 +78,10 @@ Cache Cache::attach(const Options& options) {
   return Cache(Attachment::obtain(handle, true), handle);
 }
 
-/// Out of line: seldom, and nothing of it is to take a register from a read.
+/// Out of line, as it is seldom called. Inline it would take registers from every read.
 [[gnu::noinline]] static void resize(std::string& out, std::size_t size) { out.resize(size); }
 
-/// The reads of one key; room(found) as Stripe::read has it.
+/// All reads of one key. room(found) gives memory for the value, as Stripe::read says.
 template <class Room>
 [[gnu::always_inline]] static inline Code read_one(Attachment& attachment, std::string_view key,
                                                    std::chrono::milliseconds timeout, const Room& room,
@@ -112,9 +112,9 @@ std::optional<std::string> Cache::get(std::string_view key) {
 
 Code Cache::get_into(std::string_view key, std::span<char> out, Found& found) noexcept {
   store::Reading reading;
-  char none = 0;  // what an empty span has no address for
+  char nowhere = 0;  // an empty span may have no address, and nullptr would give up
   const auto room = [&](const Found& is) -> char* {
-    return is.size > out.size() ? nullptr : is.size == 0 ? &none : out.data();
+    return is.size > out.size() ? nullptr : is.size == 0 ? &nowhere : out.data();
   };
   const Code code = read_one(*attachment_, key, lock_timeout_, room, reading);
   if (code == Code::ok || code == Code::buffer_too_small) found = reading.found;
@@ -147,7 +147,7 @@ Code Cache::ttl(std::string_view key, Ttl& left) noexcept {
 std::size_t Cache::get_many_to(std::span<const std::string_view> keys, Sink sink, std::span<Found> found,
                                std::span<Code> codes) {
   const Call call(*attachment_);
-  // Passes over a batch, so that its cache misses overlap: hash and fetch buckets, fetch entries, read.
+  // Three passes over each batch, so that its cache misses overlap: fetch the buckets, fetch the entries, read.
   std::array<std::uint64_t, kBatch> hashes;
   std::size_t hits = 0;
   for (std::size_t begin = 0; begin < keys.size(); begin += kBatch) {
@@ -227,7 +227,7 @@ Code Cache::erase(std::string_view key) noexcept {
   if (!is_key(key)) return Code::invalid_key;
   const Call call(*attachment_);
   const Code code = call.write(key, lock_timeout_, [](const Present& present) {
-    // What is not there may be on its way, or be served stale: both end here.
+    // An absent key is erased too. That voids a computation, and ends a stale value.
     return Decision{.action = Action::erase, .code = present.found ? Code::ok : Code::not_found};
   });
   if (code == Code::ok) call.count(&CounterLine::erases);
@@ -305,7 +305,7 @@ Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std
     } else if (number + 1 < call.segment().stripes()) {
       cursor.position = scan_position(number + 1, {});
     } else {
-      cursor.position = ~std::uint64_t{0};
+      cursor.position = Cursor::kEnd;
     }
   }
   return Code::ok;

@@ -1,5 +1,5 @@
-// call.hpp - What all calls have in common: time, view and counter, the limits on keys and values, what a write
-// decides.
+// call.hpp - What all calls have in common: the time, the view, the counters, the limits of values, and the decisions
+// of a write.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 
 namespace forklore {
 
-/// What calls that are no members need of a handle.
+/// Gives calls that are no members of Cache what they need of a handle.
 struct Access {
   static Attachment& attachment(const Cache& cache) noexcept { return *cache.attachment_; }
   static Ttl default_ttl(const Cache& cache) noexcept { return cache.default_ttl_; }
@@ -27,7 +27,7 @@ struct Access {
 
 namespace forklore::cache {
 
-/// What every call begins with: the time, the view, and what this thread counts on.
+/// Every call begins with one. It takes the time once, the current view, and this thread's counter line.
 class Call {
  public:
   explicit Call(Attachment& attachment) noexcept
@@ -37,10 +37,11 @@ class Call {
   [[nodiscard]] store::Segment& segment() const noexcept { return view_.segment; }
   [[nodiscard]] std::uint64_t now() const noexcept { return view_.segment.age(boottime_); }
   [[nodiscard]] bool may_write() const noexcept { return view_.segment.writable(); }
-  // Inline, as are the others of a read, so that a call's members stay in registers.
+  // Inline, as is all that a read calls. So the members stay in registers.
   [[gnu::always_inline]] void count(store::Word store::CounterLine::*word, std::uint64_t n = 1) const noexcept {
     if (own_line_ != nullptr || may_write()) segment().counters().add(own_line_, word, n);
   }
+  /// Returns when an entry of this ttl expires, in ms since the segment's birth. 0: it has expired already.
   [[nodiscard]] std::uint64_t expiry(Ttl ttl, Ttl default_ttl) const noexcept {
     if (ttl == kDefaultTtl) ttl = default_ttl;
     if (ttl == kForever) return store::kNever;
@@ -48,7 +49,7 @@ class Call {
     return std::min(now() + static_cast<std::uint64_t>(std::min<Ttl::rep>(ttl.count(), Ttl::rep{1} << 47)),
                     store::kNever - 1);
   }
-  /// Nanoseconds since the segment's birth, for what is measured out finer than entries expire.
+  /// Returns the nanoseconds since the segment's birth. Rates need them; entries expire by the millisecond.
   [[nodiscard]] std::int64_t now_ns() const noexcept { return view_.segment.age_ns(base::boottime_ns()); }
 
   template <store::Age age = store::Age::fresh, class Room>
@@ -67,7 +68,7 @@ class Call {
     const std::uint64_t hash = base::hash(key);
     return counted(segment().stripe_of(hash).update({key, hash}, now(), timeout, decide));
   }
-  /// Counts what a write came to.
+  /// Counts a write by its answer, which it returns.
   Code counted(Code code) const noexcept {
     switch (code) {
       case Code::ok:
@@ -93,7 +94,7 @@ class Call {
   store::CounterLine* own_line_;
 };
 
-/// Whether the value may be stored at all.
+/// Whether a value may be stored at all: ok, or why not.
 inline Code check(const Call& call, std::string_view key, std::string_view value, std::uint16_t format) noexcept {
   Code code = Code::ok;
   if (!is_key(key)) return Code::invalid_key;
@@ -105,7 +106,7 @@ inline Code check(const Call& call, std::string_view key, std::string_view value
 
 inline store::Decision answer(Code code) noexcept { return {.code = code}; }
 
-/// Stores the value, or removes what is there if it would have expired already.
+/// Decides to store the value. One that has expired already removes what is there instead.
 inline store::Decision put(std::string_view value, std::uint16_t format, std::uint64_t expiry) noexcept {
   if (expiry == 0) return {.action = store::Decision::Action::erase};
   return {.action = store::Decision::Action::store, .value = value, .format = format, .expiry = expiry};

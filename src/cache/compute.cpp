@@ -25,27 +25,28 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using store::Grant;
 
-constexpr unsigned kRounds = 8;  // of looking again because somebody was faster
+constexpr unsigned kRounds = 8;  // looks, each because another caller was faster
 
-/// A number from 0 to 1, without 0.
+/// Draws a number from 0 to 1, never 0.
 double draw() noexcept {
   constexpr std::uint64_t kStep = 0x9e3779b97f4a7c15u;
-  // Relaxed: each thread gets a step of its own. By process, so that the child of a fork does not draw as its parent.
+  // Relaxed: each call needs a step of its own, and no order. The process makes a fork's child draw other numbers.
   static constinit std::atomic<std::uint64_t> steps{0};
   const std::uint64_t drawn = base::mix(base::own_process()) + steps.fetch_add(kStep, std::memory_order_relaxed);
   return static_cast<double>((base::mix(drawn) >> 11) + 1) * 0x1p-53;
 }
 
-/// Whether it is time to compute the next value while this one is still fresh.
+/// Whether to compute the next value while this one is still fresh. XFetch: include/forklore/compute.hpp names it.
 bool is_due_early(const store::Reading& reading, std::uint64_t now, double early) noexcept {
   if (early <= 0 || reading.timing.cost == 0 || reading.expiry == store::kNever) return false;
   return static_cast<double>(reading.expiry - now) <= -std::log(draw()) * early * reading.timing.cost;
 }
 
-/// Where nobody waits, an owner that lived a moment ago, as any thread of this process saw it, is not looked at again.
+/// Whether the owner died, for callers that do not wait. An owner that lived within the last 10 ms is not looked at
+/// again, whichever thread of this process saw it.
 bool owner_died(store::Stripe& stripe, const store::Holders& holders, std::string_view key,
                 milliseconds timeout) noexcept {
-  // Relaxed: of two that look at once, one owner with the other's time is not looked at for that moment.
+  // Relaxed: two threads may leave one owner with the time of another. Then a death is found out 10 ms later.
   static constinit std::atomic<std::uint64_t> known_alive{0};
   static constinit std::atomic<std::uint64_t> looked{0};
   const std::uint64_t now = base::boottime_ms();

@@ -1,4 +1,4 @@
-// gcra.hpp - The arithmetic of rates and windows, in which time is an argument.
+// gcra.hpp - The arithmetic of rates and windows. Time is an argument.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +8,12 @@
 
 namespace forklore::cache {
 
-/// A rate in nanoseconds, once it has been found sensible.
+/// A rate in nanoseconds.
 struct Cells {
-  std::int64_t interval;  ///< between two
+  std::int64_t interval;  ///< from one to the next
   std::uint32_t burst;
 
+  /// Returns false for a rate that makes no sense.
   static bool make(const Rate& rate, Cells& cells) noexcept {
     constexpr std::int64_t kMillisecond = 1'000'000;
     constexpr std::int64_t kLongest = std::int64_t{366} * 24 * 3600 * 1000;  // ms
@@ -24,15 +25,16 @@ struct Cells {
 };
 
 struct GcraStep {
-  std::int64_t arrival;  ///< the theoretical arrival time from now on, in ns
+  std::int64_t arrival;  ///< the next theoretical arrival time, in ns
   RateDecision decision;
 };
 
-/// arrival: as it was, in ns; anything up to now if there was none.
+/// Takes one step of the generic cell rate algorithm. arrival: the one before, in ns. Where there was none, any time up
+/// to now.
 inline GcraStep step(const Cells& cells, std::int64_t arrival, std::int64_t now, std::uint32_t cost) noexcept {
   const auto in_ms = [](std::int64_t ns) { return std::chrono::milliseconds((ns + 999'999) / 1'000'000); };
   const std::int64_t tolerance = cells.interval * cells.burst;
-  // Further ahead than the burst is of another rate, or damage.
+  // An arrival beyond the burst comes from another rate, or from damage.
   arrival = std::clamp(arrival, now, now + tolerance);
   GcraStep result{arrival, {.limit = cells.burst}};
   RateDecision& decision = result.decision;
@@ -52,11 +54,11 @@ inline GcraStep step(const Cells& cells, std::int64_t arrival, std::int64_t now,
   return result;
 }
 
-/// Two windows in one integer.
+/// The counts of two windows in one integer.
 ///
 ///    63         48 47                    24 23                     0
 ///   +-------------+------------------------+------------------------+
-///   |   window    |       previous         |        current         |   of the window's number, the lowest bits
+///   |   window    |       previous         |        current         |   window: the lowest bits of its number
 ///   +-------------+------------------------+------------------------+
 struct Windows {
   std::uint64_t number = 0;
@@ -65,7 +67,7 @@ struct Windows {
   [[nodiscard]] std::int64_t pack() const noexcept {
     return static_cast<std::int64_t>(number << 48 | std::uint64_t{previous} << 24 | current);
   }
-  /// What an integer says at the time of a window; it was written in this one or the one before, or says nothing.
+  /// Reads an integer at the time of a window. It counts if it was written in this window or the one before.
   static Windows unpack(std::int64_t integer, std::uint64_t number) noexcept {
     const auto word = static_cast<std::uint64_t>(integer);
     Windows windows{number, static_cast<std::uint32_t>(word >> 24) & kMostInWindow,

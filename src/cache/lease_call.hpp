@@ -1,4 +1,4 @@
-// lease_call.hpp - A public lease and the segment it belongs to.
+// lease_call.hpp - Connects a public lease with the segment it belongs to.
 #pragma once
 
 #include <optional>
@@ -10,20 +10,20 @@
 
 namespace forklore::cache {
 
-/// How often who waits looks whether an owner lives.
+/// A waiting call checks this often that the owner lives.
 inline constexpr std::chrono::milliseconds kLookAtOwner{25};
 
 inline Lease lease_of(const session::View& view, const store::LeaseWish& wish, const store::LeaseId& lease) noexcept {
   return {view.id, wish.owner, wish.hash, lease.word, lease.line};
 }
 
-/// The lease as its stripe knows it; none if it is another process's, or of a segment that is no longer the view's.
+/// Returns the lease as its stripe knows it. None if another process took it, or if the view shows another segment now.
 inline std::optional<store::LeaseId> lease_in(const session::View& view, const Lease& lease) noexcept {
   if (lease.word == 0 || lease.segment != view.id || lease.owner != base::own_process()) return std::nullopt;
   return store::LeaseId{lease.line, lease.word};
 }
 
-/// Gives it back. False if it was no longer held. key: of a computation.
+/// Gives a lease back. Returns false if it was no longer held. key: of a computation.
 inline bool give_back(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
   if (lease.word == 0) return false;
   session::View& view = Access::attachment(cache).view();
@@ -39,7 +39,7 @@ inline bool is_held(const Cache& cache, const Lease& lease, std::string_view key
              .holds(*known, {key, lease.hash}, view.segment.age(base::boottime_ms()), Access::lock_timeout(cache));
 }
 
-/// Tells the log that no line was left, once a minute at most. With no lock held.
+/// Tells the log that no line was left, at most once a minute. Not to be called with a lock held.
 enum class Lacking : std::uint8_t { lock, computation };
 void say_lacking(const Cache& cache, session::View& view, Lacking what) noexcept;
 

@@ -15,7 +15,7 @@ namespace forklore {
 struct session::HeldLock {
   const Attachment* attachment;
   Lease lease;
-  unsigned depth;  // how often
+  unsigned depth;  // acquisitions that are not released yet
 };
 
 namespace {
@@ -44,7 +44,7 @@ Held* find_held(const Cache& cache, std::uint64_t hash) noexcept {
   return nullptr;
 }
 
-/// False if there is no memory for it.
+/// Returns false if there is no memory for it.
 bool remember(const Held& held) noexcept {
   Thread* const thread = Thread::get();
   if (thread == nullptr) return false;
@@ -69,8 +69,8 @@ Clock::time_point after(milliseconds wait) noexcept {
   return Clock::now() + std::clamp<milliseconds>(wait, milliseconds(0), std::chrono::hours(24 * 365 * 100));
 }
 
-/// Whether a time is over as it begins: who had a lock for that long would have it with others.
-bool is_none(Ttl ttl) noexcept { return ttl <= Ttl::zero() && ttl != kDefaultTtl; }
+/// Whether a time to live is over as it begins. A lock for such a time would exclude nobody.
+bool is_over(Ttl ttl) noexcept { return ttl <= Ttl::zero() && ttl != kDefaultTtl; }
 
 }  // namespace
 
@@ -81,7 +81,7 @@ Lock::~Lock() {
   while (depth_ > 0) release();
 }
 
-/// Another acquire() by the thread that holds the name already. False if it does not.
+/// Acquires a name once more for the thread that holds it. Returns false if it does not.
 bool Lock::acquire_again() noexcept {
   Held* const mine = find_held(*cache_, hash_);
   if (mine == nullptr) return false;
@@ -97,7 +97,7 @@ bool Lock::acquire_again() noexcept {
 
 Code Lock::acquire(milliseconds wait) noexcept {
   if (!valid_) return Code::invalid_key;
-  if (is_none(options_.ttl) || options_.limit == 0) return Code::invalid_argument;
+  if (is_over(options_.ttl) || options_.limit == 0) return Code::invalid_argument;
   if (options_.reentrant) {
     if (acquire_again()) return Code::ok;
   } else if (held()) {
@@ -140,7 +140,7 @@ Code Lock::acquire(milliseconds wait) noexcept {
     if (!std::exchange(waits, true)) stripe.leases().count_wait();
     const base::Waiting waiting;
     if (answer == Grant::busy) {
-      std::this_thread::sleep_for(milliseconds(1));  // lock_timeout may be nothing
+      std::this_thread::sleep_for(milliseconds(1));  // lock_timeout may be 0
       continue;
     }
     stripe.leases().wait(hash_, store::LeaseKind::lock, holders.events, std::min<Clock::duration>(left, kLookAtOwner));
@@ -164,7 +164,7 @@ bool Lock::release() noexcept {
 bool Lock::held() const noexcept { return depth_ > 0 && is_held(*cache_, lease_); }
 
 Code Lock::extend(Ttl ttl) noexcept {
-  if (is_none(ttl)) return Code::invalid_argument;
+  if (is_over(ttl)) return Code::invalid_argument;
   const Call call(Access::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
   if (!known) return Code::changed;

@@ -18,7 +18,7 @@ using cache::Windows;
 using store::Decision;
 using store::Present;
 
-/// Puts an integer, and when it expires, in the place of the one that is there, or under a new key.
+/// Decides to store an integer and its expiry: in place of the one that is there, or under a new key.
 class IntegerEntry {
  public:
   Decision put(const Present& present, std::int64_t integer, std::uint64_t expiry) noexcept {
