@@ -2,18 +2,19 @@
 //
 // Before the calls, what to know:
 //
-//  * One host, Linux and glibc. All processes that attach run the same format of the library.
-//  * A process may die at any instruction. Nobody hangs and nothing committed is lost; the one call it was in
-//    has happened or has not (of a call on many keys, key by key; of clear, stripe by stripe).
-//  * A handle may be opened before fork or after it, used by any number of threads, and copied. It holds no
-//    descriptor, so daemonising does not hurt it. What a signal handler calls may answer busy.
-//  * Entries leave when the segment is full (WhenFull::evict) and when they expire: every read may miss.
-//  * Memory is taken when the segment is made and counts to the memory cgroup of whoever makes it. Docker gives
-//    /dev/shm 64 MiB unless told otherwise (--shm-size).
-//  * Who may write the segment may truncate it, which is SIGBUS for all: the mode is 0600 by default.
-//  * Two pid namespaces cannot share a segment (the kernel would free locks of living owners): the second is refused.
+//  * It needs one host with Linux and glibc. All processes that attach use the same format of the library.
+//  * A process may die at any instruction. Nobody hangs, and nothing committed is lost. The one call it was in has
+//    happened or has not. A call on many keys is one call for each key, and clear() one for each stripe.
+//  * Open a handle before fork or after it, use it in any number of threads, copy it. It holds no descriptor, so
+//    daemonising does not hurt it. A call in a signal handler may answer busy.
+//  * Entries leave when the segment is full (WhenFull::evict) and when they expire. So every read may miss.
+//  * The process that makes the segment takes all its memory at once, from its own memory cgroup. Docker gives
+//    /dev/shm 64 MiB unless --shm-size says otherwise.
+//  * A process that may write the segment may also truncate it, and then all get SIGBUS. So the mode is 0600 by
+//  default.
+//  * Two pid namespaces cannot share a segment, as the kernel would free locks of living owners. The second is refused.
 //
-// A thread holds at most one stripe lock and never calls out while it does.
+// A thread holds at most one stripe lock. While it does, it calls no code of the user's.
 #pragma once
 
 #include <chrono>
@@ -37,97 +38,98 @@ namespace forklore {
 class Attachment;
 struct Access;
 
-/// A handle to one segment. Handles of one process to one segment share a mapping: opening another is cheap.
-/// Every call may be made by any thread of any attached process at any time, unless it says otherwise.
-/// All views passed in are copied before the call returns.
+/// A handle to one segment. All handles of a process to one segment share a mapping, so another handle is cheap.
+/// Any thread of any attached process may make any call at any time, unless the call says otherwise.
+/// A call copies what it needs of the views passed in, before it returns.
 class FORKLORE_EXPORT Cache {
  public:
   /// Creates the segment or attaches to it. Throws OpenError.
   [[nodiscard]] static Cache open(const Options& options);
-  /// Attaches to a segment that exists. Throws OpenError (no_such_file_or_directory) when there is none.
-  /// For Place::file, name is the path. Of a segment that only its owner, who calls, may open (mode 0600).
+  /// Attaches to a segment that exists. Throws OpenError (no_such_file_or_directory) if there is none.
+  /// For Place::file, name is the path. Only for a segment that you own with mode 0600; otherwise use attach(Options).
   [[nodiscard]] static Cache attach(std::string_view name, Place place = Place::shm);
-  /// The same with all that options say of a handle: owner, mode, default_ttl, lock_timeout, read_only. What they ask
-  /// of the segment (capacity_bytes, max_value_bytes, stripes, when_full) is not looked at.
+  /// The same with options of the handle: owner, mode, default_ttl, lock_timeout, read_only. It ignores the options of
+  /// the segment: capacity_bytes, max_value_bytes, stripes, when_full.
   [[nodiscard]] static Cache attach(const Options& options);
 
-  /// A copy is a handle of its own to the same attachment, as cheap as two shared pointers. Any thread may make one of
-  /// a handle on which others call.
+  /// A copy is a handle of its own, as cheap as two shared pointers. Other threads may use the original meanwhile.
   Cache(const Cache&) noexcept;
-  /// No call through this handle may be in flight; the same of the three that follow.
+  /// No call through this handle may be in progress. The same goes for the three below.
   Cache& operator=(const Cache&) noexcept;
-  /// A handle that was moved from may be assigned to, copied and destroyed, and nothing else.
+  /// Assign to a handle that was moved from, copy or destroy it. Nothing else is allowed.
   Cache(Cache&&) noexcept;
   Cache& operator=(Cache&&) noexcept;
   ~Cache();
 
-  // Reading. No lock, and no store that another reader must fetch back.
+  // Reading. It takes no lock, and stores nothing that another reader would have to fetch anew.
 
-  /// The value into out, whose memory is reused. Returns ok, not_found or invalid_key; out is unspecified unless ok.
-  /// May throw std::bad_alloc.
+  /// Copies the value into out, and reuses its memory. Returns ok, not_found or invalid_key. Unless ok, out is
+  /// unspecified. May throw std::bad_alloc.
   [[nodiscard]] Code get(std::string_view key, std::string& out, Found* found = nullptr);
-  /// The value, or none. May throw std::bad_alloc.
+  /// Returns the value, or none. May throw std::bad_alloc.
   [[nodiscard]] std::optional<std::string> get(std::string_view key);
-  /// The value into a buffer. Returns ok, not_found, invalid_key or buffer_too_small (found is set).
+  /// Copies the value into a buffer. Returns ok, not_found, invalid_key or buffer_too_small, which sets found.
   [[nodiscard]] Code get_into(std::string_view key, std::span<char> out, Found& found) noexcept;
-  /// The value to where the sink wants it (index 0). Returns ok, not_found, invalid_key or buffer_too_small.
+  /// Copies the value to where the sink wants it (index 0). Returns ok, not_found, invalid_key or buffer_too_small.
   [[nodiscard]] Code get_to(std::string_view key, Sink sink, Found& found);
-  /// Whether there is an entry: ok, not_found or invalid_key.
+  /// Tells whether there is an entry. Returns ok, not_found or invalid_key.
   [[nodiscard]] Code contains(std::string_view key) noexcept;
-  /// The time an entry has left, kForever if it never expires. Returns ok, not_found or invalid_key.
+  /// Tells how long an entry has left; kForever if it never expires. Returns ok, not_found or invalid_key.
   [[nodiscard]] Code ttl(std::string_view key, Ttl& left) noexcept;
-  /// Reads many keys with their memory accesses overlapped. results is as long as keys. Returns how many were found.
+  /// Reads many keys, and overlaps their memory accesses. results is as long as keys. Returns how many it found.
   std::size_t get_many(std::span<const std::string_view> keys, std::span<Result> results);
-  /// The same to a sink, which is asked with the key's index. codes and found are as long as keys.
+  /// The same to a sink, which gets the key's index. codes and found are as long as keys.
   std::size_t get_many_to(std::span<const std::string_view> keys, Sink sink, std::span<Found> found,
                           std::span<Code> codes);
 
-  // Writing. Each takes one stripe lock; it may evict and never waits for readers. All may answer busy,
-  // read_only and invalid_key beside what is named. A program that does not look at the answer of set, erase, touch or
-  // clear goes on as a cache allows: the next read may miss, or find what was there before. Where the answer is what
-  // the call is for (add, replace, compare_and_set, increment) the compiler warns if nobody looks.
+  // Writing. Each call takes one stripe lock. It may evict, and never waits for readers. All may answer busy, read_only
+  // and invalid_key, beside what each names. A program may ignore the answer of set, erase, touch and clear. Then the
+  // next read may miss, or find the old value. The compiler warns if it ignores an answer that is what the call is for:
+  // that of add, replace, compare_and_set and increment.
 
-  /// Stores value under key, whatever was there. Also too_large, full, not_a_number (kInteger of another size).
+  /// Stores value under key, whatever was there. Also answers too_large, full, not_a_number (kInteger of another size).
   Code set(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
-  /// Stores value if key is absent; an expired entry counts as absent. Also exists, and those of set.
+  /// Stores value if key is absent. An expired entry counts as absent. Also answers exists, and what set() does.
   [[nodiscard]] Code add(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl,
                          std::uint16_t format = kBytes) noexcept;
-  /// Stores value if key is present. Also not_found, and those of set.
+  /// Stores value if key is present. Also answers not_found, and what set() does.
   [[nodiscard]] Code replace(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl,
                              std::uint16_t format = kBytes) noexcept;
-  /// Stores value if the entry is still the one that version names. Also changed, not_found, and those of set.
+  /// Stores value if the entry is still the one that version names. Also answers changed, not_found, and what set()
+  /// does.
   [[nodiscard]] Code compare_and_set(std::string_view key, Version version, std::string_view value,
                                      Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
-  /// Removes the entry. Also not_found.
+  /// Removes the entry. Also answers not_found.
   Code erase(std::string_view key) noexcept;
-  /// Gives the entry a new time to live; zero or less removes it. Also not_found.
+  /// Gives the entry a new time to live. Zero or less removes it. Also answers not_found.
   Code touch(std::string_view key, Ttl ttl) noexcept;
-  /// Adds delta to a kInteger entry, in place and keeping its time to live; now is the sum. An absent key is
-  /// stored as *initial + delta with ttl, or answers not_found when there is no initial. Also overflow,
-  /// not_a_number, full.
+  /// Adds delta to a kInteger entry and keeps its time to live. now is the sum. For an absent key it stores
+  /// *initial + delta with ttl; without an initial it answers not_found. Also answers overflow, not_a_number, full.
   [[nodiscard]] Code increment(std::string_view key, std::int64_t delta, std::int64_t& now,
                                std::optional<std::int64_t> initial = {}, Ttl ttl = kDefaultTtl) noexcept;
 
-  // Many keys: each key by itself, as the single call does. codes is as long as keys; returns how many were ok.
+  // Many keys: each is a call of its own. codes is as long as keys. Returns how many were ok.
 
   std::size_t set_many(std::span<const std::string_view> keys, std::span<const std::string_view> values, Ttl ttl,
                        std::span<const std::uint16_t> formats, std::span<Code> codes) noexcept;
   std::size_t erase_many(std::span<const std::string_view> keys, std::span<Code> codes) noexcept;
 
-  /// Removes every entry, stripe by stripe: what is stored meanwhile may stay or go. ok, busy or read_only.
+  /// Removes every entry, stripe by stripe. An entry stored meanwhile may stay or go. Returns ok, busy or read_only.
   Code clear() noexcept;
 
   // Looking inside.
 
-  /// Appends up to limit keys that begin with prefix and moves the cursor on. A key that is present throughout
-  /// the scan comes at least once; one that comes and goes, perhaps. Takes no lock. ok.
+  /// Appends up to limit keys that begin with prefix, and moves the cursor. A key that stays during the scan appears at
+  /// least once. One that comes or goes may appear or not. Takes no lock. Returns ok.
   [[nodiscard]] Code scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys);
   [[nodiscard]] Stats stats() const;
-  /// Checks every invariant of the stored structures, a stripe at a time under its lock. Empty: sound.
+  /// Checks every invariant of the stored structures, one stripe at a time, with its lock held. Returns what is wrong;
+  /// nothing if the segment is sound.
   [[nodiscard]] std::vector<std::string> verify() const;
-  /// The file behind the segment; "anonymous:NAME" for Place::anonymous.
+  /// Returns the file behind the segment; "anonymous:NAME" for Place::anonymous.
   [[nodiscard]] std::string path() const;
-  /// The options this handle was opened with; capacity_bytes and when_full are the segment's own.
+  /// Returns the options this handle was opened with. capacity_bytes, max_value_bytes, stripes and when_full are those
+  /// of the segment.
   [[nodiscard]] Options options() const;
 
  private:
@@ -139,16 +141,17 @@ class FORKLORE_EXPORT Cache {
   std::shared_ptr<const Options> options_;
 };
 
-/// Takes the name away, for every format of the library that has a segment under it. Attached processes move to a new
-/// segment within a second of their next call; the memory goes when the last has moved. One that cannot make it anew (a
-/// read-only handle, another user's) reads misses and writes nothing (Code::read_only) until somebody else has; the log
-/// says why. owner: whose segment it is; none: the effective user's own. Returns false if there was none. Throws
-/// OpenError (permission_denied) if it is another user's and the caller is not root. For Place::file, name is the path,
-/// and owner is compared with the file's if it is given.
+/// Removes the segment of this name, of every format of the library that has one. Attached processes move to a new
+/// segment within a second of their next call. The memory goes when the last one has moved. A read-only handle, or one
+/// of another user, cannot make a new segment. It reads misses and answers Code::read_only until somebody has made one;
+/// the log says why.
+/// owner: the user who owns the segment; by default the effective user. For Place::file, name is the path, and the file
+/// must belong to owner if one is given. Returns false if there was no segment. Throws OpenError (permission_denied) if
+/// another user owns it and the caller is not root.
 FORKLORE_EXPORT bool remove_segment(std::string_view name, Place place = Place::shm, std::optional<::uid_t> owner = {});
 
-/// The segments in the shared memory of this host that the caller may read, by name: of every format of the library,
-/// and for root of every owner. Throws OpenError if it cannot look (no descriptor is left).
+/// Lists the segments in this host's shared memory that the caller may read, by name and of every format of the
+/// library. Root reads those of every owner. Throws OpenError if it cannot list them, as when no descriptor is left.
 [[nodiscard]] FORKLORE_EXPORT std::vector<SegmentInfo> segments();
 
 }  // namespace forklore

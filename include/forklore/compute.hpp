@@ -1,16 +1,16 @@
-// compute.hpp - A value that is expensive to compute is computed once, by one caller of all processes.
+// compute.hpp - Lets one caller of all processes compute an expensive value, once.
 //
 //   std::string page = forklore::get_or_compute(cache, "front page", 1min, render, {.stale_for = 10min});
 //
-//  * While one computes, the others wait for its value, or are served the old one (stale_for).
-//  * A computing process that is killed or dies is found out within 25 ms, a stopped one is not: waiting has a bound,
-//    after which a caller computes for itself and stores nothing.
-//  * What is written to the key meanwhile, or erased, wins: the computed value goes to its caller and not into the
-//    cache. So an invalidation is never undone by who began before it.
-//  * The right to store is a line in a table of 16 to 32 for each stripe. When they are used up, as a deep recursion
-//    does, it is a placeholder among the entries, which is as good: a write to the key removes it. A full cache may
-//    evict it; then the value is not stored. It is there for 10 minutes at most.
-//  * A computation that asks for its own key waits for itself until the bound.
+//  * While one caller computes, the others wait for its value, or get the old one (stale_for).
+//  * Waiting callers notice within 25 ms that the computing process died. They do not notice that it was stopped. So
+//    waiting has a bound. After it, a caller computes for itself and stores nothing.
+//  * A write to the key or an erase meanwhile wins. Then the computed value goes to its caller, and not into the cache.
+//    So a computation that began before an invalidation never undoes it.
+//  * The right to store is a line in a table. Each stripe has 16 to 32 lines. A deep recursion may use them up. Then a
+//    placeholder among the entries gives the right just as well, and a write to the key removes it. A full cache may
+//    evict the placeholder; then the value is not stored. It lasts at most 10 minutes.
+//  * A computation that asks for its own key waits for itself, until the bound.
 #pragma once
 
 #include <chrono>
@@ -27,56 +27,55 @@
 namespace forklore {
 
 struct ComputeOptions {
-  /// For so long after its time to live an old value is served to all but the one who computes the next. To every other
-  /// call (get, contains, ttl, add, ...) it counts as expired. Up to 49 days.
+  /// For so long after its time to live, callers get the old value while one computes the next. To every other call
+  /// (get, contains, ttl, add, ...) it counts as expired. Up to 49 days.
   Ttl stale_for{0};
-  /// Begins the next computation before the value expires, at random and the likelier the closer that is and the longer
-  /// it took: with 1 about as early as it takes to compute, with 2 twice that; 0 never. (XFetch: Vattani, Chierichetti,
-  /// Lowenstein, VLDB 2015.)
+  /// Begins the next computation before the value expires, at random. It is likelier the closer the end is, and the
+  /// longer the value took to compute. 1: about as early as it takes to compute; 2: twice that; 0: never. (XFetch:
+  /// Vattani, Chierichetti, Lowenstein, VLDB 2015.)
   double early = 0;
-  /// How long a caller waits for another's value before it computes one for itself, which is not stored.
+  /// How long a caller waits for another's value. After that it computes one for itself, and does not store it.
   std::chrono::milliseconds wait{10'000};
 };
 
 /// What a caller is to do next.
 enum class Turn : std::uint8_t {
-  fresh,    ///< the value is there: done
-  stale,    ///< the value is past its time, or nearly, and somebody else is at it: take it
-  refresh,  ///< the same, and it is this caller who is to compute the next and store it
-  compute,  ///< there is none: compute it and store it
-  alone,    ///< compute it; there is nothing to be stored with (the wait is over, busy, read_only, full and nothing
-            ///< leaves, or it is no key)
-  wait,     ///< somebody else computes: wait(), then begin() again
+  fresh,    ///< take the value
+  stale,    ///< take the value: it is past its time or nearly, and another caller computes the next one
+  refresh,  ///< take the value, compute the next one and store it
+  compute,  ///< there is no value: compute it and store it
+  alone,    ///< compute it, as there is no right to store: the wait is over, busy, read_only, full and nothing leaves,
+            ///< or it is no key
+  wait,     ///< another caller computes: wait(), then begin() again
   no_room,  ///< the sink gave up
 };
 
-/// One caller's way to a value. get_or_compute() is made of it; a language binding, which may call nothing of its own
-/// in between, uses it directly. For one thread at a time. The cache handle outlives it, and the key's bytes do.
+/// The steps of one caller to a value. get_or_compute() takes them. A language binding uses them directly, to call its
+/// own code in between. For one thread at a time. The cache handle and the key's bytes must outlive it.
 class FORKLORE_EXPORT Computation {
  public:
   Computation(const Cache& cache, std::string_view key, const ComputeOptions& options = {}) noexcept;
-  /// Gives back what is held.
+  /// Gives back the right if it is held.
   ~Computation() { abandon(); }
   Computation(const Computation&) = delete;
   Computation& operator=(const Computation&) = delete;
 
-  /// Looks for the value, and asks for the right to compute it. The value comes to the sink (index 0) with Turn::fresh,
-  /// stale and refresh. Sleeps for a stripe's lock alone, and not for that where there is an older value: then it may
-  /// be a later call that is to refresh. Throws what the sink throws; nothing is held then.
+  /// Looks for the value, and asks for the right to compute it. With Turn::fresh, stale and refresh the sink (index 0)
+  /// has the value. May sleep for the stripe lock. If there is an older value it never sleeps: it returns that value
+  /// and leaves the refresh to a later call. Throws what the sink throws; then nothing is held.
   [[nodiscard]] Turn begin(Sink sink, Found& found);
-  /// The same into a string, whose memory is reused. May throw std::bad_alloc.
+  /// The same into a string. It reuses the string's memory. May throw std::bad_alloc.
   [[nodiscard]] Turn begin(std::string& value);
-  /// After Turn::wait: sleeps until there is reason to look again, 25 ms or at_most at the latest. Calls the wait
-  /// hooks.
+  /// After Turn::wait: sleeps until there is a reason to look again, at most 25 ms or at_most. Calls the wait hooks.
   void wait(std::chrono::milliseconds at_most = std::chrono::milliseconds(25)) noexcept;
 
-  /// After Turn::compute or refresh: stores the value, lets all see it and gives the right back, whatever the answer.
-  /// Keeps how long it took since begin() if early refresh wants to know. Returns ok; changed (nothing was stored: the
-  /// key was written to or erased meanwhile, the segment was replaced, or there was nothing to store with); also
-  /// too_large, full, busy, not_a_number, invalid_key and read_only.
+  /// After Turn::compute or refresh: stores the value for all, and gives the right back, whatever the answer. Keeps the
+  /// time since begin() for ComputeOptions::early. Returns ok, or changed, and then nothing was stored: the key was
+  /// written to or erased meanwhile, the segment was replaced, or there was no right. Also answers too_large, full,
+  /// busy, not_a_number, invalid_key and read_only.
   Code store(std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
-  /// Gives the right back with nothing stored; the next caller computes. Sleeps for the stripe's lock where a
-  /// placeholder is to be removed.
+  /// Gives the right back and stores nothing. The next caller computes. May sleep for the stripe lock, to remove a
+  /// placeholder.
   void abandon() noexcept;
   /// Whether the right to store is still this caller's.
   [[nodiscard]] bool held() const noexcept;
@@ -88,16 +87,17 @@ class FORKLORE_EXPORT Computation {
   std::string_view key_;
   ComputeOptions options_;
   Lease lease_;
-  std::uint32_t events_ = 0;  // of the word to wait on
+  std::uint32_t events_ = 0;  // what the word to wait on was
   bool counted_ = false;
-  std::chrono::steady_clock::time_point until_{};  // of all waiting; set with the first wait
-  std::chrono::steady_clock::time_point begun_{};  // of the computation
+  std::chrono::steady_clock::time_point until_{};  // end of all waiting. Set by the first wait
+  std::chrono::steady_clock::time_point begun_{};  // begin of the computation
 };
 
-/// The value under key, or what compute() returns, which is then stored with ttl: anything that makes a std::string. It
-/// comes to value, whose memory is reused. Returns ok; invalid_key (nothing was computed, and value is as it was); else
-/// what storing came to: changed, too_large, full, busy, read_only, and value is what was computed all the same. An
-/// exception of compute() reaches this caller alone; the next one computes. Any thread of any attached process.
+/// Gets the value under key. If there is none, calls compute() and stores the result with ttl; it may return anything
+/// that makes a std::string. Puts the value into value, and reuses its memory. Returns ok, or invalid_key: then nothing
+/// was computed, and value is as it was. Otherwise it returns why the value was not stored: changed, too_large, full,
+/// busy or read_only. Then value has what was computed all the same. An exception of compute() reaches this caller
+/// alone, and the next one computes. For any thread of any attached process.
 template <class Compute>
 Code get_or_compute(const Cache& cache, std::string_view key, std::string& value, Ttl ttl, Compute&& compute,
                     const ComputeOptions& options = {}) {
@@ -122,8 +122,8 @@ Code get_or_compute(const Cache& cache, std::string_view key, std::string& value
   }
 }
 
-/// The same for who wants the value alone, stored or not. Throws std::invalid_argument, and computes nothing, for what
-/// is no key (is_key()).
+/// The same, but returns the value, stored or not. Throws std::invalid_argument, and computes nothing, if it is no key
+/// (is_key()).
 template <class Compute>
 std::string get_or_compute(const Cache& cache, std::string_view key, Ttl ttl, Compute&& compute,
                            const ComputeOptions& options = {}) {

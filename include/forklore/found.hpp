@@ -1,4 +1,4 @@
-// found.hpp - What a read tells about an entry beside its bytes.
+// found.hpp - What a read tells about an entry, beside its bytes, and where it puts them.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,14 @@
 
 namespace forklore {
 
-/// A value's format: 16 bits that the cache keeps beside the value and does not look at, but for kInteger.
-/// 0 to 255 are Forklore's own (bindings/python lists what it uses); an application takes 256 and up.
+/// A value's format: 16 bits that the cache keeps beside the value. It looks only for kInteger.
+/// 0 to 255 are Forklore's own (bindings/python lists those it uses). An application takes 256 and up.
 inline constexpr std::uint16_t kBytes = 0;
 /// An integer that increment works on: the 8 bytes of a std::int64_t in this machine's order.
 inline constexpr std::uint16_t kInteger = 1;
 
-/// Names one stored value: equal versions of one key are the same value. Opaque. It may change without the
-/// value (the cache moves entries about), so a compare_and_set may fail without cause, as a weak one does.
+/// Names one stored value: equal versions of one key are the same value. Opaque. The cache may move an entry, and then
+/// the version changes without the value. So compare_and_set may fail without cause, as a weak one does.
 struct Version {
   std::uint64_t word = 0;
   friend bool operator==(const Version&, const Version&) = default;
@@ -34,18 +34,18 @@ struct Result {
   Found found;
 };
 
-/// Where one value goes. ascii, if it is not nullptr: the reader wants to be told whether no byte of the value has its
-/// high bit set, which costs next to nothing as they are copied. Integers (kInteger) are not looked at.
+/// Where one value goes. ascii may be nullptr. Otherwise the read stores there whether all bytes of the value are
+/// ASCII, which costs next to nothing while it copies them. It does not look at integers (kInteger).
 struct Into {
-  Into(char* to, bool* tell = nullptr) noexcept : data(to), ascii(tell) {}  // NOLINT: a pointer is where it goes
+  Into(char* to, bool* tell = nullptr) noexcept : data(to), ascii(tell) {}  // NOLINT: a pointer converts to it
 
   char* data;
   bool* ascii;
 };
 
-/// Where a reader wants a value: room() is asked once the size is known and gives at least found.size bytes, or
-/// nullptr to give up (the read then answers buffer_too_small). It may be asked again for the same index if the
-/// value changed meanwhile; the last room given holds the value. It runs under no lock and may allocate or throw.
+/// Says where a reader wants a value. The read calls room() once it knows the size. room() gives at least found.size
+/// bytes, or nullptr to give up; then the read answers buffer_too_small. If the value changed meanwhile, the read calls
+/// it again for the same index. The last room given has the value. No lock is held, so it may allocate or throw.
 struct Sink {
   void* context = nullptr;
   Into (*room)(void* context, std::size_t index, const Found& found) = nullptr;

@@ -1,4 +1,4 @@
-// hooks.hpp - What an embedding runtime may want to do around a wait, and where it logs.
+// hooks.hpp - Lets an embedding runtime do something around each wait, and log.
 #pragma once
 
 #include <forklore/export.hpp>
@@ -6,11 +6,11 @@
 
 namespace forklore {
 
-/// Called by the library with no lock held, from the thread that made the call. Each may be nullptr.
+/// The library calls them with no lock held, in the thread that called the library. Each may be nullptr.
 struct Hooks {
-  void (*before_wait)() = nullptr;               ///< about to wait for a lock (release an interpreter lock here)
-  void (*after_wait)() = nullptr;                ///< the wait is over; pairs with before_wait
-  void (*log)(std::string_view line) = nullptr;  ///< a thing an operator wants to know: moved to a successor
+  void (*before_wait)() = nullptr;               ///< the thread is about to wait: release an interpreter lock here
+  void (*after_wait)() = nullptr;                ///< the wait is over. One for each before_wait
+  void (*log)(std::string_view line) = nullptr;  ///< an operator should know this, such as a move to a successor
 };
 
 /// Sets the hooks of this process. Call it once, before the first Cache is used by another thread.

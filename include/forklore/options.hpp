@@ -16,13 +16,13 @@
 
 namespace forklore {
 
-/// A time to live. Zero or less is "already expired": the entry is not kept.
+/// A time to live. Zero or less means that it has expired already: the entry is not kept.
 using Ttl = std::chrono::milliseconds;
 inline constexpr Ttl kForever = Ttl::max();     ///< the entry never expires
-inline constexpr Ttl kDefaultTtl = Ttl::min();  ///< what Options::default_ttl says
+inline constexpr Ttl kDefaultTtl = Ttl::min();  ///< the entry lives as long as Options::default_ttl says
 
 inline constexpr std::size_t kMaxKeyBytes = 1024;  ///< keys are 1 to this many bytes
-/// Whether it may be a key, or the name of a lock. Any byte may be in it.
+/// Whether key may be a key, or the name of a lock. It may have any bytes.
 constexpr bool is_key(std::string_view key) noexcept { return !key.empty() && key.size() <= kMaxKeyBytes; }
 
 // Units of sizes: .capacity_bytes = 4 * forklore::GiB.
@@ -30,8 +30,8 @@ inline constexpr std::size_t KiB = 1024;
 inline constexpr std::size_t MiB = 1024 * KiB;
 inline constexpr std::size_t GiB = 1024 * MiB;
 
-/// A size, from integers of 64 bits alone. An int does not compile, as nobody could tell what it was meant to be:
-/// 4 << 30 is 0, and 5 << 30 is 1 GiB.
+/// A size, made of 64-bit integers alone. An int does not compile, as it may not be what was meant: 4 << 30 is 0, and
+/// 5 << 30 is 1 GiB.
 class ByteCount {
  public:
   template <std::integral Integer>
@@ -50,44 +50,47 @@ inline constexpr std::size_t kMaxCapacityBytes = 16 * GiB;
 
 /// Where a segment's memory lies.
 enum class Place : std::uint8_t {
-  shm,        ///< POSIX shared memory, by name; outlives its processes, not a reboot
-  file,       ///< the file Options::path; survives an orderly reboot, is emptied after any other
-  anonymous,  ///< no name outside this process and what it forks after opening
+  shm,        ///< POSIX shared memory, by name. It outlives its processes, and not a reboot
+  file,       ///< the file Options::path. It survives an orderly reboot, and is emptied after any other
+  anonymous,  ///< memory of this process and its later forks. Others cannot open it
 };
 
-/// What a write does when there is no room left.
+/// What a write does when no room is left.
 enum class WhenFull : std::uint8_t {
-  evict,   ///< a cache: the entries least worth keeping leave
-  reject,  ///< shared state: live entries never leave, and what finds no room answers Code::full. An overwrite by as
-           ///< much or less always finds room, and so do erase, touch and an increment of what is there: docs/layout.md
+  evict,   ///< a cache: evicts the entries least worth keeping
+  reject,  ///< shared state: never evicts a live entry, and answers Code::full if there is no room. There is always
+           ///< room to erase, to touch, to increment what is there, and to overwrite it with as much or less:
+           ///< docs/layout.md
 };
 
 struct Options {
   // Behaviour.
-  /// 1 to 128 characters of A-Z a-z 0-9 . _ -, not starting with a dot. One name is one segment for one owner.
+  /// 1 to 128 characters of A-Z a-z 0-9 . _ -, the first no dot. For each owner, one name is one segment.
   std::string name = {};
   Place place = Place::shm;
-  std::filesystem::path path = {};  ///< of the file, for Place::file alone
-  /// The size of the whole segment, index and headers included; kMinCapacityBytes to kMaxCapacityBytes.
-  /// None takes what is there, else kDefaultCapacityBytes. Another size than the one that is there makes an empty
-  /// successor, to which all processes move; only the segment's owner can make one.
-  /// when_full, max_value_bytes and stripes belong to the segment too. One that is given and is not what is there makes
-  /// a successor if a capacity is given, and is refused if none is. What is not given is left to what is there.
+  std::filesystem::path path = {};  ///< the file, for Place::file alone
+  /// The size of the whole segment, with index and headers: kMinCapacityBytes to kMaxCapacityBytes. None takes that of
+  /// the segment that is there. If there is none, it is kDefaultCapacityBytes. Another size than the segment's makes
+  /// an empty successor, to which all processes move. Only the segment's owner can make one.
+  /// when_full, max_value_bytes and stripes belong to the segment as well. If one is given and differs from the
+  /// segment's, a given capacity makes a successor. Without a capacity, it is refused. One that is not given differs
+  /// from nothing.
   std::optional<ByteCount> capacity_bytes = {};
   Ttl default_ttl = kForever;
-  std::optional<WhenFull> when_full = {};  ///< none: what is there or is succeeded, else WhenFull::evict
-  /// Of a new segment, set explicitly whatever the umask. One that is there is refused if it gives others more.
+  std::optional<WhenFull> when_full = {};  ///< none: that of the segment, or of the one it succeeds, or evict
+  /// The mode of a new segment, whatever the umask. A segment that is there is refused if its mode gives others more.
   ::mode_t mode = 0600;
-  std::optional<::uid_t> owner = {};  ///< whose segment it is; none: the effective user's own
-  bool read_only = false;             ///< maps without write access; every write answers Code::read_only
+  std::optional<::uid_t> owner = {};  ///< the user who owns the segment. None: the effective user
+  bool read_only = false;             ///< maps the segment without write access. Every write answers Code::read_only
 
   // Speed.
-  /// The largest value wanted; larger ones cost stripes, since a value must fit two sevenths of the chunks of one
-  /// (a sixteenth under WhenFull::reject). None: what is there, else 1 MiB or what a small capacity allows.
+  /// The largest value. It must fit two sevenths of a stripe's chunks; a sixteenth under WhenFull::reject. So larger
+  /// values mean fewer stripes. None: that of the segment that is there, or 1 MiB, or what a small capacity allows.
   std::optional<ByteCount> max_value_bytes = {};
-  /// Independent parts, each with its own lock: a power of two, 1 to 64. None: what is there, else by capacity.
+  /// How many independent parts there are, each with its own lock: a power of two, 1 to 64. None: as many as the
+  /// segment that is there has, or as its capacity suggests.
   std::optional<unsigned> stripes = {};
-  /// How long a call waits for a lock that a living process holds, before a write answers busy and a read a miss.
+  /// How long a call waits for a lock that a living process holds. After that a write answers busy, and a read a miss.
   std::chrono::milliseconds lock_timeout{1000};
 };
 
@@ -103,11 +106,11 @@ FORKLORE_EXPORT void check_options(const Options& options);
 /// What opening would take of this host's memory or disk.
 struct Need {
   std::filesystem::path path;  ///< the file of the segment; empty for Place::anonymous
-  std::uint64_t bytes = 0;     ///< that are not taken yet; 0: a segment of that capacity is there
-  std::string shortage;        ///< if they are not to be had: both numbers, whose limit it is, the remedy. Else empty
+  std::uint64_t bytes = 0;     ///< bytes to take. 0: a segment of that capacity is there
+  std::string shortage;  ///< why they cannot be had: both numbers, whose limit it is, the remedy. Empty if they can
 };
 
-/// What opening with these options would take now, where so many other bytes are to be taken beside it. Opens nothing.
+/// Tells what opening with these options would take now. beside: bytes that others are to take as well. Opens nothing.
 /// Throws as check_options() does.
 [[nodiscard]] FORKLORE_EXPORT Need need_of(const Options& options, std::uint64_t beside = 0);
 

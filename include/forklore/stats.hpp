@@ -11,7 +11,7 @@
 
 namespace forklore {
 
-/// Counts are those of all processes since the segment was made, and never go back.
+/// Counts are those of all processes since the segment was made. They never go back.
 struct Stats {
   // The segment.
   std::size_t capacity_bytes = 0;
@@ -23,9 +23,9 @@ struct Stats {
   WhenFull when_full = WhenFull::evict;
   std::uint64_t age_seconds = 0;  ///< since the segment was made
   // What lies in it, at the moment of asking.
-  std::uint64_t entries = 0;      ///< with those that have expired and are not yet collected
+  std::uint64_t entries = 0;      ///< all, also expired ones that are not yet collected
   std::uint64_t slots = 0;        ///< of the index, which grows and shrinks with the entries
-  std::uint64_t live_bytes = 0;   ///< of entries, headers included
+  std::uint64_t live_bytes = 0;   ///< what the entries take, with their headers
   std::uint64_t index_bytes = 0;  ///< buckets, ghosts, chunk tables and headers
   // Calls.
   std::uint64_t hits = 0;
@@ -37,9 +37,9 @@ struct Stats {
   std::uint64_t rereads = 0;  ///< reads begun again because a writer came between
   // Work of the cache itself.
   std::uint64_t evictions = 0;         ///< live entries that left for lack of room
-  std::uint64_t bucket_evictions = 0;  ///< of these, because both buckets of a new key were full
-  std::uint64_t main_evictions = 0;    ///< of these, that had once been kept longer, for reads or as memory was free
-  std::uint64_t large_evictions = 0;   ///< of these, that were large beside the others; the rest were never read again
+  std::uint64_t bucket_evictions = 0;  ///< of these: evicted as both buckets of a new key were full
+  std::uint64_t main_evictions = 0;    ///< of these: from main (promoted by a read, or moved there as memory was free)
+  std::uint64_t large_evictions = 0;   ///< of these: from large (large beside the others). The rest were not read again
   std::uint64_t expirations = 0;       ///< expired entries collected
   std::uint64_t moves = 0;             ///< entries copied to save them from a reclaimed chunk
   std::uint64_t reclaims = 0;          ///< chunks made free
