@@ -162,7 +162,7 @@ bool swallow_refusal(const Call& call, PyObject* key) {
 
 bool store_computed(Computation& computation, const Call& call, PyObject* key, PyObject* value, Ttl ttl) {
   Encoded encoded;
-  if (!encoded.take(value, call.serializer())) return false;
+  if (!encoded.take(value, call.codec())) return false;
   const Code code = computation.store(encoded.view(), ttl, encoded.format());
   if (code == Code::ok || code == Code::changed) return true;
   raise_code(code, call, key, encoded.view().size());
@@ -269,7 +269,7 @@ PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, Wanted&
   while (true) {
     Decoded decoded;
     const Turn turn = begin(computation, decoded);
-    if (turn == Turn::fresh || turn == Turn::stale) return decoded.decode(call.serializer());
+    if (turn == Turn::fresh || turn == Turn::stale) return decoded.decode(call.codec());
     if (turn == Turn::no_room) return nullptr;
     if (wanted.function == nullptr && !wanted.complete(wanted, key)) return nullptr;
     if (turn != Turn::wait) return compute(computation, turn, call, key, wanted);

@@ -25,7 +25,7 @@ PyObject* read_value(const Call& call, NamedKey key, PyObject* absent) {
   const int answer = look_up(call, key, decoded, found);
   if (answer < 0) return nullptr;
   if (answer == 0) return Py_NewRef(absent);
-  PyObject* value = decoded.decode(call.serializer());
+  PyObject* value = decoded.decode(call.codec());
   if (value == nullptr) name_unreadable(key.object);
   return value;
 }
@@ -60,7 +60,7 @@ PyObject* cache_gets(PyObject* self, PyObject* const* given, Py_ssize_t count, P
   const int answer = look_up(call, {key.view(), values[0]}, decoded, found);
   if (answer < 0) return nullptr;
   if (answer == 0) return PyTuple_Pack(2, values[1], Py_None);
-  Reference value(decoded.decode(call.serializer()));
+  Reference value(decoded.decode(call.codec()));
   if (!value) name_unreadable(values[0]);
   Reference version(value ? PyLong_FromUnsignedLongLong(found.version.word) : nullptr);
   return version ? PyTuple_Pack(2, value.get(), version.get()) : nullptr;

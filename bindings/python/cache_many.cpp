@@ -52,8 +52,8 @@ bool raise_any(std::span<const Code> codes, const Call& call, const NamedKeys& k
   return false;
 }
 
-// Moves the Unreadable that is set, of that key, to the list. False with the exception set if there is no list, or it is
-// another.
+// Moves the Unreadable that is set, of that key, to the list. False with the exception set if there is no list, or it
+// is another.
 bool put_aside(PyObject* key, PyObject* list) {
   name_unreadable(key);
   if (list == nullptr || PyErr_ExceptionMatches(errors().unreadable) == 0) return false;
@@ -99,7 +99,7 @@ PyObject* read_many(const Call& call, const NamedKeys& keys, PyObject* unreadabl
   if (!values) return nullptr;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (codes[i] != Code::ok) continue;
-    Reference value(decoded[i].decode(call.serializer()));
+    Reference value(decoded[i].decode(call.codec()));
     if (!value && put_aside(keys.object(i), unreadable)) continue;
     if (!value || PyDict_SetItem(values.get(), keys.object(i), value.get()) < 0) return nullptr;
   }
@@ -117,7 +117,7 @@ PyObject* store_many(const Call& call, const NamedKeys& keys, PyObject* values, 
   Array<std::uint16_t> formats(count, keys.scratch);
   Array<Code> codes(count, Code::busy, keys.scratch);
   for (std::size_t i = 0; i < count; ++i) {
-    if (!encoded[i].take(PyList_GET_ITEM(values, static_cast<Py_ssize_t>(i)), call.serializer())) return nullptr;
+    if (!encoded[i].take(PyList_GET_ITEM(values, static_cast<Py_ssize_t>(i)), call.codec())) return nullptr;
     views[i] = encoded[i].view();
     formats[i] = encoded[i].format();
   }

@@ -6,6 +6,7 @@
 #include "errors.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
+#include "serializers.hpp"
 
 namespace forklore::python {
 namespace {
@@ -180,11 +181,11 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
     return false;
   }
   Options options;
-  Serializer serializer = Serializer::pickle;
+  Codec codec;
   PyObject* wanted = given.serializer;
   Reference usual(wanted == nullptr ? PyUnicode_FromString("pickle") : nullptr);
   if (wanted == nullptr) wanted = usual.get();
-  if (wanted == nullptr || !parse_options(given, options) || !parse_serializer(wanted, serializer)) return false;
+  if (wanted == nullptr || !parse_options(given, options) || !parse_serializer(wanted, codec.serializer)) return false;
   if (attach_only && options.place == Place::file && options.path.empty()) options.path = options.name;
   Handle* handle = guarded(
       [&] {
@@ -198,7 +199,7 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
     PyErr_SetString(errors().error, "a Cache is opened once");
     return false;
   }
-  object->serializer = serializer;
+  object->codec = codec;
   object->handle = handle;
   return true;
 }
@@ -260,9 +261,9 @@ int cache_init(PyObject* self, PyObject* positional, PyObject* keywords) {
 PyObject* check_arguments(PyObject*, PyObject* positional, PyObject* keywords) {
   Given given;
   Options options;
-  Serializer serializer{};
+  Codec codec;
   if (!take_arguments(positional, keywords, given) || !parse_options(given, options)) return nullptr;
-  if (given.serializer != nullptr && !parse_serializer(given.serializer, serializer)) return nullptr;
+  if (given.serializer != nullptr && !parse_serializer(given.serializer, codec.serializer)) return nullptr;
   const bool right = guarded(
       [&] {
         check_options(options);
@@ -315,11 +316,12 @@ Reference recipe(PyObject* self, const Call& call) {
   Reference ttl(to_seconds(options.default_ttl));
   if (!function || !path || !ttl) return {};
   Reference owner(options.owner ? PyLong_FromUnsignedLong(*options.owner) : Py_NewRef(Py_None));
-  return Reference(Py_BuildValue(
-      "O(Os{sssOsOsdsIsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place", to_string(options.place),
-      "path", options.path.empty() ? Py_None : path.get(), "default_ttl", ttl.get(), "lock_timeout",
-      static_cast<double>(options.lock_timeout.count()) / 1000, "mode", static_cast<unsigned>(options.mode), "owner",
-      owner.get(), "serializer", to_string(call.serializer()), "read_only", options.read_only ? Py_True : Py_False));
+  return Reference(
+      Py_BuildValue("O(Os{sssOsOsdsIsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
+                    to_string(options.place), "path", options.path.empty() ? Py_None : path.get(), "default_ttl",
+                    ttl.get(), "lock_timeout", static_cast<double>(options.lock_timeout.count()) / 1000, "mode",
+                    static_cast<unsigned>(options.mode), "owner", owner.get(), "serializer",
+                    name_of(call.codec().serializer), "read_only", options.read_only ? Py_True : Py_False));
 }
 
 // The attributes that an object of a subclass has; None of a plain one.

@@ -55,7 +55,7 @@ PyObject* count(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObj
 
 Code store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl ttl) {
   Encoded encoded;
-  if (!encoded.take(value, call.serializer())) return Code::buffer_too_small;
+  if (!encoded.take(value, call.codec())) return Code::buffer_too_small;
   Cache& cache = call.cache();
   Code code{};
   Code no = Code::ok;
@@ -128,7 +128,7 @@ PyObject* cache_cas(PyObject* self, PyObject* const* given, Py_ssize_t count, Py
   const Call call(self);
   Key key;
   Encoded value;
-  if (!call || !key.take(values[0]) || !value.take(values[1], call.serializer())) return nullptr;
+  if (!call || !key.take(values[0]) || !value.take(values[1], call.codec())) return nullptr;
   const Code code = call.cache().compare_and_set(key.view(), version, value.view(), ttl, value.format());
   if (code == Code::not_found) Py_RETURN_NONE;
   if (code == Code::ok || code == Code::changed) return truth(code);

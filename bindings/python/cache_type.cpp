@@ -8,6 +8,7 @@
 #include "errors.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
+#include "serializers.hpp"
 
 namespace forklore::python {
 
@@ -104,7 +105,7 @@ PyObject* cache_path(PyObject* self, void*) {
 }
 
 PyObject* cache_serializer(PyObject* self, void*) {
-  return PyUnicode_FromString(to_string(reinterpret_cast<CacheObject*>(self)->serializer));
+  return PyUnicode_FromString(name_of(reinterpret_cast<CacheObject*>(self)->codec.serializer));
 }
 
 PyObject* cache_closed(PyObject* self, void*) {

@@ -27,7 +27,7 @@ struct CacheObject {
   Handle* handle;  // nullptr: not opened, or closed with no call in flight. Guarded by the GIL, as all here.
   unsigned calls;  // in flight; some of them may have given up the GIL
   bool closed;     // no call may begin
-  Serializer serializer;
+  Codec codec;
 };
 
 /// One call in flight: keeps the handle, which close() leaves to the last of them. Check it before use.
@@ -50,7 +50,7 @@ class Call {
   explicit operator bool() const { return self_ != nullptr; }
   [[nodiscard]] Cache& cache() const { return self_->handle->cache; }
   [[nodiscard]] const Options& options() const { return self_->handle->options; }
-  [[nodiscard]] Serializer serializer() const { return self_->serializer; }
+  [[nodiscard]] const Codec& codec() const { return self_->codec; }
 
  private:
   void refuse();

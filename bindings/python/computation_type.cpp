@@ -41,7 +41,7 @@ PyObject* begin_patiently(PyObject* self, PyObject* patience) {
       continue;
     }
     const bool has_value = turn == Turn::fresh || turn == Turn::stale;
-    Reference value(has_value ? decoded.decode(state.call.serializer()) : Py_NewRef(Py_None));
+    Reference value(has_value ? decoded.decode(state.call.codec()) : Py_NewRef(Py_None));
     return value ? Py_BuildValue("(iO)", static_cast<int>(turn), value.get()) : nullptr;
   }
 }

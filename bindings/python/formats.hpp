@@ -1,32 +1,27 @@
-// formats.hpp - How a Python value lies in an entry: its format and what its bytes are.
+// formats.hpp - The registry of value formats: one row for each way in which a Python value lies in an entry.
 //
-// | format       | Python value                | bytes                                                  |
-// |--------------|-----------------------------|--------------------------------------------------------|
-// |  0 bytes     | bytes                       | themselves                                             |
-// |  1 integer   | int from -2^63 to 2^63 - 1  | a std::int64_t in this machine's order; incr adds here |
-// |  2 ascii     | str, all of it ASCII        | one a character                                        |
-// |  3 text      | str of none of these        | UTF-8; lone surrogates as Python's "surrogatepass"     |
-// |  4 real      | float                       | a double in this machine's order                       |
-// |  5 true      | True                        | none                                                   |
-// |  6 false     | False                       | none                                                   |
-// |  7 none      | None                        | none                                                   |
-// |  8 big       | int beyond 64 bits          | two's complement, lowest byte first                    |
-// |  9 latin     | str, all of it Latin-1      | one a character                                        |
-// | 10 wide      | str, all of it below 2^16   | two a character, in this machine's order; where UTF-8  |
-// |              |                             | would take no less                                     |
-// | 16 pickle    | anything else               | pickle, newest protocol                                |
-// | 17 json      | anything else               | json.dumps, ASCII                                      |
-// | 18 msgpack   | anything else               | msgpack.packb                                          |
+// Writing, reading, the names in errors, `_core._formats()` and the table of docs/python.md follow from the rows, which
+// are in formats.cpp. A format's number is kept beside the value and never changes its meaning.
 //
-// Strings of one or two bytes a character are copied as Python has them in memory; UTF-8 is decoded at each read.
-// Formats below 16 are for values of exactly that type and need no serializer. Those from 16 are read only by a
-// handle with that serializer. 0 and 1 are the library's own, so C++ and Python share bytes and counters.
+//   numbers     what they are
+//    0 to  15   values of exactly one type, without a serializer. 0 and 1 are the library's own: C++ shares them.
+//   16 to  31   what a serializer made. A handle with that serializer alone reads it.
+//   32 to  47   the str formats 32 lower, of a type that was registered: today Django's SafeString
+//   64 to  79   a value of another format, compressed
 #pragma once
 
+#include <Python.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <forklore/found.hpp>
+#include <span>
 
 namespace forklore::python {
+
+class Encoded;
+class Decoded;
+struct Codec;
 
 inline constexpr std::uint16_t kAscii = 2;
 inline constexpr std::uint16_t kText = 3;
@@ -40,8 +35,36 @@ inline constexpr std::uint16_t kWide = 10;
 inline constexpr std::uint16_t kPickle = 16;
 inline constexpr std::uint16_t kJson = 17;
 inline constexpr std::uint16_t kMsgpack = 18;
+inline constexpr std::uint16_t kSafe = 32;  // and the number of a str format
 
-/// What turns a value of any other type into bytes and back. Its number is its format; none has no format.
-enum class Serializer : std::uint16_t { none = 0, pickle = kPickle, json = kJson, msgpack = kMsgpack };
+struct Format {
+  std::uint16_t number;
+  const char* name;   // in errors
+  const char* type;   // whose values it has, and
+  const char* bytes;  // what their bytes are, for docs
+  /// The type whose values the row's encode writes, in this format or in another of the type; nullptr: none.
+  PyTypeObject* (*written)();
+  /// False with an exception set.
+  bool (*encode)(Encoded& to, PyObject* value);
+  /// The value as a new reference, nullptr with Unreadable or MemoryError set.
+  PyObject* (*decode)(Decoded& from, const Codec& codec);
+  /// 0: the value is read into bytes. Otherwise into a str of characters up to this one, as Python has it in memory.
+  Py_UCS4 widest;
+};
+
+/// All rows.
+std::span<const Format> formats();
+/// The row of that number, nullptr if this build has none.
+const Format* format_of(std::uint16_t number);
+/// The row that writes values of exactly this type, nullptr if they go through a serializer.
+const Format* writer_of(PyTypeObject* type);
+/// Looks up what the rows of built-in types need of the interpreter. When the module is loaded.
+void prepare_formats();
+
+/// The module function: [(number, name, type, bytes)] of all rows.
+PyObject* list_formats(PyObject* module, PyObject*);
+/// The module function: (name, type). Values of exactly type, a subclass of str, are stored in the formats of that name
+/// in this interpreter, and come back as type.
+PyObject* register_type(PyObject* module, PyObject* given);
 
 }  // namespace forklore::python

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "errors.hpp"
-#include "value.hpp"
+#include "serializers.hpp"
 #include "words.hpp"
 
 namespace forklore::python {
@@ -26,37 +26,20 @@ struct Interpreter {
   PyObject* kept_type;  // forklore.Kept
   PyObject* rate_limit_type;
   PyObject* window_count_type;
-  SerializerCalls pickle;
-  SerializerCalls json;
-  SerializerCalls msgpack;
+  PyTypeObject* safe_type;  // of register_type
+  std::array<SerializerCalls, kSerializers> serializers;
   KeyCalls keys;
 
   /// Where each of them lies.
   auto all() {
     const auto of = [](PyTypeObject*& type) { return reinterpret_cast<PyObject**>(&type); };
-    return std::array{&default_object,
-                      of(cache_type),
-                      of(key_iterator_type),
-                      &errors.error,
-                      &errors.open_error,
-                      &errors.too_large,
-                      &errors.full,
-                      &errors.busy,
-                      &errors.read_only,
-                      &errors.serializer_error,
-                      &errors.unreadable,
-                      &computing,
-                      &kept_type,
-                      &rate_limit_type,
-                      &window_count_type,
-                      &pickle.dump,
-                      &pickle.load,
-                      &json.dump,
-                      &json.load,
-                      &msgpack.dump,
-                      &msgpack.load,
-                      &keys.words_of,
-                      &keys.digest_of};
+    return std::array{&default_object,      of(cache_type),           of(key_iterator_type), &errors.error,
+                      &errors.open_error,   &errors.too_large,        &errors.full,          &errors.busy,
+                      &errors.read_only,    &errors.serializer_error, &errors.unreadable,    &computing,
+                      &kept_type,           &rate_limit_type,         &window_count_type,    of(safe_type),
+                      &serializers[0].dump, &serializers[0].load,     &serializers[1].dump,  &serializers[1].load,
+                      &serializers[2].dump, &serializers[2].load,
+                      &keys.words_of,       &keys.digest_of};
   }
 };
 static_assert(sizeof(Interpreter) ==

@@ -8,6 +8,7 @@
 #include "django_calls.hpp"
 #include "docstrings.hpp"
 #include "errors.hpp"
+#include "formats.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
 #include "records.hpp"
@@ -86,12 +87,15 @@ PyMethodDef functions[] = {{"remove", as_function(remove), METH_FASTCALL | METH_
                            {"_reopen", as_function(reopen), METH_FASTCALL, "For pickle alone."},
                            {"_check", as_function(check_arguments), METH_VARARGS | METH_KEYWORDS, docs::kCheck},
                            {"_need", needed_by, METH_VARARGS, docs::kNeed},
+                           {"_formats", list_formats, METH_NOARGS, docs::kFormats},
+                           {"_register_type", register_type, METH_VARARGS, docs::kRegisterType},
                            {nullptr, nullptr, 0, nullptr}};
 
 int execute(PyObject* module) {
   bool again = false;
   if (!install_hooks() || !enter_interpreter(module, again)) return -1;
   if (again) return 0;
+  prepare_formats();
   const bool made = PyModule_AddStringConstant(module, "__version__", FORKLORE_VERSION) == 0 && make_default(module) &&
                     make_errors(module) && make_cache_type(module) && make_django_type(module) &&
                     make_computing(module) && make_computation_type(module) && make_lease_type(module) &&

@@ -1,17 +1,26 @@
-// value.hpp - A Python value as the bytes and format of an entry, and back.
+// value.hpp - A Python value as the bytes and format of an entry, and back, by the registry of formats.hpp.
 #pragma once
 
 #include <Python.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <forklore/found.hpp>
 #include <string_view>
 
 #include "formats.hpp"
 #include "reference.hpp"
 
 namespace forklore::python {
+
+struct Serializer;
+
+/// Whether no byte has its high bit set.
+bool is_ascii(const char* data, std::size_t size);
+
+/// How a handle writes and reads values.
+struct Codec {
+  const Serializer* serializer = nullptr;  // of values that have no format of their own; nullptr: refused
+};
 
 /// What is stored for one value. The view is into the value, into the object or into the bytes of this struct:
 /// it holds as long as the value lives and the struct stays where it is.
@@ -22,21 +31,29 @@ class Encoded {
   Encoded& operator=(const Encoded&) = delete;
 
   /// False with an exception set (SerializerError, MemoryError) if the value cannot be written. May run Python code.
-  bool take(PyObject* value, Serializer serializer);
+  bool take(PyObject* value, const Codec& codec);
 
   [[nodiscard]] std::string_view view() const { return {data_, size_}; }
   [[nodiscard]] std::uint16_t format() const { return format_; }
 
- private:
-  bool take_integer(PyObject* value);
-  bool take_text(PyObject* value);
-  bool take_other(PyObject* value, Serializer serializer);
-  bool point_to(Reference bytes);
+  // For the formats' encode:
+  /// Bytes that live as long as the value.
+  void point_to(std::uint16_t format, const void* data, Py_ssize_t size) {
+    data_ = static_cast<const char*>(data);
+    size_ = static_cast<std::size_t>(size);
+    format_ = format;
+  }
+  /// A bytes object that was made. False if it is none: then an exception is set.
+  bool own(std::uint16_t format, Reference bytes);
+  /// Eight bytes, copied.
+  void copy_word(std::uint16_t format, const void* word);
+  void change_format(std::uint16_t format) { format_ = format; }
 
+ private:
   const char* data_ = "";
   std::size_t size_ = 0;
   std::uint16_t format_ = kBytes;
-  char number_[8] = {};
+  char word_[8] = {};
   Reference object_;
 };
 
@@ -55,31 +72,28 @@ class Decoded {
     return static_cast<Decoded*>(context)->room(found.size, found.format);
   }
   /// The value as a new reference, or nullptr with an exception set (Unreadable, MemoryError). Once.
-  PyObject* decode(Serializer serializer);
+  PyObject* decode(const Codec& codec);
+
+  // For the formats' decode:
+  [[nodiscard]] const char* data() const { return object_ ? data_ : small_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::uint16_t format() const { return format_; }
+  /// Whether no byte has its high bit set. Of a value that was read into a str of ASCII the read has told.
+  [[nodiscard]] bool is_ascii() const { return object_ ? ascii_ : python::is_ascii(small_, size_); }
+  /// The object that the value was read into, once: a str or bytes as the format has it; nullptr of a short value.
+  PyObject* release() { return object_.release(); }
+  /// The value as bytes. Not of a format that is read into a str.
+  Reference bytes();
+  /// Sets Unreadable. Always nullptr.
+  PyObject* damaged() const;
 
  private:
-  bool as_bytes();  // makes object_ hold the bytes, also those of small_
-  PyObject* number() const;
-  PyObject* big();
-  PyObject* serialized(Serializer serializer);
-
-  Reference object_;  // the bytes or str that the value is copied into, if not into small_
+  Reference object_;  // what the value is copied into, if not into small_
   char* data_ = nullptr;
   std::size_t size_ = 0;
   std::uint16_t format_ = kBytes;
   char small_[16] = {};
-  bool ascii_ = false;  // of what an object_ for a str of ASCII was filled with: told by the read
+  bool ascii_ = false;
 };
-
-/// The two callables of a serializer. Set once the interpreter's first handle with it is opened.
-struct SerializerCalls {
-  PyObject* dump;
-  PyObject* load;
-};
-
-/// The name of a serializer in the API: "pickle", "json", "msgpack", "none".
-const char* to_string(Serializer serializer);
-/// The serializer of that name, its module imported. False with OpenError set.
-bool parse_serializer(PyObject* name, Serializer& serializer);
 
 }  // namespace forklore::python

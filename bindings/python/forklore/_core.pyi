@@ -401,6 +401,13 @@ def _need(beside: int, arguments: dict[str, Any], /) -> tuple[str, int, str]:
     """For forklore.django alone: what Cache(**arguments) would take, where so many bytes are taken beside it: the file,
     the bytes that are not taken yet, and why they cannot be had ("" if they can). Opens nothing."""
 
+def _formats() -> list[tuple[int, str, str, str]]:
+    """The registry of value formats: (number, name, type, bytes) of each."""
+
+def _register_type(name: str, type: type[str], /) -> None:
+    """Values of exactly this type, a subclass of str, are stored in the formats of that name from now on, in this
+    interpreter, and come back as this type. Where none is registered they come back as str."""
+
 def remove(name: str, *, place: _Place = "shm", owner: int | str | None = None) -> bool:
     """Takes the name away, for every format of the library; False if there was no such segment. Processes that are
     attached move to a new segment within a second of their next call; the memory goes when the last has moved. For
