@@ -19,11 +19,43 @@ unsigned version_of(PyTypeObject* type) {
   return type->tp_version_tag;
 }
 
-bool take_keys(BackendObject* self, PyObject* parts) {
+// A class of forklore.contract.
+Reference contract_of(const char* name) {
+  const Reference module(run_python([] { return PyImport_ImportModule("forklore.contract"); }));
+  return Reference(module ? PyObject_GetAttrString(module.get(), name) : nullptr);
+}
+
+// Whether what is said is an instance of that class of the contract. False with TypeError set.
+bool is_contract(PyObject* said, const char* name) {
+  const Reference wanted = contract_of(name);
+  const int is = wanted ? PyObject_IsInstance(said, wanted.get()) : -1;
+  if (is == 0) {
+    PyErr_Format(PyExc_TypeError, "a forklore.contract.%s is wanted, not %.200s", name, Py_TYPE(said)->tp_name);
+  }
+  return is == 1;
+}
+
+// A field of the contract, which must be of the type if one is given. Nothing with an exception set.
+Reference field_of(PyObject* said, const char* name, PyTypeObject* type = nullptr) {
+  Reference field(PyObject_GetAttrString(said, name));
+  if (!field || type == nullptr || PyObject_TypeCheck(field.get(), type)) return field;
+  PyErr_Format(PyExc_TypeError, "%s.%s is a %s, not %.200s", Py_TYPE(said)->tp_name, name, type->tp_name,
+               Py_TYPE(field.get())->tp_name);
+  return {};
+}
+
+bool take_heads(BackendObject* self, PyObject* heads) {
   self->usual = false;
-  if (parts == Py_None) return true;
-  PyObject *prefix, *head;
-  if (!PyArg_ParseTuple(parts, "UU", &prefix, &head)) return false;
+  if (heads == Py_None) return true;
+  if (!is_contract(heads, "KeyHeads")) return false;
+  const Reference held_prefix = field_of(heads, "prefix", &PyUnicode_Type);
+  const Reference held_head = held_prefix ? field_of(heads, "own_version", &PyUnicode_Type) : Reference();
+  if (!held_head) return false;
+  PyObject *const prefix = held_prefix.get(), *const head = held_head.get();
+  if (PyUnicode_Tailmatch(head, prefix, 0, PyUnicode_GET_LENGTH(head), -1) != 1) {
+    PyErr_SetString(PyExc_ValueError, "KeyHeads.own_version begins with KeyHeads.prefix");
+    return false;
+  }
   const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(head));
   if (!PyUnicode_IS_COMPACT_ASCII(head) || size > BackendObject::kMostHead) return true;
   std::memcpy(self->head, PyUnicode_1BYTE_DATA(head), size);
@@ -46,12 +78,16 @@ bool ask(BackendObject* self) {
   const unsigned changes = self->changes;
   auto* object = reinterpret_cast<PyObject*>(self);
   Reference said(run_python([&] { return PyObject_CallMethod(object, "_usual", nullptr); }));
-  PyObject *keys, *none, *ttl, *stale_for;
-  int spreads = 0;
-  if (!said || !PyArg_ParseTuple(said.get(), "OOOOp", &keys, &none, &ttl, &stale_for, &spreads)) return false;
-  if (!take_keys(self, keys) || !take_times(self, ttl, stale_for)) return false;
-  self->spreads = spreads != 0;
-  Py_XSETREF(self->default_timeout, Py_NewRef(none));
+  if (!said || !is_contract(said.get(), "Usual")) return false;
+  const Reference heads = field_of(said.get(), "heads");
+  const Reference no_timeout = field_of(said.get(), "no_timeout");
+  const Reference ttl = field_of(said.get(), "ttl");
+  const Reference stale_for = field_of(said.get(), "stale_for");
+  const Reference spreads = field_of(said.get(), "spreads", &PyBool_Type);
+  if (!heads || !no_timeout || !ttl || !stale_for || !spreads) return false;
+  if (!take_heads(self, heads.get()) || !take_times(self, ttl.get(), stale_for.get())) return false;
+  self->spreads = spreads.get() == Py_True;
+  Py_XSETREF(self->default_timeout, Py_NewRef(no_timeout.get()));
   self->class_version = changes == self->changes && version == version_of(Py_TYPE(self)) ? version : 0;
   return true;
 }

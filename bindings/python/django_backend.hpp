@@ -1,8 +1,8 @@
 // django_backend.hpp - What the native half of a Django cache backend knows of the other.
 //
-// The object is the native base of the backend. It asks the Python half (_usual) how keys begin, which is None if
-// anything about making or checking them is not Django's default, and what a timeout is that is not given. It asks
-// again when an attribute of the backend has been set or deleted, or its class or a base of that has changed.
+// The object is the native base of the backend. It asks the Python half (_usual), which answers a
+// forklore.contract.Usual: how keys begin, what a timeout is that is not given, and so on. It asks again when an
+// attribute of the backend has been set or deleted, or its class or a base of that has changed.
 #pragma once
 
 #include <Python.h>

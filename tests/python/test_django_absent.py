@@ -178,13 +178,13 @@ def test_the_errors_of_a_default_are_its_own(name: str, absent: ForkloreCache, t
 def test_it_is_tried_again(absent: ForkloreCache, nowhere: Path) -> None:
     """After a second, by the clock that freezegun and time-machine leave alone."""
     opened = mock.Mock(side_effect=forklore.Cache)
-    with mock.patch.object(forklore, "Cache", opened):
+    with mock.patch("forklore.handles.Cache", opened):
         for _ in range(1000):
             absent.get("k")
         assert 1 <= opened.call_count <= 20
     nowhere.parent.mkdir()
     with pytest.raises(forklore.OpenError, match="there is no directory"):
-        raise absent._shared._error or AssertionError
+        raise absent._shared._opened._error or AssertionError
     eventually(lambda: (absent.set("k", 1), absent.get("k") == 1)[1])
     forklore.remove(str(nowhere), place="file")
 

@@ -49,7 +49,7 @@ Code set(Segment& segment, const std::string& key, const std::string& value) {
 
 bool has(Segment& segment, const std::string& key) {
   const std::uint64_t hash = base::hash(key);
-  NoRoom none;
+  NoValue none;
   Reading reading;
   std::uint64_t rereads = 0;
   return segment.stripe_of(hash).read({key, hash}, 1, none, reading, std::chrono::milliseconds(1000), rereads) ==

@@ -33,6 +33,7 @@ except ImportError as _refused:
         "forklore works in every interpreter that shares the GIL, and this one has its own. Run the application in the "
         "main interpreter. Apache with mod_wsgi: WSGIApplicationGroup %{GLOBAL}. uWSGI: single-interpreter = true"
     ) from None
+from .handles import shared_cache
 from .kept import Kept
 from .limits import RateLimit, RateLimited, WindowCount, rate_limited
 from .locks import Lock, NotHeld
@@ -63,4 +64,5 @@ __all__ = [
     "rate_limited",
     "remove",
     "segments",
+    "shared_cache",
 ]

@@ -368,7 +368,10 @@ class Cache:
 class DjangoCalls:
     """The native half of forklore.django.ForkloreCache: its calls, with full keys made as Django does by default. A
     key that Django would warn of, and every key where the backend makes or checks keys otherwise, is made by the
-    backend's make_and_validate_key. Arguments are those of BaseCache, all by position."""
+    backend's make_and_validate_key. Arguments are those of BaseCache, all by position.
+
+    The Python half has these, which native code calls: _usual() -> forklore.contract.Usual, what holds where a call
+    says nothing; handle, the forklore.Cache; _ttl(timeout), the time to live of one entry; make_and_validate_key."""
 
     def _get(self, key: Any, default: Any, version: int | None, /) -> Any: ...
     def _set(self, key: Any, value: Any, timeout: Any, version: int | None, /) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -67,7 +67,7 @@ def rate_limited(
     *,
     burst: int | None = None,
     key: Callable[..., Any] | None = None,
-    cache: Cache | str = "default",
+    cache: Cache | Mapping[str, Any] | str = "default",
     name: str | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates a function, method or coroutine function: all processes together call it so often, limit in period
@@ -75,7 +75,8 @@ def rate_limited(
     says when to try again, and the function is not called.
 
     key: a function of the same arguments; those for which it answers the same share a limit. Without it all calls do.
-    cache: a forklore.Cache, or an alias of Django's CACHES whose backend is Forklore's.
+    cache: a forklore.Cache; a dict of the arguments of one, which the first call opens; or an alias of
+        Django's CACHES whose backend is Forklore's.
     name: stands for the function in the key, as in memoize.
     """
     take = rate_of(cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
 from ._core import DEFAULT, Cache, Memoized
@@ -169,7 +169,7 @@ def memoize(
     key: Callable[..., Any] | None = None,
     *,
     early: float | None = None,
-    cache: Cache | str = "default",
+    cache: Cache | Mapping[str, Any] | str = "default",
     name: str | None = None,
 ) -> Callable[[Callable[P, R]], Memoized[P, R]]: ...
 def memoize(
@@ -178,7 +178,7 @@ def memoize(
     key: Callable[..., Any] | None = None,
     *,
     early: float | None = None,
-    cache: Cache | str = "default",
+    cache: Cache | Mapping[str, Any] | str = "default",
     name: str | None = None,
 ) -> Any:
     """Decorates a function, method or coroutine function: its results are shared by all processes, and for each
@@ -190,8 +190,8 @@ def memoize(
         saved instances of Django models, request.user, and tuples, lists, sets and dicts of these (docs/python.md names
         all). TypeError for others, which names the argument. Arguments that are unequal, or of different type, never
         share a result. Of a method, self is the first of them.
-    cache: a forklore.Cache, or an alias of Django's CACHES. An alias of another backend works, without the single
-    flight.
+    cache: a forklore.Cache; a dict of the arguments of one, which the first call opens; or an alias of Django's
+        CACHES. An alias of another backend works, without the single flight.
     name: stands for the function in the key; its module and qualified name unless given, and of a function of a script
         the script's file. Change it when what the function answers changes its meaning. A lambda, a partial, and a
         function of no file (-c, stdin, exec, manage.py shell) need one; TypeError if they have none.

@@ -1,12 +1,14 @@
-"""Where results of memoize and counts of limits lie: a forklore.Cache, or an alias of Django's CACHES."""
+"""Where results of memoize and counts of limits lie: a forklore.Cache, the arguments of one, or an alias of Django's
+CACHES."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
 from ._core import DEFAULT, Cache
+from .handles import shared
 
 
 class Target(Protocol):
@@ -35,25 +37,45 @@ class CacheTarget:
         return self.cache.delete(key)
 
 
-def target_of(cache: Cache | str, ttl: Any, stale_for: Any, early: float | None) -> Target:
+class SharedTarget(CacheTarget):
+    """The arguments of a Cache, which the first call opens: a decorator opens nothing."""
+
+    def __init__(self, arguments: Mapping[str, Any], ttl: Any, how: dict[str, Any]) -> None:
+        self._opened, self.ttl, self.how = shared(arguments), ttl, how
+
+    @property
+    def cache(self) -> Cache:  # type: ignore[override]
+        return self._opened.handle
+
+
+def target_of(cache: Cache | str | Mapping[str, Any], ttl: Any, stale_for: Any, early: float | None) -> Target:
     if ttl is not DEFAULT and ttl is not None and not isinstance(ttl, (int, float, timedelta)):
         raise TypeError(f"ttl is seconds (int, float, timedelta), None or DEFAULT, not {type(ttl).__name__}")
     how = {name: value for name, value in (("stale_for", stale_for), ("early", early)) if value is not None}
     if isinstance(cache, Cache):
         return CacheTarget(cache, ttl, how)
+    if isinstance(cache, Mapping):
+        return SharedTarget(cache, ttl, how)
     if isinstance(cache, str):
         from .django.targets import AliasTarget  # Django is imported by who uses it alone
 
         return AliasTarget(cache, ttl, how)
-    raise TypeError(f"cache is a forklore.Cache or an alias of Django's CACHES, not {type(cache).__name__}")
+    raise TypeError(
+        f"cache is a forklore.Cache, a dict of its arguments or an alias of Django's CACHES, not {type(cache).__name__}"
+    )
 
 
-def rate_of(cache: Cache | str) -> Callable[..., Any]:
+def rate_of(cache: Cache | str | Mapping[str, Any]) -> Callable[..., Any]:
     """The rate_limit of a cache, or of the one that the alias means at the time of a call."""
     if isinstance(cache, Cache):
         return cache.rate_limit
+    if isinstance(cache, Mapping):
+        opened = shared(cache)
+        return lambda *args, **how: opened.handle.rate_limit(*args, **how)
     if isinstance(cache, str):
         from .django.targets import rate_of_alias
 
         return rate_of_alias(cache)
-    raise TypeError(f"cache is a forklore.Cache or an alias of Django's CACHES, not {type(cache).__name__}")
+    raise TypeError(
+        f"cache is a forklore.Cache, a dict of its arguments or an alias of Django's CACHES, not {type(cache).__name__}"
+    )

@@ -16,6 +16,7 @@ from django.utils.functional import cached_property
 import forklore
 from forklore import _core
 from forklore.compute import is_coroutine_function
+from forklore.contract import KeyHeads, Usual
 
 from .handles import UNAVAILABLE, Shared, arguments_of, in_settings_words, logger, shared_by
 from .policy import Policy, policy_of
@@ -96,15 +97,19 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         """How many values this process could not store since it opened the cache. stats().refused counts for all."""
         return self._shared.failed_sets
 
-    def _usual(self) -> tuple[Any, ...]:
-        """For the native half: how keys begin, what stands for a timeout that is not given and what that is, STALE_FOR,
-        and whether each entry is given its own time to live by _ttl()."""
+    def _usual(self) -> Usual:
+        """For the native half."""
         policy = self._policy
-        return self._usual_keys(), DEFAULT_TIMEOUT, self.default_timeout, policy.stale_for, policy.jitter > 0
+        return Usual(
+            heads=self._key_heads(),
+            no_timeout=DEFAULT_TIMEOUT,
+            ttl=self.default_timeout,
+            stale_for=policy.stale_for,
+            spreads=policy.jitter > 0,
+        )
 
-    def _usual_keys(self) -> tuple[str, str] | None:
-        """What every key begins with, and what those of the backend's own version begin with. None if keys are made or
-        checked in any way that is not Django's default."""
+    def _key_heads(self) -> KeyHeads | None:
+        """None if keys are made or checked in any way that is not Django's default."""
         cls = type(self)
         if (
             self.key_func is not default_key_func
@@ -115,7 +120,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         prefix = f"{self.key_prefix}:"
         head = f"{prefix}{self.version}:"
         # What Django would warn of, it warns of at each key.
-        return (prefix, head) if head.isascii() and head.isprintable() and " " not in head else None
+        return KeyHeads(prefix, head) if head.isascii() and head.isprintable() and " " not in head else None
 
     def __getstate__(self) -> dict[str, Any]:
         """The settings: a copy, here or in another process, opens its cache and asks anew."""

@@ -1,8 +1,8 @@
 # mypy: disable-error-code="import-untyped"
-"""One handle for each configuration in a process, however many backend instances there are.
+"""The handle of each configuration (forklore.handles), what all backends of a process count beside it, and the settings
+as arguments of forklore.Cache.
 
-Django makes a backend instance for each thread and async context, so opening is paid once here. A handle opened
-before a fork works in the child. Handles are never closed: the segment outlives the process anyhow.
+Handles are never closed: the segment outlives the process anyhow.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from django.core.cache.backends.base import InvalidCacheBackendError
 
 import forklore
 from forklore import _core, clock
+from forklore.handles import shared
 
 from . import policy
 
@@ -52,14 +53,12 @@ logger = logging.getLogger("forklore.django")
 
 
 class Shared:
-    """A handle, opened by the first call, and what this process counts beside it. Any thread may use it."""
+    """The handle that all of this process share, and what Django's backends count beside it. Any thread may use it."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
         self.failed_sets = 0
-        self._handle: forklore.Cache | None = None
-        self._error: forklore.OpenError | None = None  # of the last attempt to open
-        self._retry_at = 0.0
+        self._opened = shared(arguments)
         self._said: dict[type[Exception], tuple[float, int]] = {}  # when, and how many calls since
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._renew_lock)
@@ -67,30 +66,11 @@ class Shared:
     @property
     def handle(self) -> forklore.Cache:
         """Raises forklore.OpenError, or InvalidCacheBackendError if the settings are to blame."""
-        if self._handle is None:
-            if self._error is not None and clock.now() < self._retry_at:
-                raise forklore.OpenError(self._error.errno, self._error.strerror)
-            opened = self._open()
-            # No lock, which a fork could leave held: of two that open at once the second handle is dropped.
-            if self._handle is None:
-                self._handle = opened
-        return self._handle
+        with _settings_to_blame(self.arguments):
+            return self._opened.handle
 
     def is_open(self) -> bool:
-        return self._handle is not None
-
-    def _open(self) -> forklore.Cache:
-        begin = clock.now()
-        try:
-            with _settings_to_blame(self.arguments):
-                opened = forklore.Cache(**self.arguments)
-        except forklore.OpenError as error:
-            end = clock.now()
-            # Some attempts wait for others: they take up a twentieth of the time at most.
-            self._error, self._retry_at = error, end + max(1.0, 20 * (end - begin))
-            raise
-        self._error = None
-        return opened
+        return self._opened.is_open()
 
     def count_failed_set(self) -> None:
         with self._lock:
