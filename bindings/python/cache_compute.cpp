@@ -16,6 +16,7 @@
 #include "errors.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
+#include "look.hpp"
 
 namespace forklore::python {
 namespace {
@@ -139,24 +140,35 @@ unsigned due_to_be_said(PyObject* kind, const std::string& path) {
 
 }  // namespace
 
-bool swallow_refusal(const Call& call, PyObject* key) {
-  if (PyErr_ExceptionMatches(errors().too_large) == 0 && PyErr_ExceptionMatches(errors().full) == 0 &&
-      PyErr_ExceptionMatches(errors().busy) == 0 && PyErr_ExceptionMatches(errors().read_only) == 0) {
-    return false;
-  }
+// Says the exception that is set in the log, after those words and the key, unless that was said of this kind of error
+// and this segment within a minute. Then no exception is set.
+static void say_instead(const char* what, const Call& call, PyObject* key) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
   PyErr_NormalizeException(&type, &value, &traceback);
   const Reference kind(type), error(value), trace(traceback);
   const unsigned since = guarded([&] { return due_to_be_said(type, call.cache().path()); }, 0u);
-  if (since == 0) return true;
-  const Reference line(
-      since == 1
-          ? PyUnicode_FromFormat("computed and not stored: %R: %S", key, value)
-          : PyUnicode_FromFormat("computed and not stored: %R: %S (%u since the last such line)", key, value, since));
+  if (since == 0) return;
+  const Reference line(since == 1
+                           ? PyUnicode_FromFormat("%s: %R: %S", what, key, value)
+                           : PyUnicode_FromFormat("%s: %R: %S (%u since the last such line)", what, key, value, since));
   const char* text = line ? PyUnicode_AsUTF8(line.get()) : nullptr;
   PyErr_Clear();  // of words that cannot be said
   if (text != nullptr) warn(text);
+}
+
+bool swallow_refusal(const Call& call, PyObject* key) {
+  if (PyErr_ExceptionMatches(errors().too_large) == 0 && PyErr_ExceptionMatches(errors().full) == 0 &&
+      PyErr_ExceptionMatches(errors().busy) == 0 && PyErr_ExceptionMatches(errors().read_only) == 0) {
+    return false;
+  }
+  say_instead("computed and not stored", call, key);
+  return true;
+}
+
+bool swallow_unreadable(const Call& call, PyObject* key) {
+  if (PyErr_ExceptionMatches(errors().unreadable) == 0) return false;
+  say_instead("cannot be read back and is computed anew", call, key);
   return true;
 }
 
@@ -257,19 +269,12 @@ PyObject* compute_as_greenlet(PyObject* cache, NamedKey key, const Wanted& wante
 
 }  // namespace
 
-Turn begin(Computation& computation, Decoded& decoded) {
-  Found found;
-  const Turn turn = guarded([&] { return computation.begin({&decoded, Decoded::room_for_one}, found); }, Turn::no_room);
-  if (turn != Turn::no_room) PyErr_Clear();  // of a room that a later attempt no longer needed
-  return turn;
-}
-
 PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, Wanted& wanted) {
   Computation computation(call.cache(), key.bytes, wanted.options);
+  Look look(computation, call, key, wanted.options.wait);
   while (true) {
-    Decoded decoded;
-    const Turn turn = begin(computation, decoded);
-    if (turn == Turn::fresh || turn == Turn::stale) return decoded.decode(call.codec());
+    const Turn turn = look.begin();
+    if (turn == Turn::fresh || turn == Turn::stale) return look.release();
     if (turn == Turn::no_room) return nullptr;
     if (wanted.function == nullptr && !wanted.complete(wanted, key)) return nullptr;
     if (turn != Turn::wait) return compute(computation, turn, call, key, wanted);
@@ -278,7 +283,7 @@ PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, Wanted&
     const int stuck = holds_up(call, key);
     if (stuck < 0) return nullptr;
     if (stuck > 0) return compute(computation, Turn::alone, call, key, wanted);
-    computation.wait();
+    look.wait();
     if (PyErr_CheckSignals() < 0) return nullptr;
   }
 }

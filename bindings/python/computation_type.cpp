@@ -7,6 +7,7 @@
 #include "errors.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
+#include "look.hpp"
 #include "native_type.hpp"
 
 namespace forklore::python {
@@ -23,6 +24,9 @@ struct State {
   State(PyObject* self, PyObject* given) : cache(Py_NewRef(self)), name(Py_NewRef(given)), call(self) {}
 };
 
+// Of a stale value that cannot be read: Python code counts how long it waits.
+constexpr std::chrono::milliseconds kNoMore{std::chrono::hours(24)};
+
 // begin(patience): (turn, value), where it waits for another's value for so many seconds at most.
 PyObject* begin_patiently(PyObject* self, PyObject* patience) {
   double seconds = 0;
@@ -31,17 +35,17 @@ PyObject* begin_patiently(PyObject* self, PyObject* patience) {
   if (would_wait_for_itself(state.call, {state.key.view(), state.name.get()})) return nullptr;
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  Look look(*state.computation, state.call, {state.key.view(), state.name.get()}, kNoMore);
   while (true) {
-    Decoded decoded;
-    const Turn turn = begin(*state.computation, decoded);
+    const Turn turn = look.begin();
     if (turn == Turn::no_room) return nullptr;
     if (turn == Turn::wait && Clock::now() < end) {
-      state.computation->wait();
+      look.wait();
       if (PyErr_CheckSignals() < 0) return nullptr;
       continue;
     }
     const bool has_value = turn == Turn::fresh || turn == Turn::stale;
-    Reference value(has_value ? decoded.decode(state.call.codec()) : Py_NewRef(Py_None));
+    Reference value(has_value ? look.release() : Py_NewRef(Py_None));
     return value ? Py_BuildValue("(iO)", static_cast<int>(turn), value.get()) : nullptr;
   }
 }

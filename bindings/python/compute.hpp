@@ -15,14 +15,14 @@ bool make_computing(PyObject* module);
 bool would_wait_for_itself(const Call& call, NamedKey key);
 /// stale_for, early and wait as Python has them; nullptr or None: not given. False with TypeError or ValueError set.
 bool parse_compute_options(PyObject* stale_for, PyObject* early, PyObject* wait, ComputeOptions& options);
-/// Computation::begin into decoded. Turn::no_room with an exception set.
-Turn begin(Computation& computation, Decoded& decoded);
 /// Stores a computed value, unless its key was written to meanwhile, and gives the lease back. False with
 /// SerializerError, TooLarge, Full, Busy or Error set; the lease is then the computation's to give back.
 bool store_computed(Computation& computation, const Call& call, PyObject* key, PyObject* value, Ttl ttl);
 /// Of TooLarge, Full or Busy: says in the log that what was computed is not stored, and true. False with any other
 /// exception left set.
 bool swallow_refusal(const Call& call, PyObject* key);
+/// Of Unreadable: says in the log that the value is computed anew, and true. False with any other exception left set.
+bool swallow_unreadable(const Call& call, PyObject* key);
 /// What a call wants computed, and how.
 struct Wanted {
   PyObject* function;  // borrowed; nullptr until complete has made it

@@ -46,6 +46,27 @@ assert [greenlet.value for greenlet in greenlets] == ["value"] * 100
 assert len(made) == 1, made
 """
 
+UNREADABLE = """
+with forklore.Cache.attach(sys.argv[1], serializer="json") as other:
+    other.set("k", [1])
+    other.get_or_compute("stale", lambda: [1], 0.02, stale_for=3600)
+while "stale" in cache:
+    time.sleep(0.01)
+for key in ("k", "stale"):
+    made = []
+    rounds = 0
+    def slow():
+        made.append(1)
+        while rounds < 5:  # the hub runs
+            time.sleep(0.01)
+        return {1, 2}
+    greenlets = [gevent.spawn(cache.get_or_compute, key, slow, stale_for=3600) for _ in range(20)]
+    gevent.joinall(greenlets, raise_error=True)
+    assert [greenlet.value for greenlet in greenlets] == [{1, 2}] * 20
+    assert len(made) == 1, made
+    assert cache.get(key) == {1, 2}
+"""
+
 OTHER_PROCESS = """
 def never():
     raise AssertionError("somebody else computes it")
@@ -133,7 +154,11 @@ def run(cache: forklore.Cache, script: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("script", [ONE_PROCESS, LOCKS, SHARED, KILLED], ids=["compute", "locks", "shared", "killed"])
+@pytest.mark.parametrize(
+    "script",
+    [ONE_PROCESS, UNREADABLE, LOCKS, SHARED, KILLED],
+    ids=["compute", "unreadable", "locks", "shared", "killed"],
+)
 def test_greenlets(cache: forklore.Cache, script: str) -> None:
     run(cache, script)
 

@@ -253,9 +253,10 @@ class Cache:
         An exception of fn reaches this caller alone; the next one computes. What is written to the key or deleted while
         fn runs wins: the value goes to its caller and not into the cache. A process that dies computing is found out
         within 25 ms. fn may return a Kept, which brings its own ttl. A value that is too large, or finds no room, is
-        returned and said to the log; one that cannot be serialized raises SerializerError. RuntimeError if fn asks for
-        the same key. A hit costs what get() costs. Waiting gives up the GIL; under gevent it is done in the hub's
-        thread pool, so that other greenlets run."""
+        returned and said to the log; one that cannot be serialized raises SerializerError. A stored value that cannot
+        be read back (Unreadable) is no value here: it is computed anew and replaced, and the log says so once a minute.
+        RuntimeError if fn asks for the same key. A hit costs what get() costs. Waiting gives up the GIL; under gevent
+        it is done in the hub's thread pool, so that other greenlets run."""
 
     def aget_or_compute(
         self,

@@ -12,6 +12,7 @@ Put "forklore.django" into INSTALLED_APPS for its system checks; the backend wor
 """
 
 from . import checks as checks
+from . import values as values
 from .backend import ForkloreCache
 from .pages import cache_page
 

@@ -255,8 +255,9 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             return self._get_or_add(key, default, timeout, version)
         try:
             return self._get_or_compute(key, default, timeout, stale_for, early, wait, version)
+        except forklore.Unreadable:  # the default's own
+            raise
         except forklore.SerializerError as error:
-            self._get(key, None, version)  # raises it again if what lies there is to blame
             _raise_cause(error)
         except forklore.OpenError as error:
             if self._shared.is_open():  # the default's own
@@ -406,8 +407,9 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
                 early=early,
                 wait=wait,
             )
+        except forklore.Unreadable:  # the default's own
+            raise
         except forklore.SerializerError as error:
-            self._get(key, None, version)
             _raise_cause(error)
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:

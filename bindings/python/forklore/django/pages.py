@@ -213,9 +213,10 @@ class _Visit(CacheMiddleware):
         if aside.key == key:
             return kept
         handle, other = self.backend.handle, self.backend.make_and_validate_key(aside.key)
-        if isinstance(handle.get(other), str):
-            with contextlib.suppress(forklore.ReadOnly, forklore.Busy):  # then the page is not kept
-                handle.delete(other)
+        with contextlib.suppress(forklore.Unreadable):  # that is replaced anyhow
+            if isinstance(handle.get(other), str):
+                with contextlib.suppress(forklore.ReadOnly, forklore.Busy):  # then the page is not kept
+                    handle.delete(other)
         handle.get_or_compute(other, lambda: kept, stale_for=self.stale_for)
         return Kept(PASS, 0)
 
