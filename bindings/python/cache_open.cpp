@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cache_type.hpp"
+#include "compression.hpp"
 #include "errors.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
@@ -25,6 +26,8 @@ struct Given {
   PyObject* mode = nullptr;
   PyObject* owner = nullptr;
   PyObject* serializer = nullptr;
+  PyObject* compress_above = nullptr;
+  PyObject* compression = nullptr;
   int read_only = 0;
 };
 
@@ -144,12 +147,21 @@ bool parse_options(const Given& given, Options& options) {
 
 // The arguments of Cache(). False with TypeError set.
 bool take_arguments(PyObject* positional, PyObject* keywords, Given& given) {
-  static const char* names[] = {"name",      "capacity",     "place", "path",  "max_value",  "stripes",   "default_ttl",
-                                "when_full", "lock_timeout", "mode",  "owner", "serializer", "read_only", nullptr};
-  return PyArg_ParseTupleAndKeywords(positional, keywords, "O|O$OOOOOOOOOOp:Cache", const_cast<char**>(names),
+  static const char* names[] = {"name",           "capacity",    "place",        "path", "max_value", "stripes",
+                                "default_ttl",    "when_full",   "lock_timeout", "mode", "owner",     "serializer",
+                                "compress_above", "compression", "read_only",    nullptr};
+  return PyArg_ParseTupleAndKeywords(positional, keywords, "O|O$OOOOOOOOOOOOp:Cache", const_cast<char**>(names),
                                      &given.name, &given.capacity, &given.place, &given.path, &given.max_value,
                                      &given.stripes, &given.default_ttl, &given.when_full, &given.lock_timeout,
-                                     &given.mode, &given.owner, &given.serializer, &given.read_only) != 0;
+                                     &given.mode, &given.owner, &given.serializer, &given.compress_above,
+                                     &given.compression, &given.read_only) != 0;
+}
+
+// How a handle with these arguments writes and reads values. False with OpenError or TypeError set.
+bool parse_codec(const Given& given, Codec& codec) {
+  const Reference usual(given.serializer == nullptr ? PyUnicode_FromString("pickle") : Py_NewRef(given.serializer));
+  return usual && parse_serializer(usual.get(), codec.serializer) &&
+         parse_compression(given.compression, given.compress_above, codec);
 }
 
 // To the log, once a minute for the same words, that a cache could not be opened. Leaves the exception as it is.
@@ -182,10 +194,7 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
   }
   Options options;
   Codec codec;
-  PyObject* wanted = given.serializer;
-  Reference usual(wanted == nullptr ? PyUnicode_FromString("pickle") : nullptr);
-  if (wanted == nullptr) wanted = usual.get();
-  if (wanted == nullptr || !parse_options(given, options) || !parse_serializer(wanted, codec.serializer)) return false;
+  if (!parse_options(given, options) || !parse_codec(given, codec)) return false;
   if (attach_only && options.place == Place::file && options.path.empty()) options.path = options.name;
   Handle* handle = guarded(
       [&] {
@@ -199,6 +208,7 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
     PyErr_SetString(errors().error, "a Cache is opened once");
     return false;
   }
+  codec.cache = &handle->cache;
   object->codec = codec;
   object->handle = handle;
   return true;
@@ -262,8 +272,8 @@ PyObject* check_arguments(PyObject*, PyObject* positional, PyObject* keywords) {
   Given given;
   Options options;
   Codec codec;
-  if (!take_arguments(positional, keywords, given) || !parse_options(given, options)) return nullptr;
-  if (given.serializer != nullptr && !parse_serializer(given.serializer, codec.serializer)) return nullptr;
+  if (!take_arguments(positional, keywords, given) || !parse_options(given, options) || !parse_codec(given, codec))
+    return nullptr;
   const bool right = guarded(
       [&] {
         check_options(options);
@@ -292,12 +302,13 @@ PyObject* needed_by(PyObject*, PyObject* given) {
 }
 
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords) {
-  static const char* names[] = {"name", "place", "path",       "default_ttl", "lock_timeout",
-                                "mode", "owner", "serializer", "read_only",   nullptr};
+  static const char* names[] = {"name",  "place",      "path",           "default_ttl", "lock_timeout", "mode",
+                                "owner", "serializer", "compress_above", "compression", "read_only",    nullptr};
   Given given;
-  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|$OOOOOOOp:attach", const_cast<char**>(names), &given.name,
+  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|$OOOOOOOOOp:attach", const_cast<char**>(names), &given.name,
                                   &given.place, &given.path, &given.default_ttl, &given.lock_timeout, &given.mode,
-                                  &given.owner, &given.serializer, &given.read_only) == 0) {
+                                  &given.owner, &given.serializer, &given.compress_above, &given.compression,
+                                  &given.read_only) == 0) {
     return nullptr;
   }
   auto* made = reinterpret_cast<PyTypeObject*>(type);
@@ -316,12 +327,17 @@ Reference recipe(PyObject* self, const Call& call) {
   Reference ttl(to_seconds(options.default_ttl));
   if (!function || !path || !ttl) return {};
   Reference owner(options.owner ? PyLong_FromUnsignedLong(*options.owner) : Py_NewRef(Py_None));
+  const Codec& codec = call.codec();
+  const bool compresses = codec.compression != nullptr;
+  Reference above(compresses ? PyLong_FromSize_t(codec.compress_above) : Py_NewRef(Py_None));
+  if (!owner || !above) return {};
   return Reference(
-      Py_BuildValue("O(Os{sssOsOsdsIsOsssO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
+      Py_BuildValue("O(Os{sssOsOsdsIsOsssOszsO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
                     to_string(options.place), "path", options.path.empty() ? Py_None : path.get(), "default_ttl",
                     ttl.get(), "lock_timeout", static_cast<double>(options.lock_timeout.count()) / 1000, "mode",
-                    static_cast<unsigned>(options.mode), "owner", owner.get(), "serializer",
-                    name_of(call.codec().serializer), "read_only", options.read_only ? Py_True : Py_False));
+                    static_cast<unsigned>(options.mode), "owner", owner.get(), "serializer", name_of(codec.serializer),
+                    "compress_above", above.get(), "compression", compresses ? name_of(*codec.compression) : nullptr,
+                    "read_only", options.read_only ? Py_True : Py_False));
 }
 
 // The attributes that an object of a subclass has; None of a plain one.

@@ -3,6 +3,7 @@
 #include <array>
 #include <string_view>
 
+#include "compression.hpp"
 #include "numbers.hpp"
 #include "serializers.hpp"
 #include "text.hpp"
@@ -66,6 +67,12 @@ constexpr Format kFormats[] = {
     {kSafe + kLatin, "safe", "SafeString, all Latin-1", "as format 9", nullptr, nullptr, decode_safe, 0xFF},
     {kSafe + kWide, "safe", "SafeString, as format 10", "as format 10", nullptr, nullptr, decode_safe, 0xFFFF},
     {kSafe + kText, "safe", "SafeString, any other", "as format 3", nullptr, nullptr, decode_safe, kBytesAlone},
+    {kZlib, "zlib", "any but a number, `compression=\"zlib\"`", "size 4, format 2, and what zlib made of it", nullptr,
+     nullptr, decode_compressed, kBytesAlone},
+    {kZstd, "zstd", "any but a number, `compression=\"zstd\"`", "size 4, format 2, a Zstandard frame", nullptr, nullptr,
+     decode_compressed, kBytesAlone},
+    {kLz4, "lz4", "any but a number, `compression=\"lz4\"`", "size 4, format 2, an LZ4 block", nullptr, nullptr,
+     decode_compressed, kBytesAlone},
 };
 
 constexpr std::size_t kNumbers = 128;  // beyond which there is no format

@@ -36,6 +36,9 @@ inline constexpr std::uint16_t kPickle = 16;
 inline constexpr std::uint16_t kJson = 17;
 inline constexpr std::uint16_t kMsgpack = 18;
 inline constexpr std::uint16_t kSafe = 32;  // and the number of a str format
+inline constexpr std::uint16_t kZlib = 64;
+inline constexpr std::uint16_t kZstd = 65;
+inline constexpr std::uint16_t kLz4 = 66;
 
 struct Format {
   std::uint16_t number;

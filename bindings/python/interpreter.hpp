@@ -10,6 +10,7 @@
 #include <array>
 #include <utility>
 
+#include "compression.hpp"
 #include "errors.hpp"
 #include "serializers.hpp"
 #include "words.hpp"
@@ -28,18 +29,42 @@ struct Interpreter {
   PyObject* window_count_type;
   PyTypeObject* safe_type;  // of register_type
   std::array<SerializerCalls, kSerializers> serializers;
+  std::array<CompressionCalls, kCompressions> compressions;
   KeyCalls keys;
 
   /// Where each of them lies.
   auto all() {
     const auto of = [](PyTypeObject*& type) { return reinterpret_cast<PyObject**>(&type); };
-    return std::array{&default_object,      of(cache_type),           of(key_iterator_type), &errors.error,
-                      &errors.open_error,   &errors.too_large,        &errors.full,          &errors.busy,
-                      &errors.read_only,    &errors.serializer_error, &errors.unreadable,    &computing,
-                      &kept_type,           &rate_limit_type,         &window_count_type,    of(safe_type),
-                      &serializers[0].dump, &serializers[0].load,     &serializers[1].dump,  &serializers[1].load,
-                      &serializers[2].dump, &serializers[2].load,
-                      &keys.words_of,       &keys.digest_of};
+    return std::array{&default_object,
+                      of(cache_type),
+                      of(key_iterator_type),
+                      &errors.error,
+                      &errors.open_error,
+                      &errors.too_large,
+                      &errors.full,
+                      &errors.busy,
+                      &errors.read_only,
+                      &errors.serializer_error,
+                      &errors.unreadable,
+                      &computing,
+                      &kept_type,
+                      &rate_limit_type,
+                      &window_count_type,
+                      of(safe_type),
+                      &serializers[0].dump,
+                      &serializers[0].load,
+                      &serializers[1].dump,
+                      &serializers[1].load,
+                      &serializers[2].dump,
+                      &serializers[2].load,
+                      &compressions[0].compress,
+                      &compressions[0].decompress,
+                      &compressions[1].compress,
+                      &compressions[1].decompress,
+                      &compressions[2].compress,
+                      &compressions[2].decompress,
+                      &keys.words_of,
+                      &keys.digest_of};
   }
 };
 static_assert(sizeof(Interpreter) ==

@@ -9,13 +9,15 @@
 namespace forklore::python {
 namespace {
 
-constexpr Serializer kAll[kSerializers] = {
+constexpr Serializer kAllSerializers[kSerializers] = {
     {kPickle, "pickle", "dumps", "{'protocol': -1}", "loads", nullptr},
     {kJson, "json", "dumps", "{'separators': (',', ':')}", "loads", nullptr},
     {kMsgpack, "msgpack", "packb", nullptr, "unpackb", "{'strict_map_key': False}"},
 };
 
-SerializerCalls& calls_of(const Serializer& serializer) { return interpreter().serializers[&serializer - kAll]; }
+SerializerCalls& calls_of(const Serializer& serializer) {
+  return interpreter().serializers[&serializer - kAllSerializers];
+}
 
 // The arguments beside the value are bound with functools.partial, so that writing is one call of one argument.
 PyObject* bind(const char* module_name, const char* function, const char* keywords) {
@@ -53,7 +55,8 @@ bool say_what_is_missing(PyObject* name) {
 // "pickle", "json", "msgpack" or "none"
 std::string all_names() {
   std::string names;
-  for (const Serializer& one : kAll) names.append(names.empty() ? "\"" : ", \"").append(name_of(&one)).append("\"");
+  for (const Serializer& one : kAllSerializers)
+    names.append(names.empty() ? "\"" : ", \"").append(name_of(&one)).append("\"");
   return names + " or \"none\"";
 }
 
@@ -69,7 +72,7 @@ bool parse_serializer(PyObject* name, const Serializer*& serializer) {
   };
   serializer = nullptr;
   if (is(nullptr)) return true;
-  for (const Serializer& one : kAll) {
+  for (const Serializer& one : kAllSerializers) {
     if (!is(&one)) continue;
     serializer = &one;
     return load_calls(one) || say_what_is_missing(name);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "compression.hpp"
 #include "errors.hpp"
 #include "serializers.hpp"
 
@@ -24,7 +25,9 @@ bool is_ascii(const char* data, std::size_t size) {
 
 bool Encoded::take(PyObject* value, const Codec& codec) {
   const Format* format = writer_of(Py_TYPE(value));
-  return format != nullptr ? format->encode(*this, value) : encode_serialized(*this, value, codec.serializer);
+  const bool taken =
+      format != nullptr ? format->encode(*this, value) : encode_serialized(*this, value, codec.serializer);
+  return taken && (size_ <= codec.compress_above || compress(*this, codec));
 }
 
 bool Encoded::own(std::uint16_t format, Reference bytes) {
@@ -66,6 +69,16 @@ PyObject* Decoded::decode(const Codec& codec) {
   if (row != nullptr) return row->decode(*this, codec);
   return PyErr_Format(errors().unreadable, "the stored value has format %d, which this build does not know",
                       int{format_});
+}
+
+bool Decoded::fill(std::uint16_t format, Reference bytes) {
+  const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get()));
+  const char* from = PyBytes_AS_STRING(bytes.get());
+  const Into to = room(size, format);
+  if (to.data == nullptr) return false;
+  std::memcpy(to.data, from, size);
+  if (to.ascii != nullptr) *to.ascii = python::is_ascii(from, size);
+  return true;
 }
 
 Reference Decoded::bytes() {

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <forklore/cache.hpp>
+#include <limits>
 #include <string_view>
 
 #include "formats.hpp"
@@ -12,6 +14,7 @@
 
 namespace forklore::python {
 
+struct Compression;
 struct Serializer;
 
 /// Whether no byte has its high bit set.
@@ -19,7 +22,11 @@ bool is_ascii(const char* data, std::size_t size);
 
 /// How a handle writes and reads values.
 struct Codec {
-  const Serializer* serializer = nullptr;  // of values that have no format of their own; nullptr: refused
+  const Serializer* serializer = nullptr;    // of values that have no format of their own; nullptr: refused
+  const Compression* compression = nullptr;  // of values of more bytes than
+  std::size_t compress_above = std::numeric_limits<std::size_t>::max();
+  const Cache* cache = nullptr;  // whose segment bounds what may be decompressed
+  mutable std::size_t most = 0;  // of those bytes, when last asked
 };
 
 /// What is stored for one value. The view is into the value, into the object or into the bytes of this struct:
@@ -73,6 +80,8 @@ class Decoded {
   }
   /// The value as a new reference, or nullptr with an exception set (Unreadable, MemoryError). Once.
   PyObject* decode(const Codec& codec);
+  /// Takes the bytes of a value as if they had been read. False with MemoryError set.
+  bool fill(std::uint16_t format, Reference bytes);
 
   // For the formats' decode:
   [[nodiscard]] const char* data() const { return object_ ? data_ : small_; }

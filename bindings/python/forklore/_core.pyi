@@ -41,6 +41,7 @@ _Ttl: TypeAlias = SupportsFloat | timedelta | DefaultTtl | None
 _Size: TypeAlias = int | str
 _Place: TypeAlias = Literal["shm", "file", "anonymous"]
 _Serializer: TypeAlias = Literal["pickle", "json", "msgpack", "none"]
+_Compression: TypeAlias = Literal["zlib", "zstd", "lz4"]
 
 __version__: Final[str]
 
@@ -118,6 +119,8 @@ class Cache:
         mode: int = 0o600,
         owner: int | str | None = None,
         serializer: _Serializer = "pickle",
+        compress_above: _Size | None = None,
+        compression: _Compression | None = None,
         read_only: bool = False,
     ) -> None:
         """Creates the segment or attaches to it. Sizes are ints of bytes or str such as "64MB", in powers of 1024.
@@ -137,6 +140,10 @@ class Cache:
         owner: whose segment it is, a user id or name; None: your own.
         serializer: for values of other types. A pickle is loaded by pickle handles alone: whoever may write the
             segment may run code in those who load pickles from it. "none" raises SerializerError.
+        compress_above: values of more bytes are compressed, as they are after serializing. None: none are. What does
+            not shrink is stored plain; so are numbers, and values of up to 64 bytes.
+        compression: how: "zlib" (unless given), "zstd" (package zstandard) or "lz4" (package lz4). Every handle reads
+            what any of them wrote, if the package is there.
         read_only: maps without write access.
 
         Speed:
@@ -161,6 +168,8 @@ class Cache:
         mode: int = 0o600,
         owner: int | str | None = None,
         serializer: _Serializer = "pickle",
+        compress_above: _Size | None = None,
+        compression: _Compression | None = None,
         read_only: bool = False,
     ) -> Self:
         """A handle to a segment that exists. Options are those of a handle, as in Cache(). For place="file" the path

@@ -32,9 +32,9 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     """One cache for all workers of a site on one host.
 
     LOCATION is the name of the segment. OPTIONS: CAPACITY MAX_VALUE STRIPES PLACE PATH WHEN_FULL LOCK_TIMEOUT MODE
-    OWNER SERIALIZER, as the arguments of forklore.Cache; TTL_JITTER, in percent by which each timeout is made shorter
-    or longer, at random; STALE_FOR, the seconds for which get_or_set serves an old value. The segment is opened by the
-    first call, so a command that does not use the cache makes none.
+    OWNER SERIALIZER COMPRESS_ABOVE COMPRESSION, as the arguments of forklore.Cache; TTL_JITTER, in percent by which
+    each timeout is made shorter or longer, at random; STALE_FOR, the seconds for which get_or_set serves an old value.
+    The segment is opened by the first call, so a command that does not use the cache makes none.
 
     Where Django leaves room:
 

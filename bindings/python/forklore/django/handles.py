@@ -36,6 +36,8 @@ OPTIONS = (
     "MODE",
     "OWNER",
     "SERIALIZER",
+    "COMPRESS_ABOVE",
+    "COMPRESSION",
 )
 """What OPTIONS may hold: the arguments of forklore.Cache in capitals."""
 
