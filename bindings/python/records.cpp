@@ -85,10 +85,10 @@ double in_seconds(std::chrono::milliseconds time) {
   return time == kForever ? HUGE_VAL : static_cast<double>(time.count()) / 1000;
 }
 
-// Of forklore.limits: `made` keeps it from the first time on.
+// Of forklore.rates: `made` keeps it from the first time on.
 PyObject* type_of_limits(const char* name, PyObject*& made) {
   if (made == nullptr) {
-    Reference module(run_python([] { return PyImport_ImportModule("forklore.limits"); }));
+    Reference module(run_python([] { return PyImport_ImportModule("forklore.rates"); }));
     made = module ? PyObject_GetAttrString(module.get(), name) : nullptr;
   }
   return made;

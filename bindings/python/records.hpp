@@ -1,4 +1,4 @@
-// records.hpp - The library's structs as the dataclasses of forklore/stats.py and forklore/limits.py.
+// records.hpp - The library's structs as the dataclasses of forklore/stats.py and forklore/rates.py.
 #pragma once
 
 #include <Python.h>

@@ -35,7 +35,7 @@ except ImportError as _refused:
     ) from None
 from .handles import shared_cache
 from .kept import Kept
-from .limits import RateLimit, RateLimited, WindowCount, rate_limited
+from .rates import RateLimit, RateLimited, WindowCount, rate_limited
 from .locks import Lock, NotHeld
 from .memoize import memoize
 from .stats import SegmentInfo, Stats

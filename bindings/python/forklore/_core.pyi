@@ -26,7 +26,7 @@ from typing import (
 
 from typing_extensions import Self, disjoint_base
 
-from .limits import RateLimit, WindowCount
+from .rates import RateLimit, WindowCount
 from .locks import Lock
 from .stats import SegmentInfo, Stats
 

@@ -1,115 +1,183 @@
-"""What Cache.rate_limit() and Cache.count_in_window() answer, and a decorator that keeps to a limit."""
+"""A storage of the package `limits` that all processes of the host share, and so one of Flask-Limiter and slowapi:
+
+    import forklore.limits                                         # makes the scheme known
+    Limiter(..., storage_uri="forklore://mysite?capacity=16MB")
+
+Each hit is one step for all processes: none is lost or counted twice. A full segment may evict a count, which then
+begins anew; ?when_full=reject keeps all. Importing this module needs the package: pip install forklore[limits].
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+import hashlib
+import struct
+import time
+from array import array
+from collections.abc import Callable
+from math import floor
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from ._core import Cache, Error
-from .keys import in_key, key_from, shortened
-from .names import own_name, plain_name
-from .targets import rate_of
+from limits.storage.base import MovingWindowSupport, SlidingWindowCounterSupport, Storage, TimestampedSlidingWindow
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from ._core import Error
+from .adapters import OPTIONS, handle
 
-
-class RateLimited(Error):
-    """A call of what rate_limited decorates, beyond its limit. retry_after: seconds until it would be allowed."""
-
-    def __init__(self, message: str, retry_after: float) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.retry_after)
+LONGEST = 500  # of a key, in bytes; what is longer becomes a digest
+PREFIX = "limits"
+_PAIR = struct.Struct("<qqq")  # a window's number, its count, that of the one before
 
 
-@dataclass(frozen=True)
-class RateLimit:
-    """What Cache.rate_limit() answers; true if the call is allowed."""
-
-    allowed: bool
-    """Whether it was allowed, and so counted."""
-    limit: int
-    """How many may come at once."""
-    remaining: int
-    """How many more may come at this moment."""
-    retry_after: float
-    """Seconds until it would be allowed; 0.0 if it was; infinite if it never would, as it costs more than limit."""
-    reset_after: float
-    """Seconds until the whole limit is there again."""
-
-    def __bool__(self) -> bool:
-        return self.allowed
+def _place(kind: str, key: str) -> str:
+    """The key under which the state of a limit lies. kind: of which strategy."""
+    data = key.encode("utf-8", "surrogatepass")
+    if len(data) <= LONGEST:
+        return f"{PREFIX}:{kind}:{key}"
+    return f"{PREFIX}#{kind}:{hashlib.blake2b(data, digest_size=20).hexdigest()}"
 
 
-@dataclass(frozen=True)
-class WindowCount:
-    """What Cache.count_in_window() answers."""
+class ForkloreStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport, TimestampedSlidingWindow):
+    """forklore://NAME?OPTION=VALUE&...: a segment by its name, with the options of forklore.Cache.
 
-    current: int
-    """In the window that runs."""
-    previous: int
-    """In the one before."""
-    sliding: float
-    """An estimate for the last window's length: current, and of previous the part that is not yet over."""
-    reset_after: float
-    """Seconds until the next window begins."""
+    A fixed window is a count that expires. A sliding window is two counts, in 24 bytes, of windows that all
+    begin at multiples of their length. A moving window is exact: the
+    time of each hit, 8 bytes, of at most as many hits as the limit allows."""
+
+    STORAGE_SCHEME = ["forklore"]
+
+    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: Any) -> None:
+        super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
+        parts = urlsplit(uri or "")
+        if not parts.netloc:
+            raise ValueError(f"a storage of forklore has a name: forklore://mysite?capacity=16MB, not {uri!r}")
+        given = dict(parse_qsl(parts.query, keep_blank_values=True)) | options
+        if unknown := sorted(given.keys() - OPTIONS):
+            raise ValueError(f"forklore has no such option: {', '.join(unknown)}")
+        self._cache = handle(parts.netloc, **{name: _typed(name, value) for name, value in given.items()})
+
+    @property
+    def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
+        return Error
+
+    # Fixed windows.
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        return self._cache.incr(_place("fixed", key), amount, initial=0, ttl=expiry)
+
+    def get(self, key: str) -> int:
+        return int(self._cache.get(_place("fixed", key), 0))
+
+    def get_expiry(self, key: str) -> float:
+        try:
+            return time.time() + (self._cache.ttl(_place("fixed", key)) or 0)
+        except KeyError:
+            return time.time()
+
+    def clear(self, key: str) -> None:
+        self._cache.delete_many([_place("fixed", key), _place("moving", key)])
+
+    # All of them.
+
+    def check(self) -> bool:
+        """Whether the segment can be written."""
+        try:
+            self._cache.set(f"{PREFIX}#check", b"", 1)
+        except Error:
+            return False
+        return True
+
+    def reset(self) -> int | None:
+        """Removes all limits, and nothing else that the segment may hold; how many."""
+        prefixes = (f"{PREFIX}:", f"{PREFIX}#")
+        return sum(self._cache.delete_many(list(self._cache.keys(prefix))) for prefix in prefixes)
+
+    def _change(self, key: str, ttl: float, change: Callable[[bytes], bytes | None]) -> bool:
+        """Replaces a state by what change makes of it, in one step for all processes. False: change made None of it."""
+        while True:
+            state, version = self._cache.gets(key, b"")
+            made = change(state)
+            if made is None:
+                return False
+            stored = self._cache.add(key, made, ttl) if version is None else self._cache.cas(key, made, version, ttl)
+            if stored:
+                return True
+
+    # Moving windows.
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        if amount > limit:
+            return False
+
+        def add(state: bytes) -> bytes | None:
+            now = time.time()
+            hits = _hits_since(now - expiry, state)
+            return None if len(hits) + amount > limit else (array("d", [now] * amount) + hits).tobytes()
+
+        return self._change(_place("moving", key), expiry + 1, add)
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        now = time.time()
+        hits = _hits_since(now - expiry, self._cache.get(_place("moving", key), b""))
+        return (hits[-1], len(hits)) if hits else (now, 0)
+
+    # Sliding windows.
+
+    def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        if amount > limit:
+            return False
+
+        def add(state: bytes) -> bytes | None:
+            now = time.time()
+            number, current, previous = _counts_at(now, expiry, state)
+            if floor(previous * _left(now, expiry) / expiry + current) + amount > limit:
+                return None
+            return _PAIR.pack(number, current + amount, previous)
+
+        return self._change(_place("sliding", key), 2 * expiry, add)
+
+    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        now = time.time()
+        _, current, previous = _counts_at(now, expiry, self._cache.get(_place("sliding", key), b""))
+        left = _left(now, expiry)
+        return previous, left if previous else 0.0, current, left + expiry
+
+    def clear_sliding_window(self, key: str, expiry: int) -> None:
+        self._cache.delete(_place("sliding", key))
 
 
-def rate_limited(
-    limit: int,
-    period: Any,
-    *,
-    burst: int | None = None,
-    key: Callable[..., Any] | None = None,
-    cache: Cache | Mapping[str, Any] | str = "default",
-    name: str | None = None,
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorates a function, method or coroutine function: all processes together call it so often, limit in period
-    seconds and burst at once, as Cache.rate_limit has it. Beyond that the call raises RateLimited, whose retry_after
-    says when to try again, and the function is not called.
+def _typed(name: str, value: Any) -> Any:
+    """An option of a URI as Cache() takes it."""
+    if not isinstance(value, str):
+        return value
+    if name == "mode":
+        return int(value, 8)
+    if name == "stripes":
+        return int(value)
+    if name in ("default_ttl", "lock_timeout"):
+        return float(value)
+    return value.lower() in ("1", "true", "yes", "on") if name == "read_only" else value
 
-    key: a function of the same arguments; those for which it answers the same share a limit. Without it all calls do.
-    cache: a forklore.Cache; a dict of the arguments of one, which the first call opens; or an alias of
-        Django's CACHES whose backend is Forklore's.
-    name: stands for the function in the key, as in memoize.
-    """
-    take = rate_of(cache)
-    for word, count in (("limit", limit), ("burst", 1 if burst is None else burst)):
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{word} is an int, at least 1, not {count!r}")
-    if key is not None and not callable(key):
-        raise TypeError(f"key is a function of the same arguments, not {type(key).__name__}")
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        own = in_key(f"rate:{own_name(function, name, 'rate_limited')}")
-        of_all, named = shortened(own), name or plain_name(function)
+def _hits_since(begin: float, state: bytes) -> array[float]:
+    """The times of the hits in a moving window, newest first."""
+    hits = array("d")
+    hits.frombytes(state)
+    while hits and hits[-1] < begin:
+        hits.pop()
+    return hits
 
-        def ask(args: Any, kwargs: Any) -> None:
-            place = of_all if key is None else key_from(own, key, args, kwargs)
-            said = take(place, limit, period, burst=burst)
-            if not said:
-                raise RateLimited(f"{named}: {limit} in {period} s are used up", said.retry_after)
 
-        if inspect.iscoroutinefunction(function):
+def _counts_at(now: float, expiry: int, state: bytes) -> tuple[int, int, int]:
+    """The number of the window that runs, its count, and that of the one before."""
+    number = int(now / expiry)
+    if not state:
+        return number, 0, 0
+    stored, current, previous = _PAIR.unpack(state)
+    if stored >= number:  # later too: another process has looked at the clock meanwhile
+        return stored, current, previous
+    return number, 0, current if stored == number - 1 else 0
 
-            @functools.wraps(function)
-            async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                ask(args, kwargs)
-                return await function(*args, **kwargs)
 
-        else:
-
-            @functools.wraps(function)
-            def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                ask(args, kwargs)
-                return function(*args, **kwargs)
-
-        return wrapper  # type: ignore[return-value]
-
-    return decorate
+def _left(now: float, expiry: int) -> float:
+    """The seconds until the window that runs is over."""
+    return expiry - now % expiry
