@@ -13,8 +13,9 @@ import hashlib
 import struct
 import time
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable
-from math import floor
+from math import ceil, floor
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,6 +25,7 @@ from ._core import Error
 from .adapters import OPTIONS, handle
 
 LONGEST = 500  # of a key, in bytes; what is longer becomes a digest
+MOST = 1000  # hits of a moving window that are kept, each with its own time
 PREFIX = "limits"
 _PAIR = struct.Struct("<qqq")  # a window's number, its count, that of the one before
 
@@ -40,8 +42,9 @@ class ForkloreStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport,
     """forklore://NAME?OPTION=VALUE&...: a segment by its name, with the options of forklore.Cache.
 
     A fixed window is a count that expires. A sliding window is two counts, in 24 bytes, of windows that all
-    begin at multiples of their length. A moving window is exact: the
-    time of each hit, 8 bytes, of at most as many hits as the limit allows."""
+    begin at multiples of their length. A moving window is the time of each hit, in 16 bytes, and exact for 1,000 hits.
+    Of more, those of the same 500th of the window become one, which counts from the end of that: so a window never has
+    more than the limit, and takes 16 KB at most."""
 
     STORAGE_SCHEME = ["forklore"]
 
@@ -111,14 +114,22 @@ class ForkloreStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport,
         def add(state: bytes) -> bytes | None:
             now = time.time()
             hits = _hits_since(now - expiry, state)
-            return None if len(hits) + amount > limit else (array("d", [now] * amount) + hits).tobytes()
+            if sum(hits[1::2]) + amount > limit:
+                return None
+            if hits and hits[-2] >= now:
+                hits[-1] += amount
+            else:
+                hits.extend((now, amount))
+            if len(hits) > 2 * MOST:
+                hits = _coarser(hits, 2 * expiry / MOST)
+            return hits.tobytes()
 
         return self._change(_place("moving", key), expiry + 1, add)
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         now = time.time()
         hits = _hits_since(now - expiry, self._cache.get(_place("moving", key), b""))
-        return (hits[-1], len(hits)) if hits else (now, 0)
+        return (hits[0], int(sum(hits[1::2]))) if hits else (now, 0)
 
     # Sliding windows.
 
@@ -159,12 +170,22 @@ def _typed(name: str, value: Any) -> Any:
 
 
 def _hits_since(begin: float, state: bytes) -> array[float]:
-    """The times of the hits in a moving window, newest first."""
+    """The hits in a moving window, oldest first: of each its time, and how many it stands for."""
     hits = array("d")
     hits.frombytes(state)
-    while hits and hits[-1] < begin:
-        hits.pop()
-    return hits
+    return hits[2 * bisect_left(hits[0::2], begin) :]
+
+
+def _coarser(hits: array[float], grain: float) -> array[float]:
+    """The same with all hits of a time of that length as one, at its end."""
+    made = array("d")
+    for at, count in zip(hits[0::2], hits[1::2], strict=True):
+        end = ceil(at / grain - 1e-6) * grain  # of one that is at an end, this one
+        if made and made[-2] >= end:
+            made[-1] += count
+        else:
+            made.extend((end, count))
+    return made
 
 
 def _counts_at(now: float, expiry: int, state: bytes) -> tuple[int, int, int]:
