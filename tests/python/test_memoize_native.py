@@ -234,7 +234,7 @@ def test_it_looks_like_the_function(cache: forklore.Cache) -> None:
 
 def test_what_it_holds_is_collected(cache: forklore.Cache) -> None:
     def build() -> weakref.ref[Any]:
-        memoized: Any = forklore.memoize(60, cache=cache, name="f")(lambda x, y=[]: x)  # noqa: B006
+        memoized: Any = forklore.memoize(60, cache=cache, name="f")(lambda x, y=[]: x)
         memoized.itself = memoized
         return weakref.ref(memoized)
 

@@ -35,9 +35,9 @@ except ImportError as _refused:
     ) from None
 from .handles import shared_cache
 from .kept import Kept
-from .rates import RateLimit, RateLimited, WindowCount, rate_limited
 from .locks import Lock, NotHeld
 from .memoize import memoize
+from .rates import RateLimit, RateLimited, WindowCount, rate_limited
 from .stats import SegmentInfo, Stats
 
 __all__ = [

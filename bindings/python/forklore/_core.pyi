@@ -26,8 +26,8 @@ from typing import (
 
 from typing_extensions import Self, disjoint_base
 
-from .rates import RateLimit, WindowCount
 from .locks import Lock
+from .rates import RateLimit, WindowCount
 from .stats import SegmentInfo, Stats
 
 _Key: TypeAlias = str | bytes

@@ -46,7 +46,7 @@ class ForkloreStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport,
     Of more, those of the same 500th of the window become one, which counts from the end of that: so a window never has
     more than the limit, and takes 16 KB at most."""
 
-    STORAGE_SCHEME = ["forklore"]
+    STORAGE_SCHEME = ["forklore"]  # noqa: RUF012
 
     def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: Any) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
@@ -138,18 +138,16 @@ class ForkloreStorage(Storage, MovingWindowSupport, SlidingWindowCounterSupport,
             return False
 
         def add(state: bytes) -> bytes | None:
-            now = time.time()
-            number, current, previous = _counts_at(now, expiry, state)
-            if floor(previous * _left(now, expiry) / expiry + current) + amount > limit:
+            number, current, previous, left = _counts_at(time.time(), expiry, state)
+            if floor(previous * left / expiry + current) + amount > limit:
                 return None
             return _PAIR.pack(number, current + amount, previous)
 
         return self._change(_place("sliding", key), 2 * expiry, add)
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        now = time.time()
-        _, current, previous = _counts_at(now, expiry, self._cache.get(_place("sliding", key), b""))
-        left = _left(now, expiry)
+        state = self._cache.get(_place("sliding", key), b"")
+        _, current, previous, left = _counts_at(time.time(), expiry, state)
         return previous, left if previous else 0.0, current, left + expiry
 
     def clear_sliding_window(self, key: str, expiry: int) -> None:
@@ -188,17 +186,12 @@ def _coarser(hits: array[float], grain: float) -> array[float]:
     return made
 
 
-def _counts_at(now: float, expiry: int, state: bytes) -> tuple[int, int, int]:
-    """The number of the window that runs, its count, and that of the one before."""
+def _counts_at(now: float, expiry: int, state: bytes) -> tuple[int, int, int, float]:
+    """The number of the window that runs, its count, that of the one before, and the seconds until it is over. Where a
+    later window has begun, as the clock was set back, it is that one, and all of it is to come."""
     number = int(now / expiry)
-    if not state:
-        return number, 0, 0
-    stored, current, previous = _PAIR.unpack(state)
-    if stored >= number:  # later too: another process has looked at the clock meanwhile
-        return stored, current, previous
-    return number, 0, current if stored == number - 1 else 0
-
-
-def _left(now: float, expiry: int) -> float:
-    """The seconds until the window that runs is over."""
-    return expiry - now % expiry
+    stored, current, previous = _PAIR.unpack(state) if state else (number, 0, 0)
+    if stored < number:
+        current, previous = 0, current if stored == number - 1 else 0
+    number = max(stored, number)
+    return number, current, previous, min((number + 1) * expiry - now, float(expiry))
