@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from contextvars import ContextVar
 from datetime import timedelta
 from os import PathLike
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import (
     Any,
     Final,
@@ -463,6 +463,7 @@ class Memoized(Generic[_P, _R]):
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R: ...
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any: ...
     def __reduce__(self) -> str: ...
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def cache_key(self, *args: _P.args, **kwargs: _P.kwargs) -> str:
         """The key under which the result for these arguments lies."""
 

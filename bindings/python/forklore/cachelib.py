@@ -79,7 +79,7 @@ class ForkloreCache(BaseCache):
         return value if self.serializer is None or type(value) is int else self.serializer.dumps(value)
 
     def _load(self, value: Any) -> Any:
-        return value if self.serializer is None or not isinstance(value, (bytes, str)) else self.serializer.loads(value)
+        return value if self.serializer is None or not isinstance(value, bytes) else self.serializer.loads(value)
 
     def get(self, key: str) -> Any:
         try:

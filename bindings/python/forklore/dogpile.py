@@ -14,19 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dogpile.cache.api import NO_VALUE, BytesBackend, CacheMutex
-from dogpile.cache.util import length_conditional_mangler, sha1_mangle_key
+from dogpile.cache.util import sha1_mangle_key
 
 from ._core import DEFAULT, Cache, _Lease
 from .adapters import OPTIONS, handle
 from .locks import PATIENCE, NotHeld, _acquire_here
 from .waiting import hub, in_pool
 
-LONGEST = 250  # of a key, in characters; what is longer becomes its SHA-1
-
-
-def _mangle(key: str) -> str:
-    mangled: str = length_conditional_mangler(LONGEST, lambda long: sha1_mangle_key(long.encode()))(key)
-    return mangled
+LONGEST = 250  # of a key, in characters of up to 4 bytes
 
 
 class Mutex(CacheMutex):
@@ -71,7 +66,10 @@ class ForkloreBackend(BytesBackend):
 
     Values are bytes, which the region makes: pickles, unless it is given another serializer."""
 
-    key_mangler = staticmethod(_mangle)
+    @staticmethod
+    def key_mangler(key: str) -> str:
+        """What stands for it in the cache: its SHA-1 if it is long."""
+        return key if len(key) <= LONGEST else sha1_mangle_key(key.encode("utf-8", "surrogatepass"))
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         known = {"name", "distributed_lock", "mutex_ttl"} | OPTIONS

@@ -92,6 +92,7 @@ class MemoizedCoroutine(Memoized[P, R]):
     """The same of a coroutine function."""
 
     _behind: _Behind
+    __wrapped__: Callable[P, Any]
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
         key = self.cache_key(*args, **kwargs)
