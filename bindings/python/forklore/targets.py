@@ -47,6 +47,9 @@ class SharedTarget(CacheTarget):
     def cache(self) -> Cache:  # type: ignore[override]
         return self._opened.handle
 
+    def native(self) -> None:
+        """Memoized wants an open cache."""
+
 
 def target_of(cache: Cache | str | Mapping[str, Any], ttl: Any, stale_for: Any, early: float | None) -> Target:
     if ttl is not DEFAULT and ttl is not None and not isinstance(ttl, (int, float, timedelta)):
