@@ -155,6 +155,7 @@ PyMethodDef methods[] = {{"attach", as_method(cache_attach), METH_VARARGS | METH
                          {"get_many", as_method(cache_get_many), kFast, docs::kGetMany},
                          {"set_many", as_method(cache_set_many), kFast, docs::kSetMany},
                          {"delete_many", as_method(cache_delete_many), kFast, docs::kDeleteMany},
+                         {"delete_pattern", as_method(cache_delete_pattern), kFast, docs::kDeletePattern},
                          {"keys", as_method(cache_keys), kFast, docs::kKeys},
                          {"scan", as_method(cache_scan), kFast, docs::kScan},
                          {"clear", cache_clear, METH_NOARGS, docs::kClear},

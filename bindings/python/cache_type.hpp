@@ -100,7 +100,7 @@ Fast cache_rate_limit, cache_count_in_window;
 // cache_many.cpp
 Fast cache_get_many, cache_set_many, cache_delete_many;
 // cache_whole.cpp
-Fast cache_scan, cache_keys;
+Fast cache_scan, cache_keys, cache_delete_pattern;
 PyObject* cache_clear(PyObject* self, PyObject*);
 PyObject* cache_stats(PyObject* self, PyObject*);
 PyObject* cache_verify(PyObject* self, PyObject*);

@@ -1,4 +1,6 @@
 // The methods that look at the whole segment. They give up the GIL while they work.
+#include <forklore/pattern.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,37 +18,76 @@ PyObject* decode_key(const std::string& key) {
   return PyUnicode_DecodeUTF8(key.data(), static_cast<Py_ssize_t>(key.size()), "surrogateescape");
 }
 
+// Which keys are meant: all that begin with prefix, and of these those that match, if there is a pattern.
+struct Selection {
+  std::string prefix;
+  std::optional<Pattern> pattern;
+
+  void only(std::string_view given) {
+    pattern.emplace(given);
+    if (prefix.empty()) prefix = pattern->prefix();
+  }
+};
+
 // One step of a scan. False with an exception set.
-bool scan(const Call& call, Cursor& cursor, std::size_t limit, const std::string& prefix,
+bool scan(const Call& call, Cursor& cursor, std::size_t limit, const Selection& selection,
           std::vector<std::string>& keys) {
   const Code code = guarded(
       [&] {
         const Unlocked unlocked;
-        return call.cache().scan(cursor, limit, prefix, keys);
+        const Code answer = call.cache().scan(cursor, limit, selection.prefix, keys);
+        if (selection.pattern) std::erase_if(keys, [&](const auto& key) { return !selection.pattern->matches(key); });
+        return answer;
       },
       Code::buffer_too_small);
   if (code != Code::ok && PyErr_Occurred() == nullptr) raise_code(code, call, nullptr);
   return code == Code::ok;
 }
 
-bool parse_prefix(PyObject* object, std::string& prefix) {
-  if (object == nullptr) return true;
+// False with an exception set. What is nullptr was not given.
+bool parse_selection(PyObject* prefix, PyObject* pattern, Selection& selection) {
   Key key;
-  if (!key.take_prefix(object)) return false;
-  prefix = key.view();
+  if (prefix != nullptr) {
+    if (!key.take_prefix(prefix)) return false;
+    selection.prefix = key.view();
+  }
+  if (pattern == nullptr) return true;
+  Key bytes;
+  if (!bytes.take_prefix(pattern)) return false;
+  selection.only(bytes.view());
   return true;
 }
 
 // What keys() answers: fetches a batch at a time.
 struct KeyIterator {
   PyObject_HEAD PyObject* cache;
-  std::string* prefix;
+  Selection* selection;
   std::vector<std::string>* batch;
   std::size_t next;
   Cursor cursor;
 };
 
 constexpr std::size_t kBatch = 1000;
+
+// Whether the segment can be written, though there be nothing to remove: no entry has version 0, so nothing changes.
+// False with an exception set.
+bool can_write(const Call& call) {
+  const Code code = call.cache().compare_and_set("forklore", Version{}, {});
+  if (code == Code::read_only || code == Code::busy) raise_code(code, call, nullptr);
+  return code != Code::read_only && code != Code::busy;
+}
+
+// Removes each of these. ok, or what kept one of them from it; erased is raised by those that were there.
+Code erase_all(const Call& call, const std::vector<std::string>& keys, std::size_t& erased) {
+  const Unlocked unlocked;
+  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  std::vector<Code> codes(views.size());
+  erased += call.cache().erase_many(views, codes);
+  for (const Code code : codes) {
+    if (code != Code::ok && code != Code::not_found) return code;
+  }
+  return Code::ok;
+}
 
 PyObject* key_iterator_next(PyObject* self) {
   auto* iterator = reinterpret_cast<KeyIterator*>(self);
@@ -57,7 +98,7 @@ PyObject* key_iterator_next(PyObject* self) {
     // Scanned into locals: another thread may use the iterator while the GIL is given up.
     Cursor cursor = iterator->cursor;
     std::vector<std::string> keys;
-    if (!scan(call, cursor, kBatch, *iterator->prefix, keys)) return nullptr;
+    if (!scan(call, cursor, kBatch, *iterator->selection, keys)) return nullptr;
     *iterator->batch = std::move(keys);
     iterator->cursor = cursor;
     iterator->next = 0;
@@ -69,7 +110,7 @@ void key_iterator_dealloc(PyObject* self) {
   auto* iterator = reinterpret_cast<KeyIterator*>(self);
   PyTypeObject* type = Py_TYPE(self);
   Py_XDECREF(iterator->cache);
-  delete iterator->prefix;
+  delete iterator->selection;
   delete iterator->batch;
   type->tp_free(self);
   Py_DECREF(type);
@@ -90,10 +131,11 @@ bool make_keys_type(PyObject* module) {
 }
 
 PyObject* cache_keys(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
-  static constexpr Parameters<1> kParameters{"keys", 0, 1, {"prefix"}};
-  std::array<PyObject*, 1> values{};
-  std::string prefix;
-  if (!kParameters.bind(given, count, keywords, values) || !parse_prefix(values[0], prefix)) return nullptr;
+  static constexpr Parameters<2> kParameters{"keys", 0, 1, {"prefix", "pattern"}};
+  std::array<PyObject*, 2> values{};
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
+  Selection selection;
+  if (!parse_selection(values[0], values[1] == Py_None ? nullptr : values[1], selection)) return nullptr;
   const Call call(self);
   if (!call) return nullptr;
   PyTypeObject* type = interpreter().key_iterator_type;
@@ -101,7 +143,7 @@ PyObject* cache_keys(PyObject* self, PyObject* const* given, Py_ssize_t count, P
   if (!made) return nullptr;
   auto* iterator = reinterpret_cast<KeyIterator*>(made.get());
   iterator->cache = Py_NewRef(self);
-  iterator->prefix = new std::string(std::move(prefix));
+  iterator->selection = new Selection(std::move(selection));
   iterator->batch = new std::vector<std::string>;
   return made.release();
 }
@@ -109,8 +151,9 @@ PyObject* cache_keys(PyObject* self, PyObject* const* given, Py_ssize_t count, P
 PyObject* cache_scan(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObject* keywords) {
   static constexpr Parameters<3> kParameters{"scan", 0, 3, {"cursor", "prefix", "count"}};
   std::array<PyObject*, 3> values{};
-  std::string prefix;
-  if (!kParameters.bind(given, number, keywords, values) || !parse_prefix(values[1], prefix)) return nullptr;
+  Selection selection;
+  if (!kParameters.bind(given, number, keywords, values) || !parse_selection(values[1], nullptr, selection))
+    return nullptr;
   Cursor cursor;
   if (values[0] != nullptr && !parse_word("cursor", "scan", values[0], cursor.position)) return nullptr;
   std::int64_t limit = static_cast<std::int64_t>(kBatch);
@@ -121,7 +164,7 @@ PyObject* cache_scan(PyObject* self, PyObject* const* given, Py_ssize_t number, 
   }
   const Call call(self);
   std::vector<std::string> keys;
-  if (!call || !scan(call, cursor, static_cast<std::size_t>(limit), prefix, keys)) return nullptr;
+  if (!call || !scan(call, cursor, static_cast<std::size_t>(limit), selection, keys)) return nullptr;
   Reference list(PyList_New(static_cast<Py_ssize_t>(keys.size())));
   for (std::size_t i = 0; list && i < keys.size(); ++i) {
     PyObject* key = decode_key(keys[i]);
@@ -130,6 +173,25 @@ PyObject* cache_scan(PyObject* self, PyObject* const* given, Py_ssize_t number, 
   }
   Reference position(PyLong_FromUnsignedLongLong(cursor.finished() ? 0 : cursor.position));
   return list && position ? PyTuple_Pack(2, position.get(), list.get()) : nullptr;
+}
+
+PyObject* cache_delete_pattern(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Parameters<1> kParameters{"delete_pattern", 1, 1, {"pattern"}};
+  std::array<PyObject*, 1> values{};
+  Selection selection;
+  if (!kParameters.bind(given, count, keywords, values) || !parse_selection(nullptr, values[0], selection))
+    return nullptr;
+  const Call call(self);
+  if (!call) return nullptr;
+  if (!can_write(call)) return nullptr;
+  std::size_t erased = 0;
+  for (Cursor cursor; !cursor.finished();) {
+    std::vector<std::string> keys;
+    if (run_python(PyErr_CheckSignals) < 0 || !scan(call, cursor, kBatch, selection, keys)) return nullptr;
+    const Code code = guarded([&] { return erase_all(call, keys, erased); }, Code::buffer_too_small);
+    if (code != Code::ok) return PyErr_Occurred() == nullptr ? raise_code(code, call, nullptr) : nullptr;
+  }
+  return PyLong_FromSize_t(erased);
 }
 
 PyObject* cache_clear(PyObject* self, PyObject*) {

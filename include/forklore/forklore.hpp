@@ -10,5 +10,6 @@
 #include <forklore/lease.hpp>       // IWYU pragma: export
 #include <forklore/lock.hpp>        // IWYU pragma: export
 #include <forklore/options.hpp>     // IWYU pragma: export
+#include <forklore/pattern.hpp>     // IWYU pragma: export
 #include <forklore/rate_limit.hpp>  // IWYU pragma: export
 #include <forklore/stats.hpp>       // IWYU pragma: export

@@ -378,3 +378,33 @@ def test_threads(cache: forklore.Cache) -> None:
         thread.join()
     assert faults == []
     assert cache.get("n") == 8000
+
+
+def test_keys_by_pattern(cache: forklore.Cache) -> None:
+    for key in ("page:1", "page:2", "page:12", "pag*", "other", b"\xff1"):
+        cache.set(key, 1)
+    assert sorted(cache.keys(pattern="page:?")) == ["page:1", "page:2"]
+    assert sorted(cache.keys("page", pattern=b"*[1-1]*")) == ["page:1", "page:12"]
+    assert list(cache.keys(pattern="pag\\*")) == ["pag*"]
+    assert list(cache.keys(pattern=b"\xff?")) == list(cache.keys(pattern="\udcff?")) == ["\udcff1"]
+    assert sorted(cache.keys(pattern=None)) == sorted(cache.keys(pattern="*")) == sorted(cache.keys())
+    assert list(cache.keys(pattern="")) == []
+    with pytest.raises(TypeError):
+        cache.keys(pattern=1)
+
+
+def test_delete_pattern(cache: forklore.Cache) -> None:
+    cache.set_many({f"page:{i}": i for i in range(5000)})
+    cache.set("kept", 1)
+    assert cache.delete_pattern("page:*[02468]") == 2500
+    assert cache.delete_pattern(pattern="page:*") == 2500
+    assert cache.delete_pattern("page:*") == 0
+    assert list(cache.keys()) == ["kept"]
+    assert cache.stats().erases == 5000
+    with pytest.raises(TypeError):
+        cache.delete_pattern(None)
+
+
+def test_delete_pattern_of_what_cannot_be_written(name: str, cache: forklore.Cache) -> None:
+    with forklore.Cache(name, read_only=True) as reader, pytest.raises(forklore.ReadOnly):
+        reader.delete_pattern("*")

@@ -146,6 +146,14 @@ def test_throttles_let_through(cache: ForkloreCache) -> None:
     assert throttle.wait() is None
 
 
+def test_what_looks_finds_nothing(cache: ForkloreCache) -> None:
+    assert cache.ttl("k") == cache.pttl("k") == 0
+    assert cache.keys() == list(cache.iter_keys("*")) == []
+    assert cache.get_with_version("k", 5) == (5, None)
+    assert cache.mget(["k", "l"]) == [None, None]
+    assert cache.expire("k", 5) is cache.pexpire_at("k", 5) is cache.persist("k") is cache.mset({"k": 1}) is False
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -154,6 +162,11 @@ def test_throttles_let_through(cache: ForkloreCache) -> None:
         lambda cache: cache.decr("k"),
         lambda cache: cache.delete("k"),
         lambda cache: cache.delete_many(["k"]),
+        lambda cache: cache.delete_pattern("*"),
+        lambda cache: cache.cas("k", 1, 1),
+        lambda cache: cache.set("k", 1, nx=True),
+        lambda cache: cache.set("k", 1, xx=True),
+        lambda cache: cache.incr("k", initial=0),
         lambda cache: cache.clear(),
         lambda cache: cache.lock("l").acquire(0),
         lambda cache: cache.rate_limit("r", 1, 1),

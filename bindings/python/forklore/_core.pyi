@@ -289,6 +289,7 @@ class Cache:
         *,
         reentrant: bool = False,
         limit: int = 1,
+        thread_local: bool = True,
     ) -> Lock:
         """A lock by name, to be entered by `with` or `async with`, or by acquire() and release(): one holder of all
         threads, tasks and greenlets of all processes. It is held until it is released, its ttl is over, or its process
@@ -300,7 +301,8 @@ class Cache:
             first of which does not know it: give what the lock protects the `token`, to refuse a smaller one.
         wait: seconds that entering waits before it raises Busy; None: as long as it takes, 0: not at all.
         reentrant: who is inside (a thread, asyncio task or greenlet) may enter again.
-        limit: how many may be inside at once: a semaphore. All that use a name say the same."""
+        limit: how many may be inside at once: a semaphore. All that use a name say the same.
+        thread_local: False: the object is the holder, and whatever thread, task or greenlet has it may release."""
 
     def rate_limit(
         self,
@@ -332,10 +334,17 @@ class Cache:
     def delete_many(self, keys: Iterable[_Key]) -> int:
         """Removes each entry; how many there were."""
 
-    def keys(self, prefix: _Key = "") -> Iterator[str]:
+    def delete_pattern(self, pattern: _Key) -> int:
+        """Removes each entry whose key matches the pattern, as keys() has it; how many there were. What is stored
+        meanwhile may stay or go. Raises Busy and ReadOnly; some may be gone then."""
+
+    def keys(self, prefix: _Key = "", *, pattern: _Key | None = None) -> Iterator[str]:
         """All keys that begin with prefix, fetched in batches; bytes that are no UTF-8 come as lone surrogates
         ("surrogateescape"), which every method takes back. A key that is present throughout comes at least once;
-        one that comes and goes, perhaps. Raises Busy."""
+        one that comes and goes, perhaps. Raises Busy.
+
+        pattern: for the whole key, as Redis has it: * is any bytes or none, ? one byte, [abc] one of these, [a-c] one
+            of a range, [^abc] one that is none of them; a backslash before any of these takes its meaning."""
 
     def scan(self, cursor: SupportsIndex = 0, prefix: _Key = "", count: SupportsIndex = 1000) -> tuple[int, list[str]]:
         """One step of keys(): (cursor for the next step, about count keys). Begin with 0; a cursor of 0 is the end.

@@ -105,7 +105,8 @@ class Lock:
     cause; a thread that ends and an object that is collected release nothing.
 
     One object may be used by all threads, asyncio tasks and greenlets of a process, as threading.Lock is. Each of them
-    is a holder of its own, and releases what it acquired itself."""
+    is a holder of its own, and releases what it acquired itself. With thread_local=False the object is the one holder,
+    and whoever has it may release."""
 
     def __init__(
         self,
@@ -116,10 +117,14 @@ class Lock:
         *,
         reentrant: bool = False,
         limit: int = 1,
+        thread_local: bool = True,
     ) -> None:
         self._holds: dict[weakref.ref[Any], list[_Hold]] = {}  # by holder
         if reentrant and limit != 1:
             raise ValueError("a lock is re-entrant, or has a limit above 1, not both")
+        if reentrant and not thread_local:
+            raise ValueError("a lock that is re-entrant is so for a thread: thread_local=False is for others")
+        self._holder = None if thread_local else _Thread()
         _seconds(wait)
         self.name, self.wait, self._ttl, self._limit, self._reentrant = name, wait, ttl, limit, reentrant
         self._new_lease = functools.partial(_Lease, cache, name, ttl, limit)
@@ -132,12 +137,12 @@ class Lock:
         """The fencing token: larger than that of everybody who has held this lock before. Send it along to what the
         lock protects, and let that refuse a smaller one than it has seen. Raises NotHeld if who asks has not acquired
         the lock."""
-        return self._held_by(_me())[-1].lease.token()
+        return self._held_by(self._me())[-1].lease.token()
 
     @property
     def held(self) -> Held:
         """Whether who asks holds it: not once it was released, or its ttl is over. `lock.held()` is the same."""
-        holds = self._holds.get(weakref.ref(_me()), ())
+        holds = self._holds.get(weakref.ref(self._me()), ())
         return Held(any(hold.lease.held() for hold in holds[-1:]))
 
     def locked(self) -> bool:
@@ -145,11 +150,21 @@ class Lock:
         do. It may be otherwise a moment later."""
         return self._new_lease().locked()
 
-    def acquire(self, wait: float | timedelta | None = -1) -> bool:
+    def acquire(
+        self,
+        wait: float | timedelta | None = -1,
+        *,
+        blocking: bool | None = None,
+        blocking_timeout: float | timedelta | None = None,
+        sleep: object = None,
+    ) -> bool:
         """Waits for it, as long as Cache.lock() was told unless wait says otherwise. False: not in that time. So too if
         who asks has it already, and it is not re-entrant. Raises RuntimeError rather than wait for a lock that tasks of
-        the event loop of this thread hold, be it this task: they could not release it meanwhile."""
-        end, me = self._end(wait), _me()
+        the event loop of this thread hold, be it this task: they could not release it meanwhile.
+
+        The words of redis-py: blocking_timeout is the wait, blocking=False one of 0, and blocking=True waits even if
+        the lock usually does not. sleep does nothing: who waits is woken."""
+        end, me = self._end(self._wait_of(wait, blocking, blocking_timeout)), self._me()
         if self._enter(me):
             return True
         lease, mine = self._unused(), hub()
@@ -167,10 +182,17 @@ class Lock:
             if got or patience <= 0:
                 return self._keep(me, lease, bool(got), _loop_of(me))
 
-    def aacquire(self, wait: float | timedelta | None = -1) -> Coroutine[Any, Any, bool]:
+    def aacquire(
+        self,
+        wait: float | timedelta | None = -1,
+        *,
+        blocking: bool | None = None,
+        blocking_timeout: float | timedelta | None = None,
+        sleep: object = None,
+    ) -> Coroutine[Any, Any, bool]:
         """acquire() to await: the event loop runs meanwhile. The task that calls it is the holder, also if another one
         awaits it, as asyncio.wait_for() does before Python 3.12."""
-        return self._aacquire(_me(), wait)
+        return self._aacquire(self._me(), self._wait_of(wait, blocking, blocking_timeout))
 
     async def _aacquire(self, me: Any, wait: float | timedelta | None) -> bool:
         end = self._end(wait)
@@ -188,7 +210,7 @@ class Lock:
     def release(self) -> None:
         """Gives it back. Raises NotHeld if who asks has not acquired it, or holds it no more, as its ttl was over:
         another may have come in."""
-        me = _me()
+        me = self._me()
         holds = self._held_by(me)
         hold = holds.pop()
         if not holds:
@@ -205,7 +227,7 @@ class Lock:
 
     def extend(self, ttl: Any) -> None:
         """Begins the time to live anew. Raises NotHeld if it was over, or who asks has not acquired the lock."""
-        hold = self._held_by(_me())[-1]
+        hold = self._held_by(self._me())[-1]
         if not hold.lease.extend(ttl):
             raise NotHeld(f"the lock {self.name!r} is no longer held: {_why_not(hold)}")
         hold.ttl = ttl
@@ -249,6 +271,9 @@ class Lock:
     def __repr__(self) -> str:
         return f"<forklore lock {self.name!r}{', held' if self.held else ''}>"
 
+    def _me(self) -> Any:
+        return _me() if self._holder is None else self._holder
+
     def _held_by(self, me: Any) -> list[_Hold]:
         """What that holder has acquired, and perhaps holds no more."""
         holds = self._holds.get(weakref.ref(me))
@@ -261,6 +286,18 @@ class Lock:
             return self._spare.pop()
         except IndexError:
             return self._new_lease()
+
+    def _wait_of(self, wait: Any, blocking: bool | None, blocking_timeout: Any) -> Any:
+        """How long to wait, by either spelling."""
+        if blocking is None and blocking_timeout is None:
+            return wait
+        if wait != -1:
+            raise TypeError("acquire() takes wait, or blocking and blocking_timeout, which say the same")
+        if blocking is not None and not blocking:
+            return 0
+        if blocking_timeout is not None:
+            return blocking_timeout
+        return None if self.wait is not None and _seconds(self.wait) == 0 else self.wait
 
     def _end(self, wait: float | timedelta | None) -> float:
         """Of waiting. As with threading.Lock, True is to wait, here as long as usual, and False is not to."""

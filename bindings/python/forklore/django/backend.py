@@ -18,17 +18,15 @@ from forklore import _core
 from forklore.compute import is_coroutine_function
 from forklore.contract import KeyHeads, Usual
 
-from .handles import UNAVAILABLE, Shared, arguments_of, in_settings_words, logger, shared_by
+from .handles import REFUSED, UNAVAILABLE, Shared, arguments_of, in_settings_words, logger, shared_by
 from .policy import Policy, policy_of
-
-# What can be wrong with one value.
-_REFUSED = (forklore.TooLarge, forklore.Full, forklore.SerializerError)
+from .redis_words import RedisWords
 
 # What makes and checks keys. While a backend has none of these otherwise, its native half makes them.
 _KEY_METHODS = {name: getattr(BaseCache, name) for name in ("make_key", "validate_key", "make_and_validate_key")}
 
 
-class ForkloreCache(_core.DjangoCalls, BaseCache):
+class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
     """One cache for all workers of a site on one host.
 
     LOCATION is the name of the segment. OPTIONS: CAPACITY MAX_VALUE STRIPES PLACE PATH WHEN_FULL LOCK_TIMEOUT MODE
@@ -54,8 +52,8 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
       cache_page and memoize answer what was computed. The logger "forklore.django" says so, once a minute. All
       others raise the error: delete and clear, as what they were to remove may be served still, and add, incr, lock and
       rate_limit, as others rely on their answer.
-    * incr adds to integers of 64 bits alone, over all processes exactly, and keeps the time to live: ValueError if
-      there is none, TypeError for anything else, OverflowError past 64 bits, with the value unchanged.
+    * incr adds to integers of any size, over all processes exactly, and keeps the time to live: ValueError if there is
+      none, TypeError for anything else, with the value unchanged. Up to 64 bits it does so in place.
     * incr_version keeps the time to live and loses no write to the old version that comes between.
     * Keys are at most 1,024 bytes, prefix and version included: ValueError beyond.
     * The a... methods run in the calling thread: a call takes less time than handing it to another. aget_or_set alone
@@ -138,24 +136,41 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             self._shared.say_unavailable(error)
             return default
 
-    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        nx: bool = False,
+        xx: bool = False,
+    ) -> bool | None:
+        """nx: only if there is no such entry, which is add(). xx: only if there is one. With either the answer is
+        whether it was stored, and what cannot be stored raises as of add()."""
+        if nx or xx:
+            return self._set_if(key, value, timeout, version, nx, xx)
         try:
             self._set(key, value, timeout, version)
-        except _REFUSED as error:
+        except REFUSED as error:
             self._refuse(key, version, error)
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
         except UNAVAILABLE as error:
             self._not_stored(error)
+        return None
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         try:
             return self._add(key, value, timeout, version)
-        except _REFUSED as error:
-            self._report(key, version, error)
-            if isinstance(error, forklore.SerializerError):
-                _raise_cause(error)
-            raise type(error)(_in_words(error)) from None
+        except REFUSED as error:
+            return self._raise_refused(key, version, error)
+
+    def _raise_refused(self, key: Any, version: int | None, error: Exception) -> NoReturn:
+        """Where the caller relies on the answer."""
+        self._report(key, version, error)
+        if isinstance(error, forklore.SerializerError):
+            _raise_cause(error)
+        raise type(error)(_in_words(error)) from None
 
     def _refuse(self, key: Any, version: int | None, error: Exception) -> None:
         """After a set was refused: removes the old value and reports it. In a segment that is state the old value
@@ -227,7 +242,7 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     def _set_one(self, key: Any, value: Any, timeout: Any, version: int | None) -> bool:
         try:
             self._set(key, value, timeout, version)
-        except _REFUSED as error:
+        except REFUSED as error:
             self._refuse(key, version, error)
             return False
         except UNAVAILABLE as error:
@@ -235,8 +250,9 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             return False
         return True
 
-    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self._delete_many(keys, version)
+    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> int:
+        """How many of them there were."""
+        return self._delete_many(keys, version)
 
     def get_or_set(
         self,
@@ -279,20 +295,6 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
         # Another process may have been first: then its value counts.
         return self.get(key, default, version=version)
 
-    def lock(
-        self,
-        name: Any,
-        ttl: Any = None,
-        wait: Any = None,
-        *,
-        reentrant: bool = False,
-        limit: int = 1,
-        version: int | None = None,
-    ) -> forklore.Lock:
-        """forklore.Cache.lock() by a key of this cache: prefix and version belong to the name."""
-        key = self.make_and_validate_key(name, version)
-        return self.handle.lock(key, ttl, wait, reentrant=reentrant, limit=limit)
-
     def rate_limit(
         self,
         key: Any,
@@ -311,15 +313,6 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     ) -> forklore.WindowCount:
         """forklore.Cache.count_in_window() by a key of this cache."""
         return self.handle.count_in_window(self.make_and_validate_key(key, version), window, add)
-
-    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        try:
-            return self._incr(key, delta, version)
-        except KeyError:
-            raise ValueError(f"Key '{key}' not found") from None
-
-    def decr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        return self.incr(key, -delta, version=version)
 
     def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         if version is None:
@@ -351,8 +344,16 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self.get(key, default, version=version)
 
-    async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
-        self.set(key, value, timeout, version=version)
+    async def aset(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        nx: bool = False,
+        xx: bool = False,
+    ) -> bool | None:
+        return self.set(key, value, timeout, version, nx, xx)
 
     async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         return self.add(key, value, timeout, version=version)
@@ -374,8 +375,8 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
     ) -> list[Any]:
         return self.set_many(data, timeout, version=version)
 
-    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self.delete_many(keys, version=version)
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> int:
+        return self.delete_many(keys, version=version)
 
     async def aget_or_set(
         self,
@@ -411,12 +412,6 @@ class ForkloreCache(_core.DjangoCalls, BaseCache):
             raise
         except forklore.SerializerError as error:
             _raise_cause(error)
-
-    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        return self.incr(key, delta, version=version)
-
-    async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        return self.decr(key, delta, version=version)
 
     async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         return self.incr_version(key, delta, version=version)

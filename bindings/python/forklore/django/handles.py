@@ -44,6 +44,8 @@ OPTIONS = (
 IGNORED = ("MAX_ENTRIES", "CULL_FREQUENCY", "CULL_PROBABILITY")
 """What Django passes to every backend. The capacity is the limit here, so these are none."""
 
+REFUSED = (forklore.TooLarge, forklore.Full, forklore.SerializerError)
+"""What can be wrong with one value."""
 
 UNAVAILABLE = (forklore.OpenError, forklore.ReadOnly, forklore.Busy)
 """No segment can be had, or it cannot be written now. Reads miss by it, and sets are dropped."""
