@@ -79,11 +79,7 @@ class Log {
   [[nodiscard, gnu::always_inline]] bool read_head(Place place, std::string_view key, EntryHead& head) const noexcept {
     load_head(place, head);
     if (head.key_size != key.size()) return false;
-    // Most are whole, and plain: what is worked out for others is a constant then.
-    if (head.is_integer() || head.timed || place.offset + head.unspilled() + head.value_size > chunk_bytes_)
-        [[unlikely]]
-      return is_bounded(place, head) && base::racy_equal(key.data(), at(place) + head.key_at(), key.size());
-    return base::racy_equal(key.data(), at(place) + kEntryHeader, key.size());
+    return is_bounded(place, head) && base::racy_equal(key.data(), at(place) + head.key_at(), key.size());
   }
   /// Whether a slot leads to a plain entry with this key: whole in its chunk, not timed, not expired (now: 0 if that
   /// makes no difference). False also where it may. In log_plain.hpp, as append_plain().
