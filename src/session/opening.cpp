@@ -88,11 +88,11 @@ void check_file(const path& file, const base::File& f, const Options& options) {
 
 /// The description of a finished segment, none of an unfinished one; throws for a damaged one.
 std::optional<store::Description> describe_file(const path& name, const base::File& f) {
-  FileHeader header = read_header(f);
+  const FileHeader header = read_header(f);
   if (!header.fault.empty()) {
     fail(std::errc::bad_message, name.string() + ": " + header.fault + "; remove it to begin anew");
   }
-  return std::move(header.description);
+  return header.description;
 }
 
 base::LockDomain own_domain(bool named) {
