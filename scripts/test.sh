@@ -243,6 +243,8 @@ stubs() {
     "$1/bin/python" -m mypy.stubtest --mypy-config-file "$ROOT/build/mypy.ini" forklore
 }
 
+adapter_suites() { "$1/bin/python" -B tests/adapters/suites.py "$BUILD"; }
+
 readme_python() {
   "$1/bin/python" -c 'import forklore; forklore.remove("readme")'
   sed 's/^```.*//' README.md >"$ROOT/build/README.txt"  # else a fence would count as output
@@ -366,6 +368,7 @@ fi
 VENV=$ROOT/build/venvs/$version-5.2
 if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "type stubs (stubtest)" 300 stubs "$VENV"
+  [ $quick = yes ] || part "the adapters under their packages' own tests" 300 adapter_suites "$VENV"
   part "the README's Python lines" 30 readme_python "$VENV"
   part "the shop under gunicorn" 180 shop_demo "$VENV"
   [ $quick = yes ] || part "the five problems, without and with" 120 problems_page "$VENV"

@@ -19,6 +19,30 @@ bool is_plain(std::string_view key) {
   return others == 0;
 }
 
+// The key as in a URL, with a % behind it. False if that is too long.
+bool escape(Text& text) {
+  constexpr const char* kDigits = "0123456789ABCDEF";
+  if (text.view().size() > kLongest) return false;
+  std::array<char, kLongest + 3> escaped;
+  std::size_t size = 0;
+  for (const char letter : text.view()) {
+    if (size >= kLongest) return false;
+    if (letter >= 0x21 && letter <= 0x7E && letter != '%') {
+      escaped[size++] = letter;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(letter);
+    escaped[size++] = '%';
+    escaped[size++] = kDigits[byte >> 4];
+    escaped[size++] = kDigits[byte & 15];
+  }
+  if (size >= kLongest) return false;
+  escaped[size++] = '%';
+  text.clear();
+  text.add({escaped.data(), size});
+  return true;
+}
+
 // Of an error that says why there are no words for a value: Python's half finds it again, and says more of it.
 bool is_about_words() {
   return PyErr_ExceptionMatches(PyExc_TypeError) != 0 || PyErr_ExceptionMatches(PyExc_RecursionError) != 0;
@@ -93,7 +117,7 @@ MemoizedKeys::Written MemoizedKeys::write(const Given& given, Text& text) const 
 
 bool MemoizedKeys::finish(Text& text) const {
   text.add(')');
-  if (is_plain(text.view())) return true;
+  if (is_plain(text.view()) || escape(text)) return true;
   const auto size = static_cast<Py_ssize_t>(text.view().size());
   const Reference bytes(PyBytes_FromStringAndSize(text.view().data(), size));
   const KeyCalls* calls = bytes ? key_calls() : nullptr;

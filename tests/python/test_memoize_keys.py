@@ -561,6 +561,14 @@ def test_a_long_key_becomes_a_digest() -> None:
     assert shortened("f(i1)") == "f(i1)"
 
 
+def test_a_short_key_that_is_not_plain_is_escaped() -> None:
+    assert said("a b") == "f(s3:a%20b)%"
+    assert said("a%20b") == "f(s5:a%20b)"  # plain, and so as it is
+    assert said(" %\xe9") == "f(s3:%20%25%C3%A9)%"
+    assert said(" " * 70).startswith("f#")
+    assert len({shortened(in_key(name)) for name in ("a b", "a%20b", "a%20b%", "a b%")}) == 4
+
+
 SCRIPT = """
 import multiprocessing, sys
 import forklore

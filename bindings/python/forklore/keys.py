@@ -35,10 +35,21 @@ def in_key(name: str) -> str:
 
 
 def shortened(key: str) -> str:
-    """The key itself if it is short and plain, else a digest of it behind its beginning."""
-    if len(key) <= LONGEST and key.isprintable() and key.isascii() and " " not in key:
-        return key
+    """The key itself if it is short and plain: printable ASCII without a space. Else as in a URL, with a % behind it
+    that no key of in_key() ends with; and if that is long, a digest of the key behind its name."""
+    if len(key) <= LONGEST:
+        if key.isprintable() and key.isascii() and " " not in key:
+            return key
+        escaped = (
+            "".join(letter if "!" <= letter <= "~" and letter != "%" else _escaped(letter) for letter in key) + "%"
+        )
+        if len(escaped) <= LONGEST:
+            return escaped
     return before_digest(key.partition("(")[0]) + digest_of(key.encode("utf-8", "surrogatepass"))
+
+
+def _escaped(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "surrogatepass"))
 
 
 def before_digest(name: str) -> str:
