@@ -1,5 +1,5 @@
 """Runs the adapters under the tests that their packages ship: those of cachelib, Flask-Caching and limits, from the
-source distribution of the version that is installed. (dogpile.cache's are in its package: tests/python/test_dogpile.py.)
+source distribution of the version that is installed. dogpile.cache has its own in the package: test_dogpile.py.
 
 usage: python tests/adapters/suites.py [WORK_DIRECTORY]
 
