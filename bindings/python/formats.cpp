@@ -5,6 +5,7 @@
 
 #include "compression.hpp"
 #include "numbers.hpp"
+#include "safe_text.hpp"
 #include "serializers.hpp"
 #include "text.hpp"
 #include "value.hpp"
@@ -63,9 +64,11 @@ constexpr Format kFormats[] = {
      decode_serialized, kBytesAlone},
     {kMsgpack, "msgpack", "other, `serializer=\"msgpack\"`", "msgpack, by the package `msgpack`", nullptr, nullptr,
      decode_serialized, kBytesAlone},
-    {kSafe + kAscii, "safe", "SafeString, all ASCII", "as format 2", safe_type, encode_safe, decode_safe, 0x7F},
-    {kSafe + kLatin, "safe", "SafeString, all Latin-1", "as format 9", nullptr, nullptr, decode_safe, 0xFF},
-    {kSafe + kWide, "safe", "SafeString, as format 10", "as format 10", nullptr, nullptr, decode_safe, 0xFFFF},
+    {kSafe + kAscii, "safe", "SafeString, all ASCII", "as format 2", safe_type, encode_safe, decode_safe, 0x7F,
+     make_safe},
+    {kSafe + kLatin, "safe", "SafeString, all Latin-1", "as format 9", nullptr, nullptr, decode_safe, 0xFF, make_safe},
+    {kSafe + kWide, "safe", "SafeString, as format 10", "as format 10", nullptr, nullptr, decode_safe, 0xFFFF,
+     make_safe},
     {kSafe + kText, "safe", "SafeString, any other", "as format 3", nullptr, nullptr, decode_safe, kBytesAlone},
     {kZlib, "zlib", "any but a number, `compression=\"zlib\"`", "size 4, format 2, and what zlib made of it", nullptr,
      nullptr, decode_compressed, kBytesAlone},
@@ -128,8 +131,7 @@ PyObject* register_type(PyObject*, PyObject* given) {
       PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), &PyUnicode_Type) == 0) {
     return PyErr_Format(PyExc_TypeError, "format %s is for a subclass of str, not %R", name, type);
   }
-  set_safe_type(reinterpret_cast<PyTypeObject*>(type));
-  Py_RETURN_NONE;
+  return set_safe_type(reinterpret_cast<PyTypeObject*>(type)) ? Py_NewRef(Py_None) : nullptr;
 }
 
 }  // namespace forklore::python

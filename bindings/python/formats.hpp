@@ -53,6 +53,8 @@ struct Format {
   PyObject* (*decode)(Decoded& from, const Codec& codec);
   /// 0: the value is read into bytes. Otherwise into a str of characters up to this one, as Python has it in memory.
   Py_UCS4 widest;
+  /// What makes that str, if it is not PyUnicode_New.
+  PyObject* (*make)(Py_ssize_t length, Py_UCS4 widest) = nullptr;
 };
 
 /// All rows.

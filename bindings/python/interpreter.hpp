@@ -27,7 +27,8 @@ struct Interpreter {
   PyObject* kept_type;  // forklore.Kept
   PyObject* rate_limit_type;
   PyObject* window_count_type;
-  PyTypeObject* safe_type;  // of register_type
+  PyTypeObject* safe_type;    // of register_type
+  PyTypeObject* safe_memory;  // if its objects may be made without it (safe_text.cpp)
   std::array<SerializerCalls, kSerializers> serializers;
   std::array<CompressionCalls, kCompressions> compressions;
   KeyCalls keys;
@@ -51,6 +52,7 @@ struct Interpreter {
                       &rate_limit_type,
                       &window_count_type,
                       of(safe_type),
+                      of(safe_memory),
                       &serializers[0].dump,
                       &serializers[0].load,
                       &serializers[1].dump,

@@ -1,11 +1,8 @@
 #include "text.hpp"
 
 #include <cstring>
-#include <utility>
 
 #include "errors.hpp"
-#include "hooks.hpp"
-#include "interpreter.hpp"
 
 namespace forklore::python {
 namespace {
@@ -67,29 +64,6 @@ PyObject* decode_text(Decoded& from, const Codec&) {
     set_error_from(errors().unreadable, "the stored value is damaged");
   }
   return text;
-}
-
-bool encode_safe(Encoded& to, PyObject* value) {
-  if (!encode_text(to, value)) return false;
-  to.change_format(static_cast<std::uint16_t>(kSafe + to.format()));
-  return true;
-}
-
-void set_safe_type(PyTypeObject* type) {
-  PyTypeObject*& own = interpreter().safe_type;
-  Py_INCREF(type);
-  Py_XSETREF(own, type);
-}
-
-PyTypeObject* safe_type() { return interpreter().safe_type; }
-
-PyObject* decode_safe(Decoded& from, const Codec& codec) {
-  const Format* plain = format_of(static_cast<std::uint16_t>(from.format() - kSafe));
-  Reference text(plain->decode(from, codec));
-  PyTypeObject* const type = interpreter().safe_type;
-  if (!text || type == nullptr) return text.release();
-  const Reference held(Py_NewRef(reinterpret_cast<PyObject*>(type)));
-  return run_python([&] { return PyObject_CallOneArg(held.get(), text.get()); });
 }
 
 }  // namespace forklore::python

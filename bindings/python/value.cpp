@@ -59,7 +59,9 @@ Into Decoded::room(std::size_t size, std::uint16_t format) {
     return data_ = object_ ? PyBytes_AS_STRING(object_.get()) : nullptr;
   }
   // Of two bytes a character: an odd size only if it is damaged.
-  object_ = Reference(PyUnicode_New(row->widest > 0xFF ? (length + 1) / 2 : length, row->widest));
+  const Py_ssize_t characters = row->widest > 0xFF ? (length + 1) / 2 : length;
+  object_ =
+      Reference(row->make == nullptr ? PyUnicode_New(characters, row->widest) : row->make(characters, row->widest));
   data_ = object_ ? static_cast<char*>(PyUnicode_DATA(object_.get())) : nullptr;
   return {data_, row->widest == 0x7F ? &ascii_ : nullptr};
 }

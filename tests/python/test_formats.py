@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import io
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -92,3 +102,88 @@ def test_what_cannot_be_registered() -> None:
     for wrong in (str, int):
         with pytest.raises(TypeError, match="subclass of str"):
             _core._register_type("safe", wrong)
+
+
+class WithDict(str):
+    """Has more in memory than a str: is made by calling the type."""
+
+
+class WithCode(str):
+    __slots__ = ()
+    made: ClassVar[list[str]] = []
+
+    def __new__(cls, text: str) -> WithCode:
+        cls.made.append(text)
+        return super().__new__(cls, text)
+
+
+@pytest.mark.parametrize("kind", [WithDict, WithCode])
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_type_that_is_more_than_a_str(cache: forklore.Cache, marked: object, kind: type[str], text: str) -> None:
+    _core._register_type("safe", kind)
+    WithCode.made.clear()
+    cache.set("k", kind(text))
+    assert cache.get("k") == text
+    assert type(cache.get("k")) is kind
+    assert WithCode.made == ([text] * 3 if kind is WithCode else [])
+    if kind is WithDict:
+        value = cache.get("k")
+        value.own = 1
+        assert vars(value) == {"own": 1}
+
+
+OPERATIONS = (
+    """
+str(value); repr(value); hash(value); len(value); list(value); sorted(value); bool(value); type(value)(value)
+copy.copy(value); copy.deepcopy(value); pickle.dumps(value); json.dumps(value); value.__reduce_ex__(2)[1]
+value + value; value * 3; "-".join([value, value]); value[1:]; f"{value:>200}"; "{}".format(value)
+value.encode(); value.encode("utf-16"); value.upper(); value.strip(); value.split("x"); value.replace("x", "yy")
+value.find("x"); re.findall(".", value); value.isascii(); value.translate({120: 121}); io.StringIO(value).read()
+value in {text}; {value: 1}[text]; value < text + "a"; value == text; isinstance(value, str); text.startswith(value)
+""".replace("\n", ";")
+    .strip(";")
+    .split(";")
+)
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if text != "\ud800"])
+def test_what_was_read_is_a_str_in_every_way(cache: forklore.Cache, marked: type[Marked], text: str) -> None:
+    """It was not made by Python's own constructor."""
+    cache.set("k", marked(text))
+    usual = marked(text)
+    operations = [eval(f"lambda value, text: {words}") for words in OPERATIONS]
+    for operation in operations:
+        value = cache.get("k")
+        assert operation(value, text) == operation(usual, text)
+        assert type(operation(value, text)) is type(operation(usual, text))
+        assert value == text
+    assert sys.getsizeof(cache.get("k")) > 0
+    assert pickle.loads(pickle.dumps(cache.get("k"))) == text
+
+
+def test_those_that_were_read_are_collected(cache: forklore.Cache, marked: type[Marked]) -> None:
+    cache.set("k", marked("x" * 1000))
+    gc.collect()
+    before = sys.getrefcount(Marked)
+    kept: list[Any] = [[cache.get("k")] for _ in range(5000)]
+    for one in kept:
+        one.append(one)
+    assert sys.getrefcount(Marked) == before + 5000
+    assert {type(one[0]) for one in kept} == {Marked}
+    gc.collect()
+    del kept, one
+    gc.collect()
+    assert sys.getrefcount(Marked) == before
+
+
+def test_under_the_debug_allocator() -> None:
+    """Which finds each byte that is written beyond an object, and each object that is freed as another kind."""
+    chosen = ["-q", "-p", "no:cacheprovider", __file__, "-k", "str_in or collected or comes_back"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *chosen],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONMALLOC": "debug"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
