@@ -1,5 +1,6 @@
 """The Django site that end_to_end.py serves under gunicorn: one page cached as a whole, one made of fragments that
-are cached each by itself. BENCH_CACHE in the environment is the entry of CACHES, as JSON."""
+are cached each by itself. Fragments are SafeString, as `{% cache %}` and render_to_string make them. BENCH_CACHE in the
+environment is the entry of CACHES, as JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from django.core.cache import cache
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import cache_page
 
 settings.configure(
@@ -23,8 +25,8 @@ settings.configure(
 FRAGMENTS = [f"fragment:{name}:{number}" for number in range(4) for name in ("menu", "offer", "cart", "news", "foot")]
 
 
-def render(name: str) -> str:
-    return f"<section id='{name}'>" + "<p>Lorem ipsum dolor sit amet.</p>" * 16 + "</section>"
+def render(name: str) -> SafeString:
+    return mark_safe(f"<section id='{name}'>" + "<p>Lorem ipsum dolor sit amet.</p>" * 16 + "</section>")
 
 
 def fragments(request: HttpRequest) -> HttpResponse:

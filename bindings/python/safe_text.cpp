@@ -16,7 +16,7 @@
 namespace forklore::python {
 namespace {
 
-constexpr bool kTested = PY_VERSION_HEX < 0x030F0000;  // CPython 3.14 is the last one
+constexpr bool kTested = PY_VERSION_HEX < 0x030E0000;  // CPython 3.13 is the last one
 
 // What lies between the count and type of an object and the text of a compact str, by the widest character.
 struct StrHead {

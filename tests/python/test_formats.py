@@ -132,6 +132,7 @@ def test_a_type_that_is_more_than_a_str(cache: forklore.Cache, marked: object, k
         assert vars(value) == {"own": 1}
 
 
+MODULES = {"copy": copy, "io": io, "json": json, "pickle": pickle, "re": re}
 OPERATIONS = (
     """
 str(value); repr(value); hash(value); len(value); list(value); sorted(value); bool(value); type(value)(value)
@@ -151,7 +152,7 @@ def test_what_was_read_is_a_str_in_every_way(cache: forklore.Cache, marked: type
     """It was not made by Python's own constructor."""
     cache.set("k", marked(text))
     usual = marked(text)
-    operations = [eval(f"lambda value, text: {words}") for words in OPERATIONS]
+    operations = [eval(f"lambda value, text: {words}", MODULES) for words in OPERATIONS]
     for operation in operations:
         value = cache.get("k")
         assert operation(value, text) == operation(usual, text)
