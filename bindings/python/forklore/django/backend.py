@@ -18,9 +18,13 @@ from forklore import _core
 from forklore.compute import is_coroutine_function
 from forklore.contract import KeyHeads, Usual
 
+from .callers import follows_a_miss
 from .handles import REFUSED, UNAVAILABLE, Shared, arguments_of, in_settings_words, logger, shared_by
 from .policy import Policy, policy_of
 from .redis_words import RedisWords
+
+# What a read misses by.
+_MISSES = (*UNAVAILABLE, forklore.Unreadable)
 
 # What makes and checks keys. While a backend has none of these otherwise, its native half makes them.
 _KEY_METHODS = {name: getattr(BaseCache, name) for name in ("make_key", "validate_key", "make_and_validate_key")}
@@ -45,13 +49,14 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
     * add raises TooLarge and Full: False would say that there is an entry. get_or_set returns the value all the same.
     * get_or_set calls a callable default once for all workers, and stores nothing if the key was set or deleted
       meanwhile.
-    * get raises forklore.Unreadable for a value that cannot be read back, from the serializer's own error: its
-      class is gone, or another SERIALIZER wrote it.
+    * A value that cannot be read back is a miss (ON_UNREADABLE="miss") and logged once a minute: its class is gone, or
+      another SERIALIZER wrote it. With ON_UNREADABLE="raise" get raises forklore.Unreadable; get_many leaves it out.
     * No segment can be had, or it cannot be written (OpenError, ReadOnly), or a living process holds a lock for all of
-      LOCK_TIMEOUT (Busy): get, get_many and has_key miss; set, set_many and touch store nothing; get_or_set,
-      cache_page and memoize answer what was computed. The logger "forklore.django" says so, once a minute. All
-      others raise the error: delete and clear, as what they were to remove may be served still, and add, incr, lock and
-      rate_limit, as others rely on their answer.
+      LOCK_TIMEOUT (Busy): get, get_many and has_key miss; set, set_many and touch store nothing (ON_ERROR="log") or
+      raise the error (ON_ERROR="raise"); get_or_set, cache_page, memoize and what Django stores after a miss answer
+      what was computed. The logger "forklore.django" says so once a minute, and failed_calls counts them. All others
+      raise the error: delete and clear, as what they were to remove may be served still, and add, incr, lock and
+      rate_limit, as others rely on their answer. Throttles allow, or deny (THROTTLE_WHEN_DOWN="deny").
     * incr adds to integers of any size, over all processes exactly, and keeps the time to live: ValueError if there is
       none, TypeError for anything else, with the value unchanged. Up to 64 bits it does so in place.
     * incr_version keeps the time to live and loses no write to the old version that comes between.
@@ -95,6 +100,12 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         """How many values this process could not store since it opened the cache. stats().refused counts for all."""
         return self._shared.failed_sets
 
+    @property
+    def failed_calls(self) -> int:
+        """How many calls of this process found no cache that could be read or written, or one that was busy, and were
+        answered all the same: misses, what was not stored, and throttles."""
+        return self._shared.failed_calls
+
     def _usual(self) -> Usual:
         """For the native half."""
         policy = self._policy
@@ -132,8 +143,8 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         try:
             return self._get(key, default, version)
-        except UNAVAILABLE as error:
-            self._shared.say_unavailable(error)
+        except _MISSES as error:
+            self._miss(error)
             return default
 
     def set(
@@ -156,7 +167,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
         except UNAVAILABLE as error:
-            self._not_stored(error)
+            self._drop(error)
         return None
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
@@ -179,6 +190,8 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             try:
                 self._delete(key, version)
             except UNAVAILABLE as unavailable:
+                if self._raises():
+                    raise
                 self._shared.say_unavailable(unavailable)
         self._report(key, version, error)
 
@@ -197,6 +210,24 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
                 _in_words(error),
             )
 
+    def _miss(self, error: Exception) -> None:
+        """A read found no cache, or what it cannot read."""
+        if not isinstance(error, forklore.Unreadable):
+            self._shared.say_unavailable(error)
+        elif self._policy.on_unreadable == "raise":
+            raise error
+        else:
+            self._shared.say_unreadable(error)
+
+    def _raises(self) -> bool:
+        """Whether a set or touch that found no cache raises: the program's, with ON_ERROR="raise"."""
+        return self._policy.on_error == "raise" and not follows_a_miss()
+
+    def _drop(self, error: Exception) -> None:
+        if self._raises():
+            raise error
+        self._not_stored(error)
+
     def _not_stored(self, error: Exception) -> None:
         self._shared.count_failed_set()
         self._shared.say_unavailable(error)
@@ -205,6 +236,8 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         try:
             return self._touch(key, timeout, version)
         except UNAVAILABLE as error:
+            if self._raises():
+                raise
             self._shared.say_unavailable(error)
             return False
 
@@ -220,10 +253,13 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         try:
-            return self._get_many(keys, version, [])
+            found = self._get_many(keys, version, unreadable := [])
         except UNAVAILABLE as error:
-            self._shared.say_unavailable(error)
+            self._miss(error)
             return {}
+        for error in unreadable:
+            self._shared.say_unreadable(error)
+        return found
 
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
         failed = list(data)
@@ -233,6 +269,8 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             except forklore.SerializerError:
                 pass  # then none has been stored
             except UNAVAILABLE as error:
+                if self._raises():
+                    raise
                 for _ in failed:
                     self._not_stored(error)
                 return failed
@@ -246,7 +284,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             self._refuse(key, version, error)
             return False
         except UNAVAILABLE as error:
-            self._not_stored(error)
+            self._drop(error)
             return False
         return True
 
@@ -282,18 +320,30 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             return _plain(default())
 
     def _get_or_add(self, key: Any, default: Any, timeout: Any, version: int | None) -> Any:
-        value = self.get(key, self._missing_key, version=version)
+        value = self._get_readable(key, self._missing_key, version)
         if value is not self._missing_key:
             return value
         try:
-            self.add(key, default, timeout=timeout, version=version)
+            added = self.add(key, default, timeout=timeout, version=version)
         except (forklore.TooLarge, forklore.Full):
             return default
         except UNAVAILABLE as error:
             self._not_stored(error)
             return default
         # Another process may have been first: then its value counts.
-        return self.get(key, default, version=version)
+        value = self._get_readable(key, self._missing_key, version)
+        if value is not self._missing_key:
+            return value
+        # What kept add from storing cannot be read, or is gone: it is replaced as if the default were computed.
+        return default if added else self.get_or_set(key, lambda: default, timeout, version)
+
+    def _get_readable(self, key: Any, default: Any, version: int | None = None) -> Any:
+        """get() where what cannot be read will be made anew: it misses whatever ON_UNREADABLE says."""
+        try:
+            return self.get(key, default, version=version)
+        except forklore.Unreadable as error:
+            self._shared.say_unreadable(error)
+            return default
 
     def rate_limit(
         self,

@@ -62,6 +62,7 @@ class Shared:
     def __init__(self, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
         self.failed_sets = 0
+        self.failed_calls = 0
         self._opened = shared(arguments)
         self._said: dict[type[Exception], tuple[float, int]] = {}  # when, and how many calls since
         self._lock = threading.Lock()
@@ -83,6 +84,8 @@ class Shared:
     def due(self, what: type[Exception]) -> int:
         """Counts a call that failed so, and says how many of them the log is to be told of: 0 if it is too soon."""
         with self._lock:
+            if issubclass(what, UNAVAILABLE):
+                self.failed_calls += 1
             now = clock.now()
             said, since = self._said.get(what, (-SAY_EVERY, 0))
             since += 1
@@ -97,6 +100,17 @@ class Shared:
                 "LOCATION %r: %s. Reads miss and writes are not stored meanwhile (calls since the last such line: %d)",
                 self.arguments["name"],
                 in_settings_words(str(error)),
+                since,
+            )
+
+    def say_unreadable(self, error: forklore.Unreadable) -> None:
+        """To the log that a value could not be read back and counts as absent: at once, and then once a minute."""
+        if since := self.due(forklore.Unreadable):
+            logger.warning(
+                "LOCATION %r: unreadable, and so a miss: %r: %s (values since the last such line: %d)",
+                self.arguments["name"],
+                error.key,
+                error,
                 since,
             )
 

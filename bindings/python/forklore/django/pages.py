@@ -103,7 +103,11 @@ class _Aside:
         self.timeout: Any = None
 
     def get(self, key: str, *rest: Any) -> Any:
-        return self.page if self.page is not None and ".cache_page." in key else self.backend.get(key, *rest)
+        return (
+            self.page
+            if self.page is not None and ".cache_page." in key
+            else self.backend._get_readable(key, *(rest or (None,)))
+        )
 
     def set(self, key: str, value: Any, timeout: Any) -> None:
         if isinstance(value, HttpResponseBase):
@@ -163,9 +167,10 @@ class _Visit(CacheMiddleware):
 
     def key(self) -> str | None:
         """Of the page for this request; None while it is not known by which headers it varies."""
-        key = get_cache_key(self.request, self.key_prefix, "GET", cache=self.backend)
+        known = _Aside(self.backend)
+        key = get_cache_key(self.request, self.key_prefix, "GET", cache=known)
         if key is not None and self.request.method == "HEAD" and key not in self.backend:
-            key = get_cache_key(self.request, self.key_prefix, "HEAD", cache=self.backend)
+            key = get_cache_key(self.request, self.key_prefix, "HEAD", cache=known)
         return key
 
     def place(self, key: str | None) -> str:
@@ -213,10 +218,9 @@ class _Visit(CacheMiddleware):
         if aside.key == key:
             return kept
         handle, other = self.backend.handle, self.backend.make_and_validate_key(aside.key)
-        with contextlib.suppress(forklore.Unreadable):  # that is replaced anyhow
+        with contextlib.suppress(forklore.ReadOnly, forklore.Busy, forklore.Unreadable):  # then the page is not kept
             if isinstance(handle.get(other), str):
-                with contextlib.suppress(forklore.ReadOnly, forklore.Busy):  # then the page is not kept
-                    handle.delete(other)
+                handle.delete(other)
         handle.get_or_compute(other, lambda: kept, stale_for=self.stale_for)
         return Kept(PASS, 0)
 

@@ -1,5 +1,6 @@
 # mypy: disable-error-code="import-untyped"
-"""What a backend does with times to live, beyond what forklore.Cache knows: TTL_JITTER and STALE_FOR in OPTIONS."""
+"""What a backend does with times to live beyond what forklore.Cache knows, and what it answers in
+place of an error: the names of OPTIONS that are Django's side alone."""
 
 from __future__ import annotations
 
@@ -19,6 +20,12 @@ class Policy:
     """Times to live are spread by this part of themselves, either way."""
     stale_for: float | None = None
     """Seconds for which get_or_set may answer an expired value while one caller renews it."""
+    on_error: str = "log"
+    """What a set or touch of the program does that finds no cache."""
+    on_unreadable: str = "miss"
+    """What a get does of a value that cannot be read back."""
+    throttle_when_down: str = "allow"
+    """What a throttle does that finds no cache."""
 
     def spread(self, ttl: Any) -> Any:
         """The time to live of one entry. None (for ever), zero and less stay as they are."""
@@ -31,7 +38,14 @@ class Policy:
         return seconds * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
-NAMES = ("TTL_JITTER", "STALE_FOR")
+CHOICES = {
+    "ON_ERROR": ("log", "raise"),
+    "ON_UNREADABLE": ("miss", "raise"),
+    "THROTTLE_WHEN_DOWN": ("allow", "deny"),
+}
+"""Those that are one of a few words; the first is the default."""
+
+NAMES = ("TTL_JITTER", "STALE_FOR", *CHOICES)
 
 
 def policy_of(location: str, params: dict[str, Any]) -> Policy:
@@ -47,7 +61,18 @@ def policy_of(location: str, params: dict[str, Any]) -> Policy:
         raise InvalidCacheBackendError(
             f"CACHES, LOCATION {location!r}: STALE_FOR must be seconds, more than 0, or None, not {stale_for!r}"
         )
-    return Policy(jitter / 100, seconds)
+    chosen = {name.lower(): _choice(location, name, options) for name in CHOICES}
+    return Policy(jitter / 100, seconds, **chosen)
+
+
+def _choice(location: str, name: str, options: dict[str, Any]) -> str:
+    first, second = CHOICES[name]
+    given = options.get(name, first)
+    if given != first and given != second:
+        raise InvalidCacheBackendError(
+            f'CACHES, LOCATION {location!r}: {name} must be "{first}" or "{second}", not {given!r}'
+        )
+    return str(given)
 
 
 def _is_number(value: Any) -> bool:

@@ -25,7 +25,7 @@ class ForkloreRateThrottle(throttling.SimpleRateThrottle):
     """The base, to be used as SimpleRateThrottle is. A rate of "100/hour" lets burst requests through at once after a
     pause (100 unless burst says otherwise), and then one each 36 seconds. An answer of 429 says in Retry-After when the
     next will be let through; a request that is refused does not count. While the cache cannot be had, all are let
-    through, and the logger "forklore.django" says so."""
+    through, or none if THROTTLE_WHEN_DOWN in its OPTIONS is "deny", and the logger "forklore.django" says so."""
 
     cache_alias = DEFAULT_CACHE_ALIAS
     """Of CACHES; its backend is forklore.django.ForkloreCache."""
@@ -46,7 +46,7 @@ class ForkloreRateThrottle(throttling.SimpleRateThrottle):
             self.said = cache.rate_limit(key, self.num_requests, self.duration, burst=self.burst)
         except UNAVAILABLE as error:
             cache._shared.say_unavailable(error)
-            return True
+            return bool(cache._policy.throttle_when_down == "allow")
         return self.said.allowed
 
     def wait(self) -> float | None:
