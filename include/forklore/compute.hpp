@@ -10,6 +10,7 @@
 //  * The right to store is a line in a table. Each stripe has 16 to 32 lines. A deep recursion may use them up. Then a
 //    placeholder among the entries gives the right just as well, and a write to the key removes it. A full cache may
 //    evict the placeholder; then the value is not stored. It lasts at most 10 minutes.
+//  * A failed computation may be remembered for a while (error_ttl), so that not all try in vain, one by one.
 //  * A computation that asks for its own key waits for itself, until the bound.
 #pragma once
 
@@ -36,6 +37,18 @@ struct ComputeOptions {
   double early = 0;
   /// How long a caller waits for another's value. After that it computes one for itself, and does not store it.
   std::chrono::milliseconds wait{10'000};
+  /// For so long a failed computation is remembered, and nobody computes. Callers take an older value if there is one;
+  /// the others are told of the failure. 0: it is not remembered, and the next caller computes.
+  std::chrono::milliseconds error_ttl{0};
+  /// The caller's own bound on its computing. After it another may compute, though this process lives. Then this one's
+  /// value is not stored. 0: no bound.
+  std::chrono::milliseconds compute_timeout{0};
+};
+
+/// The last computation of a key failed, no longer than its error_ttl ago, and there is no older value.
+class FORKLORE_EXPORT ComputeFailed : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 /// What a caller is to do next.
@@ -48,6 +61,7 @@ enum class Turn : std::uint8_t {
             ///< or it is no key
   wait,     ///< another caller computes: wait(), then begin() again
   no_room,  ///< the sink gave up
+  failed,   ///< there is no value, and the last computation failed lately: failure() says how
 };
 
 /// The steps of one caller to a value. get_or_compute() takes them. A language binding uses them directly, to call its
@@ -74,6 +88,14 @@ class FORKLORE_EXPORT Computation {
   /// written to or erased meanwhile, the segment was replaced, or there was no right. Also answers too_large, full,
   /// busy, not_a_number, invalid_key and read_only.
   Code store(std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
+  /// In place of store(), if computing failed: gives the right back. For error_ttl nobody computes then, unless
+  /// somebody writes to the key or erases it, or the cache makes room by it. what: for the others; it keeps the first
+  /// 500 bytes.
+  void fail(std::string_view what) noexcept;
+  /// After Turn::failed: what fail() was told, by whichever process. Until the next call.
+  [[nodiscard]] std::string_view failure() const noexcept { return failure_; }
+  /// After Turn::alone: why there is no right to store: busy, full, read_only or invalid_key; ok if the wait is over.
+  [[nodiscard]] Code refusal() const noexcept { return refusal_; }
   /// Gives the right back and stores nothing. The next caller computes. May sleep for the stripe lock, to remove a
   /// placeholder.
   void abandon() noexcept;
@@ -89,6 +111,9 @@ class FORKLORE_EXPORT Computation {
   Lease lease_;
   std::uint32_t events_ = 0;  // what the word to wait on was
   bool counted_ = false;
+  bool renews_ = false;  // the right is to renew an older value
+  Code refusal_ = Code::ok;
+  std::string failure_;
   std::chrono::steady_clock::time_point until_{};  // end of all waiting. Set by the first wait
   std::chrono::steady_clock::time_point begun_{};  // begin of the computation
 };
@@ -97,7 +122,8 @@ class FORKLORE_EXPORT Computation {
 /// that makes a std::string. Puts the value into value, and reuses its memory. Returns ok, or invalid_key: then nothing
 /// was computed, and value is as it was. Otherwise it returns why the value was not stored: changed, too_large, full,
 /// busy or read_only. Then value has what was computed all the same. An exception of compute() reaches this caller
-/// alone, and the next one computes. For any thread of any attached process.
+/// alone, and the next one computes. With error_ttl what it says is remembered: others take the older value, or get
+/// ComputeFailed. For any thread of any attached process.
 template <class Compute>
 Code get_or_compute(const Cache& cache, std::string_view key, std::string& value, Ttl ttl, Compute&& compute,
                     const ComputeOptions& options = {}) {
@@ -111,13 +137,23 @@ Code get_or_compute(const Cache& cache, std::string_view key, std::string& value
       case Turn::wait:
         computation.wait();
         continue;
+      case Turn::failed:
+        throw ComputeFailed(std::string(computation.failure()));
       case Turn::refresh:
       case Turn::compute:
       case Turn::alone:
       case Turn::no_room:
         break;
     }
-    value = std::invoke(std::forward<Compute>(compute));
+    try {
+      value = std::invoke(std::forward<Compute>(compute));
+    } catch (const std::exception& error) {
+      computation.fail(error.what());
+      throw;
+    } catch (...) {
+      computation.fail("not a std::exception");
+      throw;
+    }
     return computation.store(value, ttl);
   }
 }

@@ -57,7 +57,7 @@ struct Stats {
   std::uint64_t waits = 0;           ///< calls that had to wait for another's value, or for a lock
   std::uint64_t leases_lacking = 0;  ///< times that a stripe had no line left for one more lock, or neither line nor
                                      ///< room for one more computation
-  std::uint64_t leases_overdue = 0;  ///< locks whose time was over when somebody else took them
+  std::uint64_t leases_overdue = 0;  ///< leases whose time was over when somebody else took them
   std::uint64_t leases_taken_over = 0;  ///< computations and locks of dead processes, given to others
   std::uint64_t reattachments = 0;      ///< times that this process moved to a successor
   std::vector<::pid_t> processes;       ///< that have called it and still live

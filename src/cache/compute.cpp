@@ -61,6 +61,13 @@ bool owner_died(store::Stripe& stripe, const store::Holders& holders, std::strin
   return false;
 }
 
+/// The end of a time that begins now, in ms since birth; of none kNever.
+std::uint64_t after(std::uint64_t now, milliseconds time) noexcept {
+  if (time <= milliseconds(0)) return store::kNever;
+  return std::min(now + std::min<std::uint64_t>(static_cast<std::uint64_t>(time.count()), store::kNever),
+                  store::kNever - 1);
+}
+
 std::uint32_t bounded(milliseconds time) noexcept {
   return static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(time.count(), 0, ~std::uint32_t{0} - 1));
 }
@@ -97,6 +104,10 @@ class Computation::Round {
   [[nodiscard]] milliseconds timeout() const noexcept { return Access::lock_timeout(*my_.cache_); }
   [[nodiscard]] store::Stripe& stripe() const noexcept { return call_.segment().stripe_of(hash_); }
   Turn wait_for(const store::Holders& holders);
+  Turn refused(Code code) noexcept {
+    my_.refusal_ = code;
+    return otherwise_;
+  }
 
   Computation& my_;
   Call call_;
@@ -126,7 +137,8 @@ std::optional<Turn> Computation::Round::read(Sink sink, Found& found) {
   }
   const bool needs_none = fresh && !is_due_early(reading, now, my_.options_.early);
   const bool waited_enough = !present_ && my_.until_ != Clock::time_point{} && Clock::now() >= my_.until_;
-  if (needs_none || waited_enough || !call_.may_write()) return otherwise_;
+  if (needs_none || waited_enough) return otherwise_;
+  if (!call_.may_write()) return refused(Code::read_only);
   return std::nullopt;
 }
 
@@ -135,29 +147,39 @@ std::optional<Turn> Computation::Round::ask(bool& or_placeholder) {
   store::Holders holders;
   const auto died = [&] { return owner_died(stripe(), holders, my_.key_, timeout()); };
   const auto any_died = [&] { return stripe().give_back_of_dead(holders, my_.key_, timeout()) != 0; };
-  if (present_ && stripe().leases().find_flight(hash_, holders) && !died()) return otherwise_;
+  if (present_ && stripe().leases().find_flight(hash_, call_.now(), holders) && !died()) return otherwise_;
 
-  const store::LeaseWish wish{
-      .kind = store::LeaseKind::flight, .hash = hash_, .owner = base::own_process(), .or_placeholder = or_placeholder};
+  const store::LeaseWish wish{.kind = store::LeaseKind::flight,
+                              .hash = hash_,
+                              .owner = base::own_process(),
+                              .deadline = after(call_.now(), my_.options_.compute_timeout),
+                              .or_placeholder = or_placeholder,
+                              .despite_rest = !present_};
   // A caller that has an older value does not sleep for the stripe's lock. A later call may refresh.
   const milliseconds patience = present_ ? milliseconds(0) : timeout();
   const std::uint64_t version = present_ ? version_.word : 0;
-  switch (stripe().acquire(key(), wish, version, call_.now(), patience, lease, holders)) {
+  store::Failure failure;
+  switch (stripe().acquire(key(), wish, version, call_.now(), patience, lease, holders, &failure)) {
     case Grant::granted:
+      my_.renews_ = present_;
       my_.lease_ = lease_of(call_.view(), wish, lease);
       my_.begun_ = Clock::now();
       return present_ ? Turn::refresh : Turn::compute;
     case Grant::present:
       return std::nullopt;
+    case Grant::failed:
+      if (present_) return otherwise_;
+      my_.failure_.assign(failure.bytes.data(), failure.size);
+      return Turn::failed;
     case Grant::busy:
       if (!present_) call_.count(&store::CounterLine::busy);
-      return otherwise_;
+      return refused(Code::busy);
     case Grant::full:
       if (any_died()) return std::nullopt;
       if (present_) return otherwise_;
       if (!std::exchange(or_placeholder, true)) return std::nullopt;
       say_lacking(*my_.cache_, call_.view(), Lacking::computation);
-      return otherwise_;
+      return refused(Code::full);
     case Grant::held:
       if (present_ ? died() : any_died()) return std::nullopt;
       return present_ ? otherwise_ : wait_for(holders);
@@ -178,7 +200,8 @@ Turn Computation::Round::wait_for(const store::Holders& holders) {
 
 Turn Computation::begin(Sink sink, Found& found) {
   abandon();
-  if (!is_key(key_)) return Turn::alone;
+  refusal_ = is_key(key_) ? Code::ok : Code::invalid_key;
+  if (refusal_ != Code::ok) return Turn::alone;
   bool or_placeholder = false;
   for (unsigned n = 0; n < kRounds; ++n) {
     Round round(*this);
@@ -222,6 +245,34 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
   abandon();
   until_ = {};
   return code;
+}
+
+void Computation::fail(std::string_view what) noexcept {
+  const Call call(Access::attachment(*cache_));
+  const auto known = lease_in(call.view(), lease_);
+  if (known && call.may_write() && options_.error_ttl > milliseconds(0)) {
+    store::Stripe& stripe = call.segment().stripe_of(lease_.hash);
+    const store::HashedKey key{key_, lease_.hash};
+    const std::uint64_t now = call.now();
+    const milliseconds timeout = Access::lock_timeout(*cache_);
+    const std::uint64_t deadline = after(now, options_.error_ttl);
+    Code code = Code::busy;
+    if (renews_) {
+      code = stripe.rest(*known, key, now, deadline, timeout);
+    } else {
+      const store::Decision remembered{.action = store::Decision::Action::store,
+                                       .code = Code::not_found,  // of a value, so it counts as none
+                                       .value = what.substr(0, store::kMaxFailure),
+                                       .format = store::kFailureFormat,
+                                       .expiry = deadline,
+                                       .timed = true,
+                                       .timing = store::Timing::of_placeholder()};
+      code = stripe.update_with(*known, key, now, timeout, remembered);
+    }
+    if (code != Code::busy) lease_ = {};  // it is given back
+  }
+  abandon();
+  until_ = {};
 }
 
 void Computation::abandon() noexcept {

@@ -122,6 +122,9 @@ constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state
 //
 // A placeholder is a timed entry that is never fresh and is no value to anybody: its key's is being computed, by who
 // found no line for that (leases.hpp). Its value is two words: the lease, and its owner.
+//
+// What is remembered of a computation that failed is such an entry too, of a format of its own: its value is what the
+// error said, and until it expires nobody computes.
 
 inline constexpr std::size_t kEntryHeader = 16;
 inline constexpr std::uint64_t kNever = (std::uint64_t{1} << 48) - 1;
@@ -130,7 +133,9 @@ inline constexpr std::uint64_t kDead =
 inline constexpr std::size_t kIntegerBytes = 8;
 inline constexpr std::uint16_t kIntegerFormat = 1;
 inline constexpr std::size_t kTimingBytes = 8;
-inline constexpr unsigned kTimedShift = 31;  // in the word that has the value's size
+inline constexpr std::uint16_t kPlaceholderFormat = 0, kFailureFormat = 2;  // of timed entries that are no value
+inline constexpr std::size_t kMaxFailure = 500;                             // bytes that are kept of what an error said
+inline constexpr unsigned kTimedShift = 31;                                 // in the word that has the value's size
 inline constexpr std::uint32_t kTimedBit = std::uint32_t{1} << kTimedShift;
 
 /// Of a timed entry, what its further word says.
@@ -307,7 +312,7 @@ struct alignas(kCacheLine) StripeHeader {
   Word voided;                            // of these: their key was written to meanwhile
   Word locked;                            // locks given
   Word no_lease;                          // refused, as the table was full
-  Word overdue;                           // locks given to another, as their time was over
+  Word overdue;                           // leases given to another, as their time was over
   Word waits;                             // calls that waited for a lease. Anybody adds, with no lock held
   Word taken_over;                        // leases of the dead. Anybody adds, with no lock held
 };

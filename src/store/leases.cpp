@@ -33,16 +33,16 @@ void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t events, std:
   base::futex_wait(events_of(named), events, at_most, bit_of(named));
 }
 
-bool Leases::find_flight(std::uint64_t hash, Holders& holders) const noexcept {
+bool Leases::find_flight(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept {
   holders.count = 0;
   for (std::uint32_t i = 0; i < flights_; ++i) {
-    // Acquire, of all three; partner: the releases in acquire(). Name and owner are this lease's or a later one's of
-    // the line, and this one's if it is still held afterwards.
+    // Acquire, of all; partner: the releases in acquire(). Name, owner and deadline are this lease's or a later one's
+    // of the line, and this one's if it is still held afterwards.
     const LeaseId lease{i, words_[i].load(std::memory_order_acquire)};
     if (!is_lease(lease.word, LeaseKind::flight)) continue;
     if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
     const std::uint64_t owner = owners_[i].load(std::memory_order_acquire);
-    if (!holds(lease)) continue;
+    if (!holds(lease, now)) continue;
     holders.held[holders.count++] = {lease, hash, owner};
     return true;
   }
@@ -74,6 +74,7 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, 
   const Lines lines = lines_of(wish.kind);
   std::uint32_t held = 0;
   std::uint32_t line = kNoLine;
+  std::uint32_t resting = kNoLine;
   for (std::uint32_t i = lines.begin; i < lines.end; ++i) {
     // Acquire; partner: the release in give_back(). What its last holder did is done.
     const std::uint64_t word = words_[i].load(std::memory_order_acquire);
@@ -82,18 +83,25 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, 
       continue;
     }
     const bool same = hash(i) == wish.hash;
-    if (deadlines_[i].load(std::memory_order_relaxed) <= now) {
+    const bool rests = owner(i) == kNobody;
+    if (deadlines_[i].load(std::memory_order_relaxed) <= now || (rests && same && wish.despite_rest)) {
       if (same || line == kNoLine) {
         free(i, word);
-        count(header_->overdue);
+        if (!rests) count(header_->overdue);
         line = i;
       }
       continue;
     }
     ++held;
+    if (rests && !same) resting = i;
     if (same) holders.held[holders.count++] = {{i, word}, hash(i), owner(i)};
   }
   const bool is_held_by_others = holders.count >= std::max(wish.limit, 1u);
+  if (!is_held_by_others && line == kNoLine && resting != kNoLine) {
+    free(resting, this->word(resting));
+    line = resting;
+    --held;
+  }
   const bool granted = !is_held_by_others && line != kNoLine;
   if (wish.kind == LeaseKind::flight) header_->flights.store(held + (granted ? 1 : 0), std::memory_order_relaxed);
   if (is_held_by_others) return Grant::held;
@@ -119,6 +127,18 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, 
 bool Leases::extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline) noexcept {
   if (!holds(lease) || deadlines_[lease.line].load(std::memory_order_relaxed) <= now) return false;
   deadlines_[lease.line].store(deadline, std::memory_order_release);
+  return true;
+}
+
+bool Leases::rest(const LeaseId& lease, std::uint64_t hash, std::uint64_t now, std::uint64_t deadline) noexcept {
+  if (!holds(lease)) return false;
+  free(lease.line, lease.word);
+  LeaseId resting;
+  Holders holders;
+  if (acquire({.hash = hash, .owner = kNobody, .deadline = deadline}, now, resting, holders) == Grant::granted) {
+    count(header_->computations, -1);  // nobody computes
+  }
+  count_event(name(hash, LeaseKind::flight));
   return true;
 }
 

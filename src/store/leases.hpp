@@ -11,6 +11,9 @@
 // so what was taken meanwhile is never touched. Nothing is taken from a living owner, but what the owner itself has
 // set a deadline to.
 //
+// A flight whose computation failed may rest: nobody has it, and until its deadline nobody gets it that has an older
+// value. It gives way to any flight that finds no free line.
+//
 // Waiting is on a word of the table that a name shares with others of its hash's remainder. It is read before the lease
 // is seen held, and changes after every give-back, so that who sleeps on the value read has missed no change. The wake
 // itself may be lost with a death; who waits looks again after a while.
@@ -45,7 +48,10 @@ struct LeaseWish {
   std::uint64_t owner = 0;          ///< base::own_process()
   std::uint64_t deadline = kNever;  ///< ms since birth; from then on others may have it though its owner lives
   bool or_placeholder = false;      ///< of a flight: where there is no line
+  bool despite_rest = false;        ///< of a flight: also if it rests
 };
+
+inline constexpr std::uint64_t kNobody = 0;  // the owner of a flight that rests
 
 /// Who is in the way of a wish: those that hold the name, or, where the table is full, all of that kind.
 struct Holders {
@@ -59,12 +65,19 @@ struct Holders {
   std::array<Held, std::max(kMaxFlights, kMaxLocks)> held;
 };
 
+/// What is remembered of a computation that failed.
+struct Failure {
+  std::size_t size = 0;
+  std::array<char, kMaxFailure> bytes;
+};
+
 /// What is answered to who asks for a lease.
 enum class Grant : std::uint8_t {
   granted,
   held,     ///< by those that holders names
   full,     ///< there is no line left, nor room for a placeholder; holders names all that have lines of the kind
   present,  ///< of a flight: there is a value by now. Of Stripe::acquire() alone
+  failed,   ///< of a flight: there is none, and the last computation failed lately. Of Stripe::acquire() alone
   busy,     ///< the stripe's lock could not be had. Of Stripe::acquire() alone
 };
 
@@ -109,9 +122,9 @@ class Leases {
     const std::uint64_t deadline = deadlines_[lease.line].load(std::memory_order_acquire);
     return now < deadline && holds(lease);  // still its own: so was the deadline
   }
-  /// Whether somebody computes the value of a name, and who. Asked by those that have an older value, so that they need
-  /// not wait for the lock.
-  [[nodiscard]] bool find_flight(std::uint64_t hash, Holders& holders) const noexcept;
+  /// Whether somebody computes the value of a name and may do so yet, and who; or whether its flight rests. Asked by
+  /// those that have an older value, so that they need not wait for the lock.
+  [[nodiscard]] bool find_flight(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
   /// Who holds the locks of a name whose deadlines have not passed.
   void find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
   /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead, of a flight also
@@ -141,6 +154,10 @@ class Leases {
   void placeholder_gone(std::uint64_t hash) noexcept { count_event(name(hash, LeaseKind::flight)); }
   /// Gives it another deadline. False if it is no longer held or its deadline has passed.
   [[nodiscard]] bool extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline) noexcept FORKLORE_LOCKED;
+  /// Makes a flight rest until a deadline: it is given back, and taken by nobody. False if it is no longer held. wake()
+  /// is due then.
+  [[nodiscard]] bool rest(const LeaseId& lease, std::uint64_t hash, std::uint64_t now,
+                          std::uint64_t deadline) noexcept FORKLORE_LOCKED;
   /// Whether anybody may be computing: a write looks no further if not.
   [[nodiscard]] bool any_flight() const noexcept FORKLORE_LOCKED {
     return header_->flights.load(std::memory_order_relaxed) != 0;

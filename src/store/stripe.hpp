@@ -127,9 +127,14 @@ class alignas(kCacheLine) Stripe {
   // Leases.
 
   /// Asks for a lease. A flight is not given if the key has a fresh value, unless that is of this version; nor is a
-  /// placeholder where there is an older one.
+  /// placeholder where there is an older one. failure: set with the grant failed, which is given where it is asked for.
   Grant acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
-                std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders) noexcept FORKLORE_UNLOCKED;
+                std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders,
+                Failure* failure = nullptr) noexcept FORKLORE_UNLOCKED;
+  /// Of a flight whose key has an older value: gives it back, and lets nobody renew that value before the deadline. ok,
+  /// changed (it is no longer held), busy.
+  Code rest(const LeaseId& lease, const HashedKey& key, std::uint64_t now, std::uint64_t deadline,
+            std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Gives a lease another deadline: ok, changed (it is no longer held), busy.
   Code extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline,
               std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
@@ -294,7 +299,9 @@ class alignas(kCacheLine) Stripe {
   /// The placeholder under a key, whoever's it is.
   [[nodiscard]] Placeholder find_placeholder(const HashedKey& key) const noexcept FORKLORE_LOCKED;
   /// Makes one. False if there is no room.
-  bool place(const HashedKey& key, std::uint64_t owner, std::uint64_t now, LeaseId& lease) noexcept FORKLORE_LOCKED;
+  bool place(const HashedKey& key, const LeaseWish& wish, std::uint64_t now, LeaseId& lease) noexcept FORKLORE_LOCKED;
+  /// Whether an entry says that a computation failed lately, and what of it.
+  [[nodiscard]] bool recall(const Located& entry, std::uint64_t now, Failure& failure) const noexcept FORKLORE_LOCKED;
   /// Gives a lease back. wake() is due then.
   bool leave(const LeaseId& lease, const HashedKey& key) noexcept FORKLORE_LOCKED;
 

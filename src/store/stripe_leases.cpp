@@ -12,6 +12,7 @@ namespace {
 /// owner has been killed, though its threads be still ending: they store no more, and if one is at it in this moment,
 /// then by a token that is good no more.
 bool is_over(const Holders::Held& held) noexcept {
+  if (held.owner == kNobody) return false;  // its deadline ends it
   return !base::process_alive(held.owner) ||
          (is_lease(held.lease.word, LeaseKind::flight) && base::process_killed(held.owner));
 }
@@ -27,7 +28,7 @@ Stripe::Placeholder Stripe::find_placeholder(const HashedKey& key) const noexcep
   if (!find(key, found.entry) || !found.entry.head.timed) return found;
   std::array<std::uint64_t, 2> words{};
   const EntryHead& head = found.entry.head;
-  if (head.value_size != sizeof words || head.is_integer()) return found;
+  if (head.value_size != sizeof words || head.format != kPlaceholderFormat) return found;
   if (!log_.read_timing(found.entry.place, head).is_placeholder()) return found;
   if (!log_.copy_out(found.entry.place, head.value_at(), reinterpret_cast<char*>(words.data()), sizeof words)) {
     return found;
@@ -38,12 +39,21 @@ Stripe::Placeholder Stripe::find_placeholder(const HashedKey& key) const noexcep
   return found;
 }
 
-bool Stripe::place(const HashedKey& key, std::uint64_t owner, std::uint64_t now, LeaseId& lease) noexcept {
+bool Stripe::recall(const Located& entry, std::uint64_t now, Failure& failure) const noexcept {
+  const EntryHead& head = entry.head;
+  if (entry.slot == nullptr || !head.timed || head.format != kFailureFormat || head.expired(now)) return false;
+  if (!log_.read_timing(entry.place, head).is_placeholder()) return false;
+  failure.size = std::min<std::size_t>(head.value_size, failure.bytes.size());
+  return log_.copy_out(entry.place, head.value_at(), failure.bytes.data(), failure.size);
+}
+
+bool Stripe::place(const HashedKey& key, const LeaseWish& wish, std::uint64_t now, LeaseId& lease) noexcept {
   const LeaseId mine{kNoLine, leases_.next_word(LeaseKind::flight)};
-  const std::array<std::uint64_t, 2> words{mine.word, owner};
+  const std::array<std::uint64_t, 2> words{mine.word, wish.owner};
   const Decision decision{.action = Decision::Action::store,
                           .value = {reinterpret_cast<const char*>(words.data()), sizeof words},
-                          .expiry = std::min(now + kPlaceholderMs, kNever - 1),
+                          .format = kPlaceholderFormat,
+                          .expiry = std::min({now + kPlaceholderMs, wish.deadline, kNever - 1}),
                           .timed = true,
                           .timing = Timing::of_placeholder()};
   if (change(key, now, decision, &mine).code != Code::ok) return false;
@@ -52,7 +62,7 @@ bool Stripe::place(const HashedKey& key, std::uint64_t owner, std::uint64_t now,
 }
 
 Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
-                      std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders) noexcept {
+                      std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders, Failure* failure) noexcept {
   Guard guard(*this, timeout);
   if (!guard.held()) return Grant::busy;
   bool may_place = wish.or_placeholder;
@@ -61,6 +71,7 @@ Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t
     Located entry;
     const Present present = look(key, now, entry);
     if (present.found && present.version != version) return Grant::present;
+    if (failure != nullptr && recall(entry, now, *failure)) return Grant::failed;
     const Placeholder other = find_placeholder(key);
     if (other.word != 0 && !entry.head.expired(now)) {
       holders.events = leases_.events(wish.hash, wish.kind);
@@ -72,7 +83,7 @@ Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t
   }
   const Grant grant = leases_.acquire(wish, now, lease, holders);
   if (grant != Grant::full) return grant;
-  if (may_place && place(key, wish.owner, now, lease)) return Grant::granted;
+  if (may_place && place(key, wish, now, lease)) return Grant::granted;
   if (wish.kind == LeaseKind::lock || wish.or_placeholder) count(header_->no_lease);
   return Grant::full;
 }
@@ -82,6 +93,18 @@ Code Stripe::extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadl
   Guard guard(*this, timeout);
   if (!guard.held()) return Code::busy;
   return leases_.extend(lease, now, deadline) ? Code::ok : Code::changed;
+}
+
+Code Stripe::rest(const LeaseId& lease, const HashedKey& key, std::uint64_t now, std::uint64_t deadline,
+                  std::chrono::milliseconds timeout) noexcept {
+  Code code = Code::busy;
+  {
+    Guard guard(*this, timeout);
+    if (!guard.held()) return code;
+    code = leases_.rest(lease, key.hash, now, deadline) ? Code::ok : Code::changed;
+  }
+  if (code == Code::ok) leases_.wake(key.hash, LeaseKind::flight);
+  return code;
 }
 
 bool Stripe::holds(const LeaseId& lease, const HashedKey& key, std::uint64_t now,

@@ -61,6 +61,117 @@ TEST_CASE("an exception reaches its caller alone, and the next one computes") {
   CHECK(get_or_compute(box.cache, "key", 1s, [] { return "value"; }) == "value");
 }
 
+TEST_CASE("a failure is remembered for its time: others are told, and nobody computes; any write ends it") {
+  Box box;
+  const ComputeOptions options{.error_ttl = 10s};
+  const auto fail = []() -> std::string { throw std::runtime_error("the source is down"); };
+  const auto never = []() -> std::string { throw 1; };
+  for (int round = 0; round < 3; ++round) {
+    CHECK_THROWS_WITH_AS(get_or_compute(box.cache, "key", 1h, fail, options), "the source is down", std::runtime_error);
+    CHECK_THROWS_WITH_AS(get_or_compute(box.cache, "key", 1h, never, options), "the source is down", ComputeFailed);
+    CHECK_THROWS_WITH_AS(get_or_compute(box.cache, "key", 1h, never), "the source is down", ComputeFailed);
+    CHECK_FALSE(box.cache.get("key"));
+    CHECK(box.cache.contains("key") == Code::not_found);
+    CHECK(box.cache.stats().leases_held == 0);
+    CHECK(box.cache.stats().computed == static_cast<std::uint64_t>(round));
+    if (round == 0) pass(10s);
+    if (round == 1) CHECK(box.cache.erase("key") == Code::not_found);
+    if (round == 2) {
+      CHECK(box.cache.add("key", "added") == Code::ok);
+      CHECK(box.cache.get("key") == "added");
+      CHECK(box.cache.erase("key") == Code::ok);
+    }
+    CHECK(get_or_compute(
+              box.cache, "key", 1h, [] { return "value"; }, options) == "value");
+    CHECK(box.cache.erase("key") == Code::ok);
+  }
+  // Another process's too, and so much of it as is kept; nothing is unless it is asked for.
+  Child child([&] {
+    Computation computation(box.cache, "key", options);
+    if (begin(computation) != Turn::compute) return 1;
+    computation.fail(std::string(600, 'x'));
+    return 0;
+  });
+  REQUIRE(child.join() == 0);
+  Computation told(box.cache, "key");
+  REQUIRE(begin(told) == Turn::failed);
+  CHECK(told.failure() == std::string(500, 'x'));
+  REQUIRE(box.cache.erase("key") == Code::not_found);
+  REQUIRE(begin(told) == Turn::compute);
+  told.fail("nobody is told");
+  CHECK(begin(told) == Turn::compute);
+  CHECK(box.cache.verify().empty());
+}
+
+TEST_CASE("while a failed refresh is remembered all take the old value, and lines are left for others") {
+  Box box;
+  const ComputeOptions options{.stale_for = 1h, .error_ttl = 10s};
+  const auto stored = [](const char* value) { return [value] { return value; }; };
+  REQUIRE(get_or_compute(box.cache, "key", 1s, stored("old"), options) == "old");
+  pass(1s);
+  const auto fail = []() -> std::string { throw std::runtime_error("the source is down"); };
+  CHECK_THROWS_WITH(get_or_compute(box.cache, "key", 1s, fail, options), "the source is down");
+  for (int i = 0; i < 3; ++i) CHECK(get_or_compute(box.cache, "key", 1s, fail, options) == "old");
+  pass(10s);
+  CHECK(get_or_compute(box.cache, "key", 1s, stored("new"), options) == "new");
+
+  // Past its last moment there is no old value to take: the next one computes.
+  pass(1s);
+  CHECK_THROWS(get_or_compute(box.cache, "key", 1s, fail, {.stale_for = 1h, .error_ttl = 24h}));
+  CHECK(get_or_compute(box.cache, "key", 1s, fail, options) == "new");
+  pass(1h);
+  CHECK(get_or_compute(box.cache, "key", 1s, stored("newer"), options) == "newer");
+  CHECK(box.cache.stats().leases_held == 0);
+  CHECK(box.cache.verify().empty());
+}
+
+TEST_CASE("who computes for longer than its bound is not waited for, and stores nothing once another is at it") {
+  Box box;
+  const ComputeOptions options{.wait = 60s, .compute_timeout = 5s};
+  Computation slow(box.cache, "key", options), next(box.cache, "key", options);
+  REQUIRE(begin(slow) == Turn::compute);
+  CHECK(begin(next) == Turn::wait);
+  pass(5s);
+  CHECK_FALSE(slow.held());
+  REQUIRE(begin(next) == Turn::compute);
+  CHECK(slow.store("late") == Code::changed);
+  CHECK(next.held());
+  CHECK(next.store("value", 1s) == Code::ok);
+  CHECK(box.cache.get("key") == "value");
+
+  // If nobody has come, nothing was in vain.
+  REQUIRE(box.cache.erase("key") == Code::ok);
+  REQUIRE(begin(slow) == Turn::compute);
+  pass(5s);
+  CHECK(slow.store("late") == Code::ok);
+  CHECK(box.cache.get("key") == "late");
+
+  // Of a refresh alike: whoever comes then is the next to refresh, and is not told to take the old value.
+  const ComputeOptions stale{.stale_for = 1h, .compute_timeout = 5s};
+  REQUIRE(get_or_compute(
+              box.cache, "old", 1s, [] { return "old"; }, stale) == "old");
+  pass(1s);
+  Computation refreshing(box.cache, "old", stale), other(box.cache, "old", stale);
+  REQUIRE(begin(refreshing) == Turn::refresh);
+  CHECK(begin(other) == Turn::stale);
+  pass(5s);
+  CHECK(begin(other) == Turn::refresh);
+  CHECK(refreshing.store("late") == Code::changed);
+  CHECK(other.store("new", 1s) == Code::ok);
+  CHECK(box.cache.stats().leases_overdue == 2);
+}
+
+TEST_CASE("who computes alone is told why") {
+  Box box;
+  Computation no_key(box.cache, "");
+  CHECK(begin(no_key) == Turn::alone);
+  CHECK(no_key.refusal() == Code::invalid_key);
+  Computation holder(box.cache, "key"), other(box.cache, "key", {.wait = 0ms});
+  REQUIRE(begin(holder) == Turn::compute);
+  while (begin(other) == Turn::wait) other.wait();
+  CHECK(other.refusal() == Code::ok);
+}
+
 TEST_CASE("what is written or erased meanwhile wins, and the caller has its own value still") {
   for (const bool erase : {true, false}) {
     Box box;

@@ -139,6 +139,32 @@ Prepared prepare_take_over(std::uint64_t seed) {
   return prepared;
 }
 
+/// Of a failure of "new" that a dead process was about to leave: it is told as it was, or as if it had not been.
+std::string told_or_not(Cache& cache, const Contents& /*now*/, const Contents& /*before*/, const Contents& /*after*/) {
+  std::string value;
+  Computation computation(cache, "new");
+  const Turn turn = computation.begin(value);
+  const bool told = turn == Turn::failed && computation.failure() == "the source is down";
+  const bool served = turn == Turn::stale && value == checked(1, 300);
+  if (!told && !served && turn != Turn::compute && turn != Turn::refresh) return "a failure is told in other words";
+  computation.abandon();
+  // Whatever is remembered ends with a write.
+  static_cast<void>(cache.erase("new"));
+  if (computation.begin(value) != Turn::compute) return "a failure is remembered behind an erase";
+  computation.abandon();
+  return cache.stats().leases_held == 0 ? "" : "a lease is still held";
+}
+
+/// A computation of "new" that fails and is remembered.
+Call fail_call() {
+  return [](Cache& cache) {
+    std::string value;
+    Computation computation(cache, "new", {.error_ttl = std::chrono::hours(1)});
+    static_cast<void>(computation.begin(value));
+    computation.fail("the source is down");
+  };
+}
+
 /// Takes every line for computations, as this process, which outlives the trial.
 void take_lines(Cache& cache) {
   const unsigned lines = cache.stats().computation_lines;
@@ -279,6 +305,11 @@ std::vector<Scenario> lease_scenarios() {
       Computation computation(cache, "new");
       static_cast<void>(computation.begin(value));
     };
+  }));
+  all.push_back(scenario("lease: failure remembered", told_or_not, [](Workshop&) { return fail_call(); }));
+  all.push_back(scenario("lease: failed refresh rests", told_or_not, [](Workshop& shop) {
+    store_timed(shop.cache(), std::chrono::hours(2), std::chrono::hours(3));
+    return fail_call();
   }));
   all.push_back({"lease: taken over from the dead", prepare_take_over});
   all.push_back(voiding("lease: voided by set", [](Workshop&) { return set_call("new", 2, 100); }));

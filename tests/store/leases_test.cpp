@@ -101,18 +101,18 @@ TEST_CASE("a flight is found with no lock held, and nothing else is") {
   Table table;
   const Leases& leases = table.stripe.leases();
   Holders found;
-  CHECK_FALSE(leases.find_flight(base::hash("key"), found));
+  CHECK_FALSE(leases.find_flight(base::hash("key"), table.now, found));
   REQUIRE(table.lock("key") == Grant::granted);
-  CHECK_FALSE(leases.find_flight(base::hash("key"), found));
+  CHECK_FALSE(leases.find_flight(base::hash("key"), table.now, found));
   REQUIRE(table.flight("key") == Grant::granted);
   const LeaseId flight = table.lease;
-  REQUIRE(leases.find_flight(base::hash("key"), found));
+  REQUIRE(leases.find_flight(base::hash("key"), table.now, found));
   CHECK(found.count == 1);
   CHECK(found.held[0].lease.word == flight.word);
   CHECK(found.held[0].owner == base::own_process());
-  CHECK_FALSE(leases.find_flight(base::hash("other"), found));
+  CHECK_FALSE(leases.find_flight(base::hash("other"), table.now, found));
   CHECK(table.give_back("key", flight));
-  CHECK_FALSE(leases.find_flight(base::hash("key"), found));
+  CHECK_FALSE(leases.find_flight(base::hash("key"), table.now, found));
 }
 
 TEST_CASE("as many hold a name as its limit says") {
@@ -214,6 +214,74 @@ TEST_CASE("a lock is another's from its deadline on, though its owner lives; bef
   CHECK_FALSE(table.holds(first));
   CHECK_FALSE(table.give_back("a", first));
   CHECK(table.header().overdue == 1);
+}
+
+TEST_CASE("a flight is another's from its deadline on, and is found by nobody; the late one stores nothing") {
+  Table table;
+  Holders found;
+  REQUIRE(table.ask("key", LeaseKind::flight, 1, table.now + 10) == Grant::granted);
+  const LeaseId late = table.lease;
+  table.now += 9;
+  CHECK(table.stripe.leases().find_flight(base::hash("key"), table.now, found));
+  CHECK(table.flight("key") == Grant::held);
+  table.now += 1;
+  CHECK_FALSE(table.stripe.leases().find_flight(base::hash("key"), table.now, found));
+  CHECK_FALSE(table.holds(late));
+  REQUIRE(table.flight("key") == Grant::granted);
+  const LeaseId next = table.lease;
+  CHECK(table.put(late, "key", "late") == Code::changed);
+  CHECK(table.holds(next));
+  CHECK(table.put(next, "key", "value") == Code::ok);
+  CHECK(table.header().overdue == 1);
+}
+
+TEST_CASE("a flight rests until its deadline: nobody has it, and no death ends it") {
+  Table table;
+  const std::uint64_t hash = base::hash("key");
+  const auto rest = [&](const LeaseId& lease, std::uint64_t ms) {
+    return table.stripe.rest(lease, {"key", hash}, table.now, table.now + ms, table.timeout);
+  };
+  Holders found;
+  REQUIRE(table.flight("key") == Grant::granted);
+  const LeaseId failed = table.lease;
+  REQUIRE(rest(failed, 10) == Code::ok);
+  CHECK(rest(failed, 10) == Code::changed);
+  CHECK_FALSE(table.holds(failed));
+  CHECK_FALSE(table.give_back("key", failed));
+  CHECK(table.header().computations == 1);
+  REQUIRE(table.stripe.leases().find_flight(hash, table.now, found));
+  CHECK(found.held[0].owner == kNobody);
+  CHECK(table.give_back_of_dead(found, "key") == 0);
+  CHECK(table.flight("key") == Grant::held);
+  table.now += 10;
+  CHECK_FALSE(table.stripe.leases().find_flight(hash, table.now, found));
+  REQUIRE(table.flight("key") == Grant::granted);
+  CHECK(table.header().overdue == 0);
+
+  // Who has no older value does not leave it at that; and a write ends it.
+  REQUIRE(rest(table.lease, 10) == Code::ok);
+  const LeaseWish wish{.hash = hash, .owner = base::own_process(), .despite_rest = true};
+  REQUIRE(table.stripe.acquire({"key", hash}, wish, 0, table.now, table.timeout, table.lease, table.holders) ==
+          Grant::granted);
+  REQUIRE(rest(table.lease, 10) == Code::ok);
+  CHECK(table.set("key", "value") == Code::ok);
+  CHECK_FALSE(table.stripe.leases().find_flight(hash, table.now, found));
+}
+
+TEST_CASE("a flight that rests gives way to any that finds no line") {
+  Table table;
+  std::vector<LeaseId> all;
+  for (std::uint32_t i = 0; i < table.flights(); ++i) {
+    REQUIRE(table.flight("line" + std::to_string(i)) == Grant::granted);
+    all.push_back(table.lease);
+  }
+  REQUIRE(table.flight("one more") == Grant::full);
+  REQUIRE(table.stripe.rest(all[3], {"line3", base::hash("line3")}, table.now, table.now + 10, table.timeout) ==
+          Code::ok);
+  REQUIRE(table.flight("one more") == Grant::granted);
+  CHECK(table.lease.line == all[3].line);
+  CHECK(table.flight("yet another") == Grant::full);
+  CHECK(table.verify().empty());
 }
 
 TEST_CASE("a flight is not given if there is a value by now, unless it is the one to be renewed") {
@@ -344,6 +412,22 @@ TEST_CASE("given back, a placeholder is gone; a dead owner's is given back for i
   CHECK(table.holds(table.lease, "key"));
   table.now += kPlaceholderMs;  // of a holder that never comes back
   CHECK(table.place("key") == Grant::granted);
+}
+
+TEST_CASE("a placeholder too is another's from its deadline on, and the late one stores nothing") {
+  FullTable table;
+  const std::uint64_t hash = base::hash("key");
+  const LeaseWish wish{.hash = hash, .owner = base::own_process(), .deadline = table.now + 10, .or_placeholder = true};
+  REQUIRE(table.stripe.acquire({"key", hash}, wish, 0, table.now, table.timeout, table.lease, table.holders) ==
+          Grant::granted);
+  const LeaseId late = table.lease;
+  REQUIRE_FALSE(late.has_line());
+  table.now += 9;
+  CHECK(table.place("key") == Grant::held);
+  table.now += 1;
+  REQUIRE(table.place("key") == Grant::granted);
+  CHECK(table.put(late, "key", "late") == Code::changed);
+  CHECK(table.put(table.lease, "key", "value") == Code::ok);
 }
 
 TEST_CASE("an older value is not given up for a placeholder") {
