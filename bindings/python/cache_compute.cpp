@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cmath>
 #include <forklore/compute.hpp>
-#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "cache_calls.hpp"
 #include "compute.hpp"
 #include "errors.hpp"
+#include "failing.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
 #include "look.hpp"
@@ -219,9 +219,43 @@ Reference run(PyObject* function) {
   return {};
 }
 
-PyObject* compute(Computation& computation, Turn turn, const Call& call, NamedKey key, const Wanted& wanted) {
+// Tells the log, or Django's backend, why what is computed is not stored, if there is anything to blame. False with an
+// exception set.
+bool say_refusal(const Computation& computation, const Call& call, NamedKey key, const Wanted& wanted) {
+  const Reference error = refusal_of(computation, call, key.object);
+  if (!error) return PyErr_Occurred() == nullptr;
+  if (wanted.backend != nullptr) {
+    const auto tell = [&] { return PyObject_CallMethod(wanted.backend, "_not_stored", "O", error.get()); };
+    return static_cast<bool>(Reference(run_python(tell)));
+  }
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
+  return swallow_refusal(call, key.object);
+}
+
+// For who has the old value, and need not wait for the next. Nothing, with no exception set, if it cannot be read.
+PyObject* renew_later(Computation& computation, Look& look, const Call& call, PyObject* cache, NamedKey key,
+                      const Wanted& wanted) {
+  Reference old(look.old());
+  if (!old) {
+    name_unreadable(key.object);
+    swallow_unreadable(call, key.object);
+    return nullptr;
+  }
+  computation.abandon();
+  const Reference begun(call_with_all("forklore.refresher", "later", cache, key, wanted));
+  return begun ? old.release() : nullptr;
+}
+
+PyObject* compute(Computation& computation, Turn turn, Look& look, const Call& call, PyObject* cache, NamedKey key,
+                  const Wanted& wanted) {
   Reference value;
+  if (turn == Turn::failed) return raise_failed(computation, key);
+  if (turn == Turn::refresh && wanted.background) {
+    PyObject* old = renew_later(computation, look, call, cache, key, wanted);
+    if (old != nullptr || PyErr_Occurred() != nullptr) return old;
+  }
   if (turn == Turn::alone) {
+    if (!say_refusal(computation, call, key, wanted)) return nullptr;
     value = run(wanted.function);
     return value && is_kept(value.get()) ? PyObject_GetAttrString(value.get(), "value") : value.release();
   }
@@ -230,7 +264,8 @@ PyObject* compute(Computation& computation, Turn turn, const Call& call, NamedKe
     if (!now) return nullptr;
     value = run(wanted.function);
   }
-  return value ? keep(computation, call, key, std::move(value), wanted.ttl) : nullptr;
+  return value ? keep(computation, call, key, std::move(value), wanted.ttl)
+               : answer_failure(computation, turn, look, call, key, wanted);
 }
 
 // Whether a hub may run in this process, gevent's or eventlet's, whose greenlets a wait of this thread would all stop.
@@ -253,20 +288,6 @@ int holds_up(const Call& call, NamedKey key) {
   return answer ? PyObject_IsTrue(answer.get()) : -1;
 }
 
-// The same where waiting is the hub's (forklore/compute.py).
-PyObject* compute_as_greenlet(PyObject* cache, NamedKey key, const Wanted& wanted) {
-  const Reference bytes(PyBytes_FromStringAndSize(key.bytes.data(), static_cast<Py_ssize_t>(key.bytes.size())));
-  const Reference module(bytes ? run_python([] { return PyImport_ImportModule("forklore.compute"); }) : nullptr);
-  const Reference function(module ? PyObject_GetAttrString(module.get(), "get_or_compute") : nullptr);
-  const Reference ttl(wanted.ttl == kDefaultTtl ? Py_NewRef(interpreter().default_object) : to_seconds(wanted.ttl));
-  const Reference stale_for(to_seconds(wanted.options.stale_for));
-  const Reference early(PyFloat_FromDouble(wanted.options.early));
-  const Reference wait(to_seconds(wanted.options.wait));
-  if (!function || !ttl || !stale_for || !early || !wait) return nullptr;
-  PyObject* arguments[] = {cache, bytes.get(), wanted.function, ttl.get(), stale_for.get(), early.get(), wait.get()};
-  return run_python([&] { return PyObject_Vectorcall(function.get(), arguments, std::size(arguments), nullptr); });
-}
-
 }  // namespace
 
 PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, Wanted& wanted) {
@@ -277,24 +298,28 @@ PyObject* compute_value(const Call& call, PyObject* cache, NamedKey key, Wanted&
     if (turn == Turn::fresh || turn == Turn::stale) return look.release();
     if (turn == Turn::no_room) return nullptr;
     if (wanted.function == nullptr && !wanted.complete(wanted, key)) return nullptr;
-    if (turn != Turn::wait) return compute(computation, turn, call, key, wanted);
+    if (turn != Turn::wait) return compute(computation, turn, look, call, cache, key, wanted);
     if (would_wait_for_itself(call, key)) return nullptr;
-    if (may_be_greenlet()) return compute_as_greenlet(cache, key, wanted);
+    if (may_be_greenlet()) return call_with_all("forklore.compute", "get_or_compute", cache, key, wanted);
     const int stuck = holds_up(call, key);
     if (stuck < 0) return nullptr;
-    if (stuck > 0) return compute(computation, Turn::alone, call, key, wanted);
+    if (stuck > 0) return compute(computation, Turn::alone, look, call, cache, key, wanted);
     look.wait();
     if (PyErr_CheckSignals() < 0) return nullptr;
   }
 }
 
 PyObject* cache_get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
-  static constexpr Parameters<6> kParameters{
-      "get_or_compute", 2, 3, {"key", "fn", "ttl", "stale_for", "early", "wait"}};
-  std::array<PyObject*, 6> values{};
+  static constexpr Parameters<10> kParameters{
+      "get_or_compute",
+      2,
+      3,
+      {"key", "fn", "ttl", "stale_for", "early", "wait", "stale_if_error", "error_ttl", "compute_timeout", "refresh"}};
+  std::array<PyObject*, 10> values{};
   if (!kParameters.bind(given, count, keywords, values)) return nullptr;
   Wanted wanted{values[1]};
-  if (!parse_ttl(values[2], wanted.ttl) || !parse_compute_options(values[3], values[4], values[5], wanted.options)) {
+  if (!parse_ttl(values[2], wanted.ttl) || !parse_compute_options(values[3], values[4], values[5], wanted.options) ||
+      !parse_failing(values.data() + 6, wanted)) {
     return nullptr;
   }
   const Call call(self);

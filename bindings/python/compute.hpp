@@ -28,6 +28,9 @@ struct Wanted {
   PyObject* function;  // borrowed; nullptr until complete has made it
   Ttl ttl{};
   ComputeOptions options{};
+  bool stale_if_error = true;   // fn that raises answers the old value, if there is one
+  bool background = false;      // who is to renew an old value takes it, and has a thread do that
+  PyObject* backend = nullptr;  // borrowed; of Django's, whose _not_stored is told why a value cannot be stored
   /// If given: makes function and the key's object, which a hit has no use for. False with an exception set.
   bool (*complete)(Wanted& wanted, NamedKey& key) = nullptr;
 };

@@ -5,6 +5,7 @@
 #include "arguments.hpp"
 #include "cache_type.hpp"
 #include "compute.hpp"
+#include "failing.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
 
@@ -72,6 +73,23 @@ bool take_times(BackendObject* self, PyObject* ttl, PyObject* stale_for) {
   return true;
 }
 
+bool take_failing(BackendObject* self, PyObject* said) {
+  const Reference fields[] = {field_of(said, "stale_if_error"), field_of(said, "error_ttl"),
+                              field_of(said, "compute_timeout"), field_of(said, "refresh")};
+  PyObject* four[4];
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (!fields[i]) return false;
+    four[i] = fields[i].get();
+  }
+  Wanted wanted{};
+  if (!parse_failing(four, wanted)) return false;
+  self->error_ttl = wanted.options.error_ttl;
+  self->compute_timeout = wanted.options.compute_timeout;
+  self->stale_if_error = wanted.stale_if_error;
+  self->background = wanted.background;
+  return true;
+}
+
 // Asks the Python half. What it says holds from here on only if nothing has changed meanwhile.
 bool ask(BackendObject* self) {
   const unsigned version = version_of(Py_TYPE(self));
@@ -86,6 +104,7 @@ bool ask(BackendObject* self) {
   const Reference spreads = field_of(said.get(), "spreads", &PyBool_Type);
   if (!heads || !no_timeout || !ttl || !stale_for || !spreads) return false;
   if (!take_heads(self, heads.get()) || !take_times(self, ttl.get(), stale_for.get())) return false;
+  if (!take_failing(self, said.get())) return false;
   self->spreads = spreads.get() == Py_True;
   Py_XSETREF(self->default_timeout, Py_NewRef(no_timeout.get()));
   self->class_version = changes == self->changes && version == version_of(Py_TYPE(self)) ? version : 0;

@@ -7,6 +7,7 @@
 
 #include <Python.h>
 
+#include <chrono>
 #include <forklore/options.hpp>
 
 #include "reference.hpp"
@@ -22,11 +23,15 @@ struct BackendObject {
   unsigned class_version;          // of the class that was asked; 0: ask again
   unsigned changes;                // of attributes, so far
   Ttl ttl;                         // where no timeout is given
-  Ttl stale_for;                   // where none is given
-  bool spreads;                    // times to live (TTL_JITTER)
-  bool usual;                      // head is what keys begin with
-  std::uint8_t prefix_size;        // of "prefix:", with which head begins
-  std::uint8_t head_size;          // of "prefix:version:" with the backend's own version
+  Ttl stale_for;                   // where none is given, as the four that follow
+  std::chrono::milliseconds error_ttl;
+  std::chrono::milliseconds compute_timeout;
+  bool stale_if_error;
+  bool background;
+  bool spreads;              // times to live (TTL_JITTER)
+  bool usual;                // head is what keys begin with
+  std::uint8_t prefix_size;  // of "prefix:", with which head begins
+  std::uint8_t head_size;    // of "prefix:version:" with the backend's own version
   char head[kMostHead];
 };
 

@@ -11,6 +11,7 @@
 #include "django_keys.hpp"
 #include "docstrings.hpp"
 #include "errors.hpp"
+#include "failing.hpp"
 #include "hooks.hpp"
 
 namespace forklore::python {
@@ -109,13 +110,21 @@ PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   return Py_NewRef(kStore == Store::set ? Py_None : code == Code::ok ? Py_True : Py_False);
 }
 
-// (key, fn, timeout, stale_for, early, wait, version)
+// (key, fn, timeout, stale_for, early, wait, version, stale_if_error, error_ttl, compute_timeout, refresh)
 PyObject* get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t count) {
-  if (!has(7, count)) return nullptr;
+  if (!has(11, count)) return nullptr;
   Wanted wanted{given[1]};
   if (!take_timeout(backend_of(self), given[2], wanted.ttl)) return nullptr;
-  wanted.options.stale_for = backend_of(self)->stale_for;
-  if (!parse_compute_options(given[3], given[4], given[5], wanted.options)) return nullptr;
+  const BackendObject& usual = *backend_of(self);
+  wanted.options.stale_for = usual.stale_for;
+  wanted.options.error_ttl = usual.error_ttl;
+  wanted.options.compute_timeout = usual.compute_timeout;
+  wanted.stale_if_error = usual.stale_if_error;
+  wanted.background = usual.background;
+  wanted.backend = self;
+  if (!parse_compute_options(given[3], given[4], given[5], wanted.options) || !parse_failing(given + 7, wanted)) {
+    return nullptr;
+  }
   const Target target(self, given[0], given[6]);
   if (!target) return nullptr;
   const Call call(target.handle());

@@ -27,14 +27,14 @@ Reference name_of(NamedKey key) {
 Turn Look::begin() {
   sleeps_ = false;
   while (true) {
-    Decoded decoded;
+    decoded_ = Decoded();
     Found found;
-    const auto begin = [&] { return computation_.begin({&decoded, Decoded::room_for_one}, found); };
+    const auto begin = [&] { return computation_.begin({&decoded_, Decoded::room_for_one}, found); };
     const Turn turn = guarded(begin, Turn::no_room);
     if (turn == Turn::no_room) return turn;
     PyErr_Clear();  // of a room that a later attempt no longer needed
     if (turn != Turn::fresh && turn != Turn::stale) return turn;
-    value_ = Reference(decoded.decode(call_.codec()));
+    value_ = Reference(decoded_.decode(call_.codec()));
     if (value_) return turn;
     const Reference name = name_of(key_);
     name_unreadable(name.get());

@@ -22,6 +22,9 @@ class Look {
   Turn begin();
   /// The value, once.
   PyObject* release() { return value_.release(); }
+  /// After Turn::refresh: the value that is to be renewed, once. nullptr with an exception set, as of a value that
+  /// cannot be read.
+  PyObject* old() { return decoded_.decode(call_.codec()); }
   /// After Turn::wait: sleeps until there is reason to begin again, 25 ms at the latest. Without the GIL.
   void wait();
 
@@ -32,6 +35,7 @@ class Look {
   const Call& call_;
   const NamedKey key_;
   const std::chrono::milliseconds wait_;
+  Decoded decoded_;
   Reference value_;
   int removed_ = 0;
   bool sleeps_ = false;                          // since nobody will say when the stale value is replaced

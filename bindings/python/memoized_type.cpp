@@ -9,6 +9,7 @@
 #include "compute.hpp"
 #include "docstrings.hpp"
 #include "errors.hpp"
+#include "failing.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
 #include "memoized_keys.hpp"
@@ -24,6 +25,7 @@ struct MemoizedObject {
   PyObject* cache;  // the forklore.Cache of the results; nullptr: they are where Python's half puts them
   Ttl ttl;
   ComputeOptions options;
+  bool stale_if_error, background;  // as of Wanted
   MemoizedKeys keys;  // its behind is Python's half: also compute(key, fn), delete(key), bound(self, instance), said
 };
 
@@ -72,6 +74,8 @@ struct Pending : Wanted {
     function = nullptr;
     ttl = object.ttl;
     options = object.options;
+    stale_if_error = object.stale_if_error;
+    background = object.background;
     complete = [](Wanted& wanted, NamedKey& key) { return static_cast<Pending&>(wanted).make(key); };
   }
   bool make(NamedKey& key) {
@@ -130,18 +134,21 @@ PyObject* represent(PyObject* self) {
 // By its name, as functions are pickled. A copy is the same object.
 PyObject* reduce(PyObject* self, PyObject*) { return PyObject_GetAttrString(self, "__qualname__"); }
 
-// From Python's half: (function, behind, begin, brief, key, cache, ttl, stale_for, early) and of the parameters (names,
-// defaults, required, by_position, by_position_alone, more, words).
+// From Python's half: (function, behind, begin, brief, key, cache, ttl, stale_for, early, stale_if_error, error_ttl,
+// compute_timeout, refresh) and of the parameters (names, defaults, required, by_position, by_position_alone, more,
+// words).
 struct Arguments {
   PyObject *function, *behind, *begin, *brief, *key, *cache, *ttl, *stale_for, *early;
+  PyObject* four[4];  // for parse_failing
   PyObject *names, *defaults, *required, *words;
   Py_ssize_t by_position, by_position_alone;
   int more;
 
   bool take(PyObject* positional) {
-    return PyArg_ParseTuple(positional, "OOSSOOOOOO!O!OnnpO!", &function, &behind, &begin, &brief, &key, &cache, &ttl,
-                            &stale_for, &early, &PyTuple_Type, &names, &PyTuple_Type, &defaults, &required,
-                            &by_position, &by_position_alone, &more, &PyTuple_Type, &words) != 0;
+    return PyArg_ParseTuple(positional, "OOSSOOOOOOOOOO!O!OnnpO!", &function, &behind, &begin, &brief, &key, &cache,
+                            &ttl, &stale_for, &early, &four[0], &four[1], &four[2], &four[3], &PyTuple_Type, &names,
+                            &PyTuple_Type, &defaults, &required, &by_position, &by_position_alone, &more, &PyTuple_Type,
+                            &words) != 0;
   }
 };
 
@@ -169,10 +176,10 @@ bool fill(MemoizedKeys& keys, const Arguments& given) {
 
 PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   Arguments given{};
-  Ttl ttl{};
-  ComputeOptions options;
-  if (!given.take(positional) || !parse_ttl(given.ttl, ttl) ||
-      !parse_compute_options(given.stale_for, given.early, nullptr, options)) {
+  Wanted wanted{};
+  if (!given.take(positional) || !parse_ttl(given.ttl, wanted.ttl) ||
+      !parse_compute_options(given.stale_for, given.early, nullptr, wanted.options) ||
+      !parse_failing(given.four, wanted)) {
     return nullptr;
   }
   Reference self(type->tp_alloc(type, 0));
@@ -182,8 +189,10 @@ PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   object.vectorcall = call_memoized;
   object.function = Py_NewRef(given.function);
   object.cache = given.cache == Py_None ? nullptr : Py_NewRef(given.cache);
-  object.ttl = ttl;
-  object.options = options;
+  object.ttl = wanted.ttl;
+  object.options = wanted.options;
+  object.stale_if_error = wanted.stale_if_error;
+  object.background = wanted.background;
   return guarded([&] { return fill(object.keys, given); }, false) ? self.release() : nullptr;
 }
 

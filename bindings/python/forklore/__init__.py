@@ -34,6 +34,7 @@ except ImportError as _refused:
         "main interpreter. Apache with mod_wsgi: WSGIApplicationGroup %{GLOBAL}. uWSGI: single-interpreter = true"
     ) from None
 from .handles import shared_cache
+from .failing import ComputeFailed
 from .kept import Kept
 from .locks import Lock, NotHeld
 from .memoize import memoize
@@ -44,6 +45,7 @@ __all__ = [
     "DEFAULT",
     "Busy",
     "Cache",
+    "ComputeFailed",
     "Error",
     "Full",
     "Kept",

@@ -9,25 +9,39 @@ import inspect
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from ._core import DEFAULT, Cache, _Computation, _computing
+from . import refresher
+from ._core import DEFAULT, Cache, Unreadable, _Computation, _computing
 from .clock import now
+from .failing import raise_failed, say_not_refreshed, say_not_stored, say_served_stale, words_of
 from .kept import Kept
 from .waiting import computes_here, holds_up, hub, in_executor, in_loop, in_pool
 
-FRESH, STALE, REFRESH, COMPUTE, ALONE, WAIT = range(6)  # as forklore::Turn
+FRESH, STALE, REFRESH, COMPUTE, ALONE, WAIT, _, FAILED = range(8)  # as forklore::Turn
 PATIENCE = 1.0  # seconds of one wait elsewhere: what ends the process does not wait longer
 WAIT_SECONDS = 10.0
+
+
+class How(NamedTuple):
+    """As of Cache.get_or_compute."""
+
+    stale_for: Any = None
+    early: Any = None
+    wait: Any = None
+    stale_if_error: bool | None = None
+    error_ttl: Any = None
+    compute_timeout: Any = None
+    refresh: str | None = None
 
 
 class _Flight:
     """One caller's way to a value. A wait of many callers in one loop or hub is waited by one of them; when it is over,
     the others look again."""
 
-    def __init__(self, cache: Cache, key: Any, stale_for: Any, early: Any, wait: Any) -> None:
-        self.computation = _Computation(cache, key, stale_for, early, wait)
-        self.cache, self.key, self.wait = cache, key, wait
+    def __init__(self, cache: Cache, key: Any, how: How) -> None:
+        self.computation = _Computation(cache, key, *how)
+        self.cache, self.key, self.how = cache, key, how
         self.end: float | None = None  # of all waiting
 
     @functools.cached_property
@@ -43,7 +57,7 @@ class _Flight:
     def left(self) -> float:
         """The seconds that are left to wait."""
         if self.end is None:
-            wait = WAIT_SECONDS if self.wait is None else self.wait
+            wait = WAIT_SECONDS if self.how.wait is None else self.how.wait
             self.end = now() + (wait.total_seconds() if isinstance(wait, timedelta) else wait)
         return max(self.end - now(), 0)
 
@@ -56,11 +70,34 @@ class _Flight:
         still = [os.getpid()]
         return _computing.set((*self.what, still, _computing.get(None))), still
 
+    def old(self) -> tuple[bool, Any]:
+        """Of a value that is to be renewed: whether it can be read, and it."""
+        try:
+            return True, self.computation.old()
+        except Unreadable:
+            return False, None
+
     def keep(self, value: Any, ttl: Any) -> Any:
         if type(value) is Kept:
             value, ttl = value.value, value.ttl
         self.computation.store(value, ttl)
         return value
+
+    def fail(self, turn: int, error: Exception) -> Any:
+        """Computing has raised that: it is remembered, and the old value answered if there is one and that is wanted."""
+        self.computation.fail(words_of(error))
+        readable, value = self.old() if turn == REFRESH and self.how.stale_if_error is not False else (False, None)
+        if not readable:
+            raise error
+        say_served_stale(self.what[0], self.key, error)
+        return value
+
+    def say_refusal(self, error: Exception | None, tell: Callable[[Exception], object] | None) -> None:
+        """Why what is computed now will not be stored; None: there is nothing to blame."""
+        if error is not None and tell is not None:
+            tell(error)
+        elif error is not None:
+            say_not_stored(self.what[0], self.key, error)
 
 
 def _leave(entered: tuple[contextvars.Token[Any], list[int]]) -> None:
@@ -73,11 +110,9 @@ def _plain(value: Any) -> Any:
     return value.value if type(value) is Kept else value
 
 
-def get_or_compute(
-    cache: Cache, key: Any, fn: Callable[[], Any], ttl: Any, stale_for: Any, early: Any, wait: Any
-) -> Any:
+def get_or_compute(cache: Cache, key: bytes, fn: Callable[[], Any], ttl: Any, *how: Any) -> Any:
     """Where a hub may run: waits in its pool of threads."""
-    flight = _Flight(cache, key, stale_for, early, wait)
+    flight = _Flight(cache, key, How(*how))
     turn, value = flight.begin()
     while turn == WAIT:
         mine = hub()
@@ -88,12 +123,23 @@ def get_or_compute(
             turn, value = in_pool(mine, flight.what, flight.begin_patiently, abandon) or flight.begin()
     if turn in (FRESH, STALE):
         return value
+    if turn == FAILED:
+        raise_failed(key, value)
     if turn == ALONE:
+        flight.say_refusal(value, None)
         return _plain(fn())
     try:
+        if turn == REFRESH and flight.how.refresh == "background":
+            readable, value = flight.old()
+            if readable:
+                flight.computation.abandon()
+                refresher.later(cache, key, fn, ttl, *how)
+                return value
         entered = flight.enter()
         try:
             made = fn()
+        except Exception as error:
+            return flight.fail(turn, error)
         finally:
             _leave(entered)
         return flight.keep(made, ttl)
@@ -110,8 +156,27 @@ async def aget_or_compute(
     stale_for: Any = None,
     early: Any = None,
     wait: Any = WAIT_SECONDS,
+    stale_if_error: bool | None = None,
+    error_ttl: Any = None,
+    compute_timeout: Any = None,
+    refresh: str | None = None,
 ) -> Any:
-    flight = _Flight(cache, key, stale_for, early, wait)
+    how = How(stale_for, early, wait, stale_if_error, error_ttl, compute_timeout, refresh)
+    return await acompute(cache, key, fn, ttl, how)
+
+
+async def acompute(
+    cache: Cache,
+    key: Any,
+    fn: Callable[[], Any],
+    ttl: Any,
+    how: How,
+    tell: Callable[[Exception], object] | None = None,
+    plain: Callable[[], Any] | None = None,
+) -> Any:
+    """tell: gets the error, where one is to blame that what is computed cannot be stored, instead of the log.
+    plain: what a thread may call in the place of fn, to renew a value in the background."""
+    flight = _Flight(cache, key, how)
     turn, value = flight.begin()
     while turn == WAIT:
         if await in_loop(flight.what, min(PATIENCE, flight.left())):
@@ -121,18 +186,56 @@ async def aget_or_compute(
             turn, value = await in_executor(flight.what, flight.begin_patiently, abandon) or flight.begin()
     if turn in (FRESH, STALE):
         return value
+    if turn == FAILED:
+        raise_failed(key, value)
     if turn == ALONE:
+        flight.say_refusal(value, tell)
         return _plain(await _call(fn))
     with computes_here(flight.what):
         try:
+            if turn == REFRESH and how.refresh == "background":
+                readable, value = flight.old()
+                if readable:
+                    flight.computation.abandon()
+                    if plain is None:
+                        _refresh_in_task(cache, key, fn, ttl, how, flight.what)
+                    else:
+                        refresher.later(cache, flight.what[1], plain, ttl, *how)
+                    return value
             entered = flight.enter()
             try:
                 made = await _call(fn)
+            except Exception as error:
+                return flight.fail(turn, error)
             finally:
                 _leave(entered)
             return flight.keep(made, ttl)
         finally:
             flight.computation.abandon()
+
+
+_tasks: dict[tuple[Any, ...], asyncio.Task[Any]] = {}  # which would be collected with nobody to hold them
+
+
+def _refresh_in_task(
+    cache: Cache, key: Any, fn: Callable[[], Any], ttl: Any, how: How, what: tuple[str, bytes]
+) -> None:
+    """refresh="background" in an event loop: the value is renewed by a task of it, unless one is at it."""
+    loop = asyncio.get_running_loop()
+    if (loop, what) in _tasks:
+        return
+
+    async def renew() -> None:
+        try:
+            await acompute(cache, key, fn, ttl, how._replace(refresh=None))
+        except Exception as error:
+            say_not_refreshed(what[0], key, error)
+
+    task = _tasks[loop, what] = refresher.apart().run(loop.create_task, renew())
+    task.add_done_callback(lambda _: _tasks.pop((loop, what), None))
+
+
+os.register_at_fork(after_in_child=_tasks.clear)
 
 
 def is_coroutine_function(function: Any) -> bool:

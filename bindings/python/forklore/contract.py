@@ -29,3 +29,8 @@ class Usual(NamedTuple):
     """STALE_FOR of the settings."""
     spreads: bool
     """Whether each entry gets its own time to live, by the backend's _ttl(). TTL_JITTER of the settings."""
+    stale_if_error: bool | None = None
+    """STALE_IF_ERROR, ERROR_TTL, COMPUTE_TIMEOUT and REFRESH of the settings, as of forklore.Cache.get_or_compute."""
+    error_ttl: float | timedelta | None = None
+    compute_timeout: float | timedelta | None = None
+    refresh: str | None = None

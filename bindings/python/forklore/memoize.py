@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from ._core import DEFAULT, Cache, Memoized
 from .keys import before_digest, in_key, key_of_call, word_of_name
 from .names import Unknown, own_name, plain_name, unseen_by
-from .targets import CacheTarget, Target, target_of
+from .targets import HOW, CacheTarget, Target, target_of
 from .words import words_of
 
 P = ParamSpec("P")
@@ -143,7 +143,7 @@ def _memoized(
     is_coroutine = inspect.iscoroutinefunction(function)
     kind: Any = MemoizedCoroutine if is_coroutine else Memoized
     where = target.native() if isinstance(target, CacheTarget) else None
-    made = kind(function, behind, *behind.beginnings(), key, *(where or (None,) * 4), *behind.parameters())
+    made = kind(function, behind, *behind.beginnings(), key, *(where or (None,) * (2 + len(HOW))), *behind.parameters())
     functools.update_wrapper(made, function)
     if is_coroutine:
         made._behind = behind
@@ -170,6 +170,10 @@ def memoize(
     key: Callable[..., Any] | None = None,
     *,
     early: float | None = None,
+    stale_if_error: bool | None = None,
+    error_ttl: Any = None,
+    compute_timeout: Any = None,
+    refresh: str | None = None,
     cache: Cache | Mapping[str, Any] | str = "default",
     name: str | None = None,
 ) -> Callable[[Callable[P, R]], Memoized[P, R]]: ...
@@ -179,13 +183,18 @@ def memoize(
     key: Callable[..., Any] | None = None,
     *,
     early: float | None = None,
+    stale_if_error: bool | None = None,
+    error_ttl: Any = None,
+    compute_timeout: Any = None,
+    refresh: str | None = None,
     cache: Cache | Mapping[str, Any] | str = "default",
     name: str | None = None,
 ) -> Any:
     """Decorates a function, method or coroutine function: its results are shared by all processes, and for each
     arguments one of them computes at a time, as Cache.get_or_compute has it.
 
-    ttl, stale_for, early: as of Cache.get_or_compute. A result of None is kept like any other.
+    ttl, stale_for, early, stale_if_error, error_ttl, compute_timeout, refresh: as of Cache.get_or_compute. A result of
+        None is kept like any other.
     key: a function of the same arguments; what it answers stands for them. Without it they must be of types that can be
         told: numbers, str, bytes, dates, UUID, Decimal, paths, enums, dataclasses, classes and functions of modules,
         saved instances of Django models, request.user, and tuples, lists, sets and dicts of these (docs/python.md names
@@ -221,5 +230,6 @@ def memoize(
 
     if key is not None and not callable(key):
         raise TypeError(f"key is a function of the same arguments, not {type(key).__name__}")
-    target = target_of(cache, ttl, stale_for, early)
+    target = target_of(cache, ttl, stale_for=stale_for, early=early, stale_if_error=stale_if_error,
+                       error_ttl=error_ttl, compute_timeout=compute_timeout, refresh=refresh)  # fmt: skip
     return decorate

@@ -11,6 +11,10 @@ from ._core import DEFAULT, Cache
 from .handles import shared
 
 
+HOW = ("stale_for", "early", "stale_if_error", "error_ttl", "compute_timeout", "refresh")
+"""What a target may be told of how to compute, as of Cache.get_or_compute."""
+
+
 class Target(Protocol):
     def compute(self, key: str, function: Callable[[], Any]) -> Any: ...
     async def acompute(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any: ...
@@ -24,11 +28,9 @@ class CacheTarget:
     def compute(self, key: str, function: Callable[[], Any]) -> Any:
         return self.cache.get_or_compute(key, function, self.ttl, **self.how)
 
-    def native(self) -> tuple[Cache, Any, Any, Any] | None:
-        """As Memoized wants it. None if it knows not all of how."""
-        if self.how.keys() <= {"stale_for", "early"}:
-            return self.cache, self.ttl, self.how.get("stale_for"), self.how.get("early")
-        return None
+    def native(self) -> tuple[Any, ...]:
+        """As Memoized wants it."""
+        return self.cache, self.ttl, *(self.how.get(name) for name in HOW)
 
     async def acompute(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any:
         return await self.cache.aget_or_compute(key, function, self.ttl, **self.how)
@@ -51,10 +53,11 @@ class SharedTarget(CacheTarget):
         """Memoized wants an open cache."""
 
 
-def target_of(cache: Cache | str | Mapping[str, Any], ttl: Any, stale_for: Any, early: float | None) -> Target:
+def target_of(cache: Cache | str | Mapping[str, Any], ttl: Any, **given: Any) -> Target:
+    """given: some of HOW; None is not given."""
     if ttl is not DEFAULT and ttl is not None and not isinstance(ttl, (int, float, timedelta)):
         raise TypeError(f"ttl is seconds (int, float, timedelta), None or DEFAULT, not {type(ttl).__name__}")
-    how = {name: value for name, value in (("stale_for", stale_for), ("early", early)) if value is not None}
+    how = {name: value for name, value in given.items() if value is not None}
     if isinstance(cache, Cache):
         return CacheTarget(cache, ttl, how)
     if isinstance(cache, Mapping):

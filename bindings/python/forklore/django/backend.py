@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 
 import forklore
 from forklore import _core
-from forklore.compute import is_coroutine_function
+from forklore.compute import How, acompute, is_coroutine_function
 from forklore.contract import KeyHeads, Usual
 
 from .callers import follows_a_miss
@@ -115,6 +115,10 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             ttl=self.default_timeout,
             stale_for=policy.stale_for,
             spreads=policy.jitter > 0,
+            stale_if_error=policy.stale_if_error,
+            error_ttl=policy.error_ttl,
+            compute_timeout=policy.compute_timeout,
+            refresh=policy.refresh,
         )
 
     def _key_heads(self) -> KeyHeads | None:
@@ -301,14 +305,19 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         stale_for: Any = None,  # by position as well: what is by name alone would cost a hit a quarter
         early: float | None = None,
         wait: Any = None,
+        stale_if_error: bool | None = None,
+        error_ttl: Any = None,
+        compute_timeout: Any = None,
+        refresh: str | None = None,
     ) -> Any:
         """Of all workers one calls a callable default; the others wait for its value, or take the old one while
-        stale_for lasts (STALE_FOR of the settings unless given). stale_for, early and wait as of
-        forklore.Cache.get_or_compute."""
+        stale_for lasts. What is not given is as the settings say (STALE_FOR, STALE_IF_ERROR, ERROR_TTL,
+        COMPUTE_TIMEOUT, REFRESH). All of it is as of forklore.Cache.get_or_compute."""
         if not callable(default):
             return self._get_or_add(key, default, timeout, version)
         try:
-            return self._get_or_compute(key, default, timeout, stale_for, early, wait, version)
+            return self._get_or_compute(key, default, timeout, stale_for, early, wait, version,
+                                        stale_if_error, error_ttl, compute_timeout, refresh)  # fmt: skip
         except forklore.Unreadable:  # the default's own
             raise
         except forklore.SerializerError as error:
@@ -438,26 +447,33 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         stale_for: Any = None,
         early: float | None = None,
         wait: Any = None,
+        stale_if_error: bool | None = None,
+        error_ttl: Any = None,
+        compute_timeout: Any = None,
+        refresh: str | None = None,
     ) -> Any:
         """get_or_set that lets the event loop run. A coroutine function is awaited, any other default called as
         Django's sync_to_async does, in the thread that database connections belong to."""
         if not callable(default):
             return self._get_or_add(key, default, timeout, version)
-        if stale_for is None:
-            stale_for = self._policy.stale_for
-        if not is_coroutine_function(default):
+        plain = None if is_coroutine_function(default) else default
+        if plain is not None:
             default = sync_to_async(default, thread_sensitive=True)
         if not self._can_open():
             return _plain(await default())
+        usual = self._policy
+        how = How(
+            usual.stale_for if stale_for is None else stale_for,
+            early,
+            wait,
+            usual.stale_if_error if stale_if_error is None else stale_if_error,
+            usual.error_ttl if error_ttl is None else error_ttl,
+            usual.compute_timeout if compute_timeout is None else compute_timeout,
+            usual.refresh if refresh is None else refresh,
+        )
+        full = self.make_and_validate_key(key, version)
         try:
-            return await self.handle.aget_or_compute(
-                self.make_and_validate_key(key, version),
-                default,
-                self._ttl(timeout),
-                stale_for=stale_for,
-                early=early,
-                wait=wait,
-            )
+            return await acompute(self.handle, full, default, self._ttl(timeout), how, self._not_stored, plain)
         except forklore.Unreadable:  # the default's own
             raise
         except forklore.SerializerError as error:

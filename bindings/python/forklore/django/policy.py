@@ -12,6 +12,7 @@ from typing import Any
 from django.core.cache.backends.base import InvalidCacheBackendError
 
 MOST_JITTER = 90
+MOST_SECONDS = 49 * 86400
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,14 @@ class Policy:
     """Times to live are spread by this part of themselves, either way."""
     stale_for: float | None = None
     """Seconds for which get_or_set may answer an expired value while one caller renews it."""
+    stale_if_error: bool = True
+    """Whether get_or_set answers the old value where its default raises."""
+    error_ttl: float | None = None
+    """Seconds for which get_or_set remembers that its default raised."""
+    compute_timeout: float | None = None
+    """Seconds after which another caller of get_or_set may compute as well."""
+    refresh: str = "caller"
+    """Who renews an old value: the caller, or a thread in the background."""
     on_error: str = "log"
     """What a set or touch of the program does that finds no cache."""
     on_unreadable: str = "miss"
@@ -42,27 +51,41 @@ CHOICES = {
     "ON_ERROR": ("log", "raise"),
     "ON_UNREADABLE": ("miss", "raise"),
     "THROTTLE_WHEN_DOWN": ("allow", "deny"),
+    "REFRESH": ("caller", "background"),
 }
 """Those that are one of a few words; the first is the default."""
 
-NAMES = ("TTL_JITTER", "STALE_FOR", *CHOICES)
+SECONDS = ("STALE_FOR", "ERROR_TTL", "COMPUTE_TIMEOUT")
+"""Those that are a time, which is none unless given."""
+
+NAMES = ("TTL_JITTER", "STALE_IF_ERROR", *SECONDS, *CHOICES)
 
 
 def policy_of(location: str, params: dict[str, Any]) -> Policy:
     """Of one entry of CACHES. Raises InvalidCacheBackendError."""
     options = params.get("OPTIONS", {})
-    jitter, stale_for = options.get("TTL_JITTER", 0), options.get("STALE_FOR")
+    jitter, stale_if_error = options.get("TTL_JITTER", 0), options.get("STALE_IF_ERROR", True)
     if not _is_number(jitter) or not 0 <= jitter <= MOST_JITTER:
         raise InvalidCacheBackendError(
             f"CACHES, LOCATION {location!r}: TTL_JITTER must be percent from 0 to {MOST_JITTER}, not {jitter!r}"
         )
-    seconds = stale_for.total_seconds() if isinstance(stale_for, timedelta) else stale_for
-    if seconds is not None and (not _is_number(seconds) or not seconds > 0):
+    if not isinstance(stale_if_error, bool):
         raise InvalidCacheBackendError(
-            f"CACHES, LOCATION {location!r}: STALE_FOR must be seconds, more than 0, or None, not {stale_for!r}"
+            f"CACHES, LOCATION {location!r}: STALE_IF_ERROR must be True or False, not {stale_if_error!r}"
         )
+    times = {name.lower(): _time(location, name, options.get(name)) for name in SECONDS}
     chosen = {name.lower(): _choice(location, name, options) for name in CHOICES}
-    return Policy(jitter / 100, seconds, **chosen)
+    return Policy(jitter / 100, stale_if_error=stale_if_error, **times, **chosen)  # type: ignore[arg-type]
+
+
+def _time(location: str, name: str, given: Any) -> float | None:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if seconds is not None and (not _is_number(seconds) or not 0 < seconds <= MOST_SECONDS):
+        raise InvalidCacheBackendError(
+            f"CACHES, LOCATION {location!r}: {name} must be seconds, more than 0 and up to 49 days, or None, not "
+            f"{given!r}"
+        )
+    return seconds  # type: ignore[no-any-return]
 
 
 def _choice(location: str, name: str, options: dict[str, Any]) -> str:

@@ -1,0 +1,26 @@
+// failing.hpp - Computing that fails, takes long, or is somebody else's: what a call wants then, and what is answered.
+#pragma once
+
+#include <Python.h>
+
+#include "compute.hpp"
+#include "look.hpp"
+
+namespace forklore::python {
+
+/// stale_if_error, error_ttl, compute_timeout and refresh, as Python has them; nullptr or None: as it is. False with
+/// TypeError or ValueError set.
+bool parse_failing(PyObject* const* four, Wanted& wanted);
+/// Calls a function of forklore.MODULE with (cache, key, fn, ttl, stale_for, early, wait, stale_if_error, error_ttl,
+/// compute_timeout, refresh).
+PyObject* call_with_all(const char* module, const char* function, PyObject* cache, NamedKey key, const Wanted& wanted);
+/// After Turn::failed: sets ComputeFailed, and answers nullptr.
+PyObject* raise_failed(const Computation& computation, NamedKey key);
+/// fn has raised what is set now: it is remembered, and the old value answered in its place if there is one and the
+/// call wants that; else nullptr with the exception set.
+PyObject* answer_failure(Computation& computation, Turn turn, Look& look, const Call& call, NamedKey key,
+                         const Wanted& wanted);
+/// After Turn::alone: an exception for what is to blame that the value cannot be stored, or nothing, with none set.
+Reference refusal_of(const Computation& computation, const Call& call, PyObject* key);
+
+}  // namespace forklore::python
