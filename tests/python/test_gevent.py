@@ -147,9 +147,9 @@ assert cache.stats().leases_held == 0
 """
 
 
-def run(cache: forklore.Cache, script: str) -> None:
+def run(cache: forklore.Cache, script: str, begin: str = BEGIN) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BEGIN + script, cache.name], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", begin + script, cache.name], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
 
@@ -229,3 +229,54 @@ def application(environ, start_response):
     finally:
         server.terminate()
         server.wait(20)
+
+
+FAILING = """
+def down():
+    gevent.sleep(0.02)
+    raise ValueError("the source is down")
+def never():
+    raise AssertionError("nobody is to compute")
+def all_of(fn, **how):
+    greenlets = [gevent.spawn(cache.get_or_compute, "f", fn, 60, **how) for _ in range(20)]
+    gevent.joinall(greenlets)
+    return [greenlet.value or type(greenlet.exception).__name__ for greenlet in greenlets]
+got = all_of(down, error_ttl=30)
+assert sorted(set(got)) == ["ComputeFailed", "ValueError"] and got.count("ValueError") == 1, got
+assert all_of(never) == ["ComputeFailed"] * 20
+cache.delete("f")
+cache.get_or_compute("f", lambda: "old", 0.01, stale_for=60)
+gevent.sleep(0.02)
+assert all_of(down, stale_for=60, error_ttl=30) == ["old"] * 20
+assert all_of(never, stale_for=60) == ["old"] * 20
+slow = gevent.spawn(cache.get_or_compute, "s", lambda: gevent.sleep(0.3) or "late", 60, compute_timeout=0.05)
+gevent.sleep(0.01)
+assert cache.get_or_compute("s", lambda: "value", 60) == "value"
+assert slow.get() == "late" and cache.get("s") == "value"
+"""
+
+REFRESH = """
+cache.get_or_compute("b", lambda: "old", 0.01, stale_for=60)
+gevent.sleep(0.02)
+made = []
+def renew():
+    made.append(gevent.getcurrent())
+    before = rounds
+    while rounds < before + 5:  # the hub runs
+        time.sleep(0.01)
+    return "new"
+assert cache.get_or_compute("b", renew, 60, stale_for=60, refresh="background") == "old"
+while cache.get("b") != "new":
+    gevent.sleep(0.01)
+assert len(made) == 1 and made[0] is not gevent.getcurrent()
+"""
+
+
+@pytest.mark.parametrize("part", ["FAILING", "REFRESH"])
+@pytest.mark.parametrize("patched", [True, False], ids=["patched", "not patched"])
+def test_failing_and_background(cache: forklore.Cache, part: str, patched: bool) -> None:
+    begin = BEGIN if patched else BEGIN.replace("from gevent import monkey\nmonkey.patch_all()\n", "")
+    script = globals()[part]
+    if not patched:  # then it is a thread's own, and the hub runs anyhow
+        script = script.replace("    while rounds < before + 5:  # the hub runs\n        time.sleep(0.01)\n", "")
+    run(cache, script, begin)

@@ -33,8 +33,8 @@ except ImportError as _refused:
         "forklore works in every interpreter that shares the GIL, and this one has its own. Run the application in the "
         "main interpreter. Apache with mod_wsgi: WSGIApplicationGroup %{GLOBAL}. uWSGI: single-interpreter = true"
     ) from None
-from .handles import shared_cache
 from .failing import ComputeFailed
+from .handles import shared_cache
 from .kept import Kept
 from .locks import Lock, NotHeld
 from .memoize import memoize

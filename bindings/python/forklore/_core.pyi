@@ -248,6 +248,10 @@ class Cache:
         stale_for: _Seconds | None = None,
         early: SupportsFloat | None = None,
         wait: _Seconds = 10.0,
+        stale_if_error: bool | None = None,
+        error_ttl: _Seconds | None = None,
+        compute_timeout: _Seconds | None = None,
+        refresh: Literal["caller", "background"] | None = None,
     ) -> Any | _D:
         """The value, or what fn() returns, which is then stored with ttl. Of all callers in all processes one computes;
         the others wait for its value. A stored None is a value.
@@ -258,6 +262,15 @@ class Cache:
             the longer it took; 1 is about as early as it takes to compute, 2 twice that. Then a key that is asked for
             all the time need not expire. (XFetch.)
         wait: seconds that a caller waits for another's value before it computes one for itself, which is not stored.
+
+        stale_if_error: where fn raises and there is an old value, that is answered, and the log has the traceback
+            once a minute. True unless given. The next caller tries again, unless there is an error_ttl.
+        error_ttl: for so many seconds nobody in any process computes what has failed: they get the old value at once,
+            or ComputeFailed, which says what the first error was, if there is none. A write to the key ends it.
+        compute_timeout: after so many seconds another caller may compute, though this process lives. Then what this one
+            computes goes to its caller and is not stored.
+        refresh: "background": who is to renew an old value gets it at once as well, and a thread renews it, of a few
+            that this process has for that; for aget_or_compute a task of the event loop. Contextvars are copied.
 
         An exception of fn reaches this caller alone; the next one computes. What is written to the key or deleted while
         fn runs wins: the value goes to its caller and not into the cache. A process that dies computing is found out
@@ -276,6 +289,10 @@ class Cache:
         stale_for: _Seconds | None = None,
         early: SupportsFloat | None = None,
         wait: _Seconds = 10.0,
+        stale_if_error: bool | None = None,
+        error_ttl: _Seconds | None = None,
+        compute_timeout: _Seconds | None = None,
+        refresh: Literal["caller", "background"] | None = None,
     ) -> Coroutine[Any, Any, Any | _D]:
         """get_or_compute() to await: the event loop runs while it waits, which is done in a thread. A coroutine
         function is awaited in the loop, any other fn called in a thread (asyncio.to_thread). If the task is cancelled
@@ -390,7 +407,8 @@ class DjangoCalls:
     backend's make_and_validate_key. Arguments are those of BaseCache, all by position.
 
     The Python half has these, which native code calls: _usual() -> forklore.contract.Usual, what holds where a call
-    says nothing; handle, the forklore.Cache; _ttl(timeout), the time to live of one entry; make_and_validate_key."""
+    says nothing; handle, the forklore.Cache; _ttl(timeout), the time to live of one entry;
+    _not_stored(error), told why what get_or_set computes is not stored; make_and_validate_key."""
 
     def _get(self, key: Any, default: Any, version: int | None, /) -> Any: ...
     def _set(self, key: Any, value: Any, timeout: Any, version: int | None, /) -> None: ...
@@ -404,6 +422,10 @@ class DjangoCalls:
         early: SupportsFloat | None,
         wait: _Seconds | None,
         version: int | None,
+        stale_if_error: bool | None,
+        error_ttl: _Seconds | None,
+        compute_timeout: _Seconds | None,
+        refresh: str | None,
         /,
     ) -> Any: ...
     def _touch(self, key: Any, timeout: Any, version: int | None, /) -> bool: ...
@@ -446,9 +468,23 @@ _computing: ContextVar[Any]
 
 @final
 class _Computation:
-    def __new__(cls, cache: Cache, key: _Key, stale_for: Any, early: Any, wait: Any, /) -> Self: ...
+    def __new__(
+        cls,
+        cache: Cache,
+        key: _Key,
+        stale_for: Any,
+        early: Any,
+        wait: Any,
+        stale_if_error: Any,
+        error_ttl: Any,
+        compute_timeout: Any,
+        refresh: Any,
+        /,
+    ) -> Self: ...
     def begin(self, patience: float, /) -> tuple[int, Any]: ...
+    def old(self) -> Any: ...
     def store(self, value: Any, ttl: _Ttl, /) -> None: ...
+    def fail(self, words: bytes, /) -> None: ...
     def abandon(self) -> None: ...
 
 @final

@@ -7,6 +7,7 @@ import contextvars
 import functools
 import inspect
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from .waiting import computes_here, holds_up, hub, in_executor, in_loop, in_pool
 FRESH, STALE, REFRESH, COMPUTE, ALONE, WAIT, _, FAILED = range(8)  # as forklore::Turn
 PATIENCE = 1.0  # seconds of one wait elsewhere: what ends the process does not wait longer
 WAIT_SECONDS = 10.0
+LOOK_AGAIN, MOST_LOOKS = 0.002, 50  # seconds; of who is to renew a value in the background
 
 
 class How(NamedTuple):
@@ -84,7 +86,7 @@ class _Flight:
         return value
 
     def fail(self, turn: int, error: Exception) -> Any:
-        """Computing has raised that: it is remembered, and the old value answered if there is one and that is wanted."""
+        """Computing has raised that: it is remembered, and the old value answered if there is one and it is wanted."""
         self.computation.fail(words_of(error))
         readable, value = self.old() if turn == REFRESH and self.how.stale_if_error is not False else (False, None)
         if not readable:
@@ -128,13 +130,17 @@ def get_or_compute(cache: Cache, key: bytes, fn: Callable[[], Any], ttl: Any, *h
     if turn == ALONE:
         flight.say_refusal(value, None)
         return _plain(fn())
+    if turn == REFRESH and flight.how.refresh == "background":
+        readable, value = flight.old()
+        if readable:
+            flight.computation.abandon()
+            refresher.later(cache, key, fn, ttl, *how)
+            return value
+    return _computed(flight, turn, fn, ttl)
+
+
+def _computed(flight: _Flight, turn: int, fn: Callable[[], Any], ttl: Any) -> Any:
     try:
-        if turn == REFRESH and flight.how.refresh == "background":
-            readable, value = flight.old()
-            if readable:
-                flight.computation.abandon()
-                refresher.later(cache, key, fn, ttl, *how)
-                return value
         entered = flight.enter()
         try:
             made = fn()
@@ -145,6 +151,18 @@ def get_or_compute(cache: Cache, key: bytes, fn: Callable[[], Any], ttl: Any, *h
         return flight.keep(made, ttl)
     finally:
         flight.computation.abandon()
+
+
+def renew(cache: Cache, key: bytes, fn: Callable[[], Any], ttl: Any, how: How) -> None:
+    """In a thread of the refresher: computes the value if it is old, and nobody is at it."""
+    flight = _Flight(cache, key, how)
+    for _ in range(MOST_LOOKS):
+        turn, _ = flight.begin()
+        if turn != STALE:
+            break
+        time.sleep(LOOK_AGAIN)  # a caller has it for a moment, if it has this thread do it too
+    if turn in (REFRESH, COMPUTE):
+        _computed(flight, turn, fn, ttl)
 
 
 async def aget_or_compute(
@@ -225,13 +243,13 @@ def _refresh_in_task(
     if (loop, what) in _tasks:
         return
 
-    async def renew() -> None:
+    async def renew_here() -> None:
         try:
             await acompute(cache, key, fn, ttl, how._replace(refresh=None))
         except Exception as error:
             say_not_refreshed(what[0], key, error)
 
-    task = _tasks[loop, what] = refresher.apart().run(loop.create_task, renew())
+    task = _tasks[loop, what] = refresher.apart().run(loop.create_task, renew_here())
     task.add_done_callback(lambda _: _tasks.pop((loop, what), None))
 
 

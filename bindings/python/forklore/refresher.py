@@ -43,13 +43,14 @@ def later(cache: Cache, key: bytes, fn: Callable[[], Any], ttl: Any, stale_for: 
           stale_if_error: Any, error_ttl: Any, compute_timeout: Any, refresh: Any) -> None:  # fmt: skip
     """Has the value renewed by a thread, as the arguments of get_or_compute say, unless one is at it. The thread itself
     asks for the right to compute: until it does, another process may."""
-
-    def renew() -> None:
-        cache.get_or_compute(key, fn, ttl, stale_for=stale_for, early=early, wait=wait, stale_if_error=stale_if_error,
-                             error_ttl=error_ttl, compute_timeout=compute_timeout)  # fmt: skip
-
     global _threads
     what = (cache.path, key)
+
+    def renew() -> None:
+        from .compute import How, renew
+
+        renew(cache, key, fn, ttl, How(stale_for, early, wait, stale_if_error, error_ttl, compute_timeout))
+
     context = apart()
     with _lock:
         if what in _queued or what in _begun or len(_queued) >= MOST_QUEUED:

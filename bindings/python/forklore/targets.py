@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from ._core import DEFAULT, Cache
 from .handles import shared
 
-
 HOW = ("stale_for", "early", "stale_if_error", "error_ttl", "compute_timeout", "refresh")
 """What a target may be told of how to compute, as of Cache.get_or_compute."""
 
