@@ -256,13 +256,14 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             return False
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        unreadable: list[forklore.Unreadable] = []
         try:
-            found = self._get_many(keys, version, unreadable := [])
+            found = self._get_many(keys, version, unreadable)
         except UNAVAILABLE as error:
             self._miss(error)
             return {}
-        for error in unreadable:
-            self._shared.say_unreadable(error)
+        for each in unreadable:
+            self._shared.say_unreadable(each)
         return found
 
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
