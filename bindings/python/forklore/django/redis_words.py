@@ -38,7 +38,9 @@ class RedisWords:
     set_many: Callable[..., list[Any]]
     _incr: Callable[..., int]
     _params: dict[str, Any]
+    _miss: Callable[[Exception], None]
     _raise_refused: Callable[..., Any]
+    _raises: Callable[[], bool]
     _shared: Any
     _ttl: Callable[[Any], Any]
 
@@ -91,6 +93,8 @@ class RedisWords:
         try:
             return self.handle.touch(self.make_and_validate_key(key, version), ttl)
         except UNAVAILABLE as error:
+            if self._raises():
+                raise
             self._shared.say_unavailable(error)
             return False
 
@@ -200,8 +204,8 @@ class RedisWords:
         """(value, stamp), the stamp for cas(); (default, None) if there is none."""
         try:
             return self.handle.gets(self.make_and_validate_key(key, version), default)
-        except UNAVAILABLE as error:
-            self._shared.say_unavailable(error)
+        except (*UNAVAILABLE, forklore.Unreadable) as error:
+            self._miss(error)
             return default, None
 
     def _set_if(self, key: Any, value: Any, timeout: Any, version: int | None, nx: bool, xx: bool) -> bool:
