@@ -7,9 +7,11 @@
 #include <Python.h>
 
 #include <forklore/cache.hpp>
+#include <forklore/lock.hpp>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "arguments.hpp"
 #include "value.hpp"
@@ -99,6 +101,10 @@ Fast cache_get_or_compute, cache_aget_or_compute, cache_lock;
 Fast cache_rate_limit, cache_count_in_window;
 // cache_many.cpp
 Fast cache_get_many, cache_set_many, cache_delete_many;
+// cache_looking.cpp
+Fast cache_info, cache_break_lock;
+PyObject* cache_locks(PyObject* self, PyObject*);
+PyObject* holders_to_python(const std::vector<LockHolder>& holders);
 // cache_whole.cpp
 Fast cache_scan, cache_keys, cache_delete_pattern;
 PyObject* cache_clear(PyObject* self, PyObject*);

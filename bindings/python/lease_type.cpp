@@ -80,6 +80,16 @@ PyObject* extend(PyObject* self, PyObject* given) {
 PyObject* release(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->release() ? 1 : 0); }
 PyObject* held(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->held() ? 1 : 0); }
 PyObject* locked(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->locked() ? 1 : 0); }
+PyObject* holders(PyObject* self, PyObject*) {
+  std::vector<LockHolder> found;
+  const bool done = guarded(
+      [&] {
+        found = state_of<State>(self).lock->holders();
+        return true;
+      },
+      false);
+  return done ? holders_to_python(found) : nullptr;
+}
 PyObject* lacking(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lacking ? 1 : 0); }
 PyObject* token(PyObject* self, PyObject*) { return PyLong_FromUnsignedLongLong(state_of<State>(self).lock->token()); }
 
@@ -96,10 +106,15 @@ PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   return new_object(type, std::move(state));
 }
 
-PyMethodDef methods[] = {{"acquire", acquire, METH_O, nullptr},      {"extend", extend, METH_O, nullptr},
-                         {"release", release, METH_NOARGS, nullptr}, {"held", held, METH_NOARGS, nullptr},
-                         {"locked", locked, METH_NOARGS, nullptr},   {"token", token, METH_NOARGS, nullptr},
-                         {"lacking", lacking, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"acquire", acquire, METH_O, nullptr},
+                         {"extend", extend, METH_O, nullptr},
+                         {"release", release, METH_NOARGS, nullptr},
+                         {"held", held, METH_NOARGS, nullptr},
+                         {"locked", locked, METH_NOARGS, nullptr},
+                         {"token", token, METH_NOARGS, nullptr},
+                         {"lacking", lacking, METH_NOARGS, nullptr},
+                         {"holders", holders, METH_NOARGS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 

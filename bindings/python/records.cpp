@@ -5,6 +5,7 @@
 #include <forklore/options.hpp>
 #include <string>
 
+#include "arguments.hpp"
 #include "hooks.hpp"
 #include "interpreter.hpp"
 #include "reference.hpp"
@@ -18,6 +19,7 @@ PyObject* to_object(bool truth) { return PyBool_FromLong(truth ? 1 : 0); }
 PyObject* to_object(const std::string& text) {
   return PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
 }
+PyObject* to_object(Ttl left) { return to_seconds(left); }
 PyObject* to_object(const std::vector<::pid_t>& processes) {
   Reference tuple(PyTuple_New(static_cast<Py_ssize_t>(processes.size())));
   for (std::size_t i = 0; tuple && i < processes.size(); ++i) {
@@ -108,6 +110,19 @@ PyObject* to_python(const WindowCount& count) {
   if (type == nullptr) return nullptr;
   return PyObject_CallFunction(type, "IIdd", count.current, count.previous, count.sliding,
                                in_seconds(count.reset_after));
+}
+
+PyObject* to_python(const EntryInfo& info, const std::string& format) {
+  Fields fields;
+  fields("size", info.size)("ttl", info.left)("format", format)("frequency", info.frequency);
+  return fields.make("EntryInfo");
+}
+
+PyObject* to_python(const LockHolder& holder) {
+  Fields fields;
+  fields("name_hash", holder.name_hash)("process", static_cast<unsigned>(holder.process))("alive", holder.alive);
+  fields("held_for", holder.held_for)("ttl", holder.left)("token", holder.token);
+  return fields.make("LockHolder");
 }
 
 PyObject* to_python(const SegmentInfo& info) {

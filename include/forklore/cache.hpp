@@ -119,6 +119,10 @@ class FORKLORE_EXPORT Cache {
 
   // Looking inside.
 
+  /// Tells what is known of an entry without reading it. No hit is counted, and no frequency raised. Takes a stripe
+  /// lock only if writers come between again and again. Returns ok, not_found or invalid_key.
+  [[nodiscard]] Code info(std::string_view key, EntryInfo& info) const noexcept;
+
   /// Appends up to limit keys that begin with prefix, and moves the cursor. A key that stays during the scan appears at
   /// least once. One that comes or goes may appear or not. Takes no lock. Returns ok.
   [[nodiscard]] Code scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <forklore/code.hpp>
+#include <forklore/options.hpp>
 #include <string>
 
 namespace forklore {
@@ -25,6 +26,14 @@ struct Found {
   std::size_t size = 0;  ///< of the value, in bytes
   std::uint16_t format = 0;
   Version version;
+};
+
+/// What is known of an entry, to who merely looks.
+struct EntryInfo {
+  std::size_t size = 0;  ///< of the value, in bytes
+  std::uint16_t format = 0;
+  Ttl left = kForever;     ///< of its time to live
+  unsigned frequency = 0;  ///< how often it was read, as far as the cache counts: 0 to 3
 };
 
 /// One answer of get_many.

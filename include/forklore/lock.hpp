@@ -18,12 +18,15 @@
 //    the lock were held. In the end it answers full, and the log says so.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <forklore/cache.hpp>
 #include <forklore/export.hpp>
 #include <forklore/lease.hpp>
 #include <string_view>
+#include <vector>
 
 namespace forklore {
 
@@ -36,6 +39,16 @@ struct LockOptions {
   /// A thread that holds the name gets it again at once, and gives it back with its last release(). Several tasks of
   /// one thread (coroutines, greenlets) would be one holder: do not use it for them.
   bool reentrant = false;
+};
+
+/// Who holds a lock. The segment has no names of locks, only their hashes.
+struct LockHolder {
+  std::uint64_t name_hash = 0;  ///< equal for equal names
+  ::pid_t process = 0;
+  bool alive = false;  ///< the process. Of a dead one the lock is free to whoever asks
+  std::chrono::milliseconds held_for{0};
+  Ttl left = kForever;      ///< of its ttl
+  std::uint64_t token = 0;  ///< the fencing token
 };
 
 /// The lock of one holder. For one thread at a time. The cache handle must outlive it, the name need not.
@@ -71,6 +84,9 @@ class FORKLORE_EXPORT Lock {
   /// Whether one more caller would have to wait, as enough living holders of any process have the name. Acquires
   /// nothing. The answer may be out of date at once.
   [[nodiscard]] bool locked() const noexcept;
+  /// Returns who holds the name, in whatever process; more than one only of a semaphore. Acquires nothing. The answer
+  /// may be out of date at once. May throw std::bad_alloc.
+  [[nodiscard]] std::vector<LockHolder> holders() const;
   /// Returns the fencing token. It stays the same until the lock is released. 0 if the lock was not acquired.
   [[nodiscard]] std::uint64_t token() const noexcept;
 
@@ -84,5 +100,14 @@ class FORKLORE_EXPORT Lock {
   unsigned depth_ = 0;  // acquisitions by this object that are not released yet
   Lease lease_;
 };
+
+/// Returns who holds which locks, of the whole segment. Takes no lock. May throw std::bad_alloc.
+[[nodiscard]] FORKLORE_EXPORT std::vector<LockHolder> locks(const Cache& cache);
+
+/// Takes a lock from all that hold it, though they live. Nothing else takes a lock from a living holder before its ttl.
+/// The holder is not asked and goes on: its held() turns false, its release() does nothing, its token is void. So two
+/// may be at what the lock protects. For an operator who knows that the holder is stuck. Returns how many held it. 0
+/// too for a name that is none, and if the segment cannot be written.
+FORKLORE_EXPORT unsigned break_lock(const Cache& cache, std::string_view name) noexcept;
 
 }  // namespace forklore

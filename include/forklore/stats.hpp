@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <forklore/options.hpp>
@@ -61,6 +62,14 @@ struct Stats {
   std::uint64_t leases_taken_over = 0;  ///< computations and locks of dead processes, given to others
   std::uint64_t reattachments = 0;      ///< times that this process moved to a successor
   std::vector<::pid_t> processes;       ///< that have called it and still live
+
+  /// How full it is, from 0 to 1: the part of the room for entries that entries take. The index has the rest of the
+  /// capacity. A full segment is a little below 1, as a chunk's end may be too short for the next entry. It evicts, or
+  /// refuses, from there on. Expired entries that are not yet collected count.
+  [[nodiscard]] double full() const noexcept {
+    const std::uint64_t room = capacity_bytes - std::min<std::uint64_t>(index_bytes, capacity_bytes);
+    return room == 0 ? 0 : std::min(1.0, static_cast<double>(live_bytes) / static_cast<double>(room));
+  }
 };
 
 /// A segment that exists on this host.

@@ -14,6 +14,7 @@ constexpr std::size_t kBatch = 32;  // get_many fetches the memory of so many ke
 using cache::answer;
 using cache::Call;
 using cache::check;
+using cache::left_of;
 using cache::put;
 using store::CounterLine;
 using store::Decision;
@@ -139,8 +140,22 @@ Code Cache::ttl(std::string_view key, Ttl& left) noexcept {
   const Code code = read_one(*attachment_, key, lock_timeout_, store::NoValue{}, reading);
   if (code != Code::ok) return code;
   const std::uint64_t now = attachment_->view().segment.age(base::boottime_ms());
-  left = reading.expiry == store::kNever ? kForever
-                                         : Ttl(static_cast<Ttl::rep>(reading.expiry - std::min(now, reading.expiry)));
+  left = left_of(reading.expiry, now);
+  return code;
+}
+
+Code Cache::info(std::string_view key, EntryInfo& info) const noexcept {
+  if (!is_key(key)) return Code::invalid_key;
+  const std::uint64_t hash = base::hash(key);
+  const Call call(*attachment_);
+  store::Reading reading;
+  info = {};
+  const Code code =
+      call.segment().stripe_of(hash).glance({key, hash}, call.now(), reading, info.frequency, lock_timeout_);
+  if (code != Code::ok) return code;
+  info.size = reading.found.size;
+  info.format = reading.found.format;
+  info.left = left_of(reading.expiry, call.now());
   return code;
 }
 

@@ -94,6 +94,11 @@ class Call {
   store::CounterLine* own_line_;
 };
 
+/// Returns the time that is left until then, both in ms since the segment's birth.
+inline Ttl left_of(std::uint64_t expiry, std::uint64_t now) noexcept {
+  return expiry == store::kNever ? kForever : Ttl(static_cast<Ttl::rep>(expiry - std::min(now, expiry)));
+}
+
 /// Whether a value may be stored at all: ok, or why not.
 inline Code check(const Call& call, std::string_view key, std::string_view value, std::uint16_t format) noexcept {
   Code code = Code::ok;

@@ -248,7 +248,7 @@ constexpr bool is_lease(std::uint64_t lease, LeaseKind kind) noexcept {
 constexpr bool is_held(std::uint64_t lease) noexcept { return lease_kind_number(lease) != 0; }
 inline constexpr std::uint32_t kNoLine = ~std::uint32_t{0};  // of a lease that a placeholder keeps
 inline constexpr std::uint64_t kPlaceholderMs = 600'000;     // for so long, unless its computation ends before
-inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + sizeof(HalfWord);  // of all columns
+inline constexpr std::size_t kLeaseBytes = 5 * sizeof(Word) + sizeof(HalfWord);  // of all columns
 // Lines of a stripe: first those for computations, which have other room beyond these, then those for locks.
 inline constexpr unsigned kMinFlights = 16, kMaxFlights = 32;
 inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;

@@ -68,6 +68,18 @@ void Leases::find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders)
   }
 }
 
+bool Leases::see_lock(std::uint32_t line, std::uint64_t now, SeenLock& seen) const noexcept {
+  if (line < flights_ || line >= count_) return false;
+  // As in find_locks().
+  seen.lease = {line, words_[line].load(std::memory_order_acquire)};
+  if (!is_lease(seen.lease.word, LeaseKind::lock)) return false;
+  seen.hash = hashes_[line].load(std::memory_order_acquire);
+  seen.owner = owners_[line].load(std::memory_order_acquire);
+  seen.begun = begun_[line].load(std::memory_order_acquire);
+  seen.deadline = deadlines_[line].load(std::memory_order_acquire);
+  return now < seen.deadline && holds(seen.lease);
+}
+
 Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, Holders& holders) noexcept {
   holders.events = events(wish.hash, wish.kind);  // before the words are looked at
   holders.count = 0;
@@ -119,6 +131,7 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, 
   hashes_[line].store(wish.hash, std::memory_order_release);
   owners_[line].store(wish.owner, std::memory_order_release);
   deadlines_[line].store(wish.deadline, std::memory_order_release);
+  begun_[line].store(now, std::memory_order_release);
   words_[line].store(word, std::memory_order_release);
   lease = {line, word};
   return Grant::granted;

@@ -71,6 +71,15 @@ struct Failure {
   std::array<char, kMaxFailure> bytes;
 };
 
+/// A lock that is held, as who merely looks sees it. Times are in ms since birth.
+struct SeenLock {
+  LeaseId lease;
+  std::uint64_t hash = 0;
+  std::uint64_t owner = 0;
+  std::uint64_t begun = 0;
+  std::uint64_t deadline = kNever;
+};
+
 /// What is answered to who asks for a lease.
 enum class Grant : std::uint8_t {
   granted,
@@ -89,7 +98,8 @@ class Leases {
         hashes_(words_ + g.leases),
         owners_(hashes_ + g.leases),
         deadlines_(owners_ + g.leases),
-        events_(reinterpret_cast<HalfWord*>(deadlines_ + g.leases)),
+        begun_(deadlines_ + g.leases),
+        events_(reinterpret_cast<HalfWord*>(begun_ + g.leases)),
         count_(g.leases),
         flights_(g.flights),
         events_mask_(std::bit_floor(g.leases) - 1) {}
@@ -127,8 +137,12 @@ class Leases {
   [[nodiscard]] bool find_flight(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
   /// Who holds the locks of a name whose deadlines have not passed.
   void find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
+  /// The lock in a line whose deadline has not passed. False if there is none.
+  [[nodiscard]] bool see_lock(std::uint32_t line, std::uint64_t now, SeenLock& seen) const noexcept;
+  /// The lines for locks are from here on.
+  [[nodiscard]] std::uint32_t first_lock() const noexcept { return flights_; }
   /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead, of a flight also
-  /// killed. wake() is due then.
+  /// killed; a lock also by who has been told to break it. wake() is due then.
   /// Release; partner: the acquire in acquire().
   bool give_back(const LeaseId& lease, std::uint64_t hash) noexcept;
   /// Lets those that wait for a name look again: all that wait for a flight, one that waits for a lock.
@@ -192,6 +206,7 @@ class Leases {
   Word* hashes_;
   Word* owners_;
   Word* deadlines_;
+  Word* begun_;  // when it was taken, in ms since birth
   HalfWord* events_;
   std::uint32_t count_;
   std::uint32_t flights_;  // of these

@@ -49,6 +49,14 @@ struct Reading {
 /// For Stripe::read: the value itself is not wanted.
 struct NoValue {};
 
+/// The same, where the reader merely looks: the frequency is told, and not raised.
+struct Glance {
+  unsigned* frequency;
+};
+
+template <class Memory>
+inline constexpr bool kReadsValue = !std::is_same_v<Memory, NoValue> && !std::is_same_v<Memory, Glance>;
+
 /// Which entries count as there.
 enum class Age : std::uint8_t {
   fresh,  ///< those that are not past their time to live
@@ -100,6 +108,9 @@ class alignas(kCacheLine) Stripe {
   template <Age age = Age::fresh, class Memory>
   Code read(const HashedKey& key, std::uint64_t now, const Memory& memory, Reading& reading,
             std::chrono::milliseconds timeout, std::uint64_t& rereads) FORKLORE_UNLOCKED;
+  /// What read() finds of an entry, without reading its value or raising its frequency, which it tells.
+  Code glance(const HashedKey& key, std::uint64_t now, Reading& reading, unsigned& frequency,
+              std::chrono::milliseconds timeout) FORKLORE_UNLOCKED;
   /// Beyond the sequence of every chunk. It never falls, so that places of a scan may be told by their distance from
   /// it; the next to give, which the header has, may be anything in a damaged stripe.
   [[nodiscard]] std::uint64_t sequence_end() const noexcept;

@@ -6,6 +6,13 @@
 
 namespace forklore::store {
 
+Code Stripe::glance(const HashedKey& key, std::uint64_t now, Reading& reading, unsigned& frequency,
+                    std::chrono::milliseconds timeout) {
+  const ReadOn outcome = read_on<Age::fresh>(key, now, Glance{&frequency}, timeout);
+  reading = outcome.reading;
+  return outcome.code;
+}
+
 bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexcept {
   bool any = false;
   for (Matches match(bucket, tag); match.any(); match.next()) {

@@ -79,7 +79,7 @@ template <Age age, class Memory>
 
       const std::int64_t integer = head.is_integer() ? integer_at(place) : 0;
       reading.found = {head.value_size, head.format, {version_of(word, integer)}};
-      if constexpr (!std::is_same_v<Memory, NoValue>) {
+      if constexpr (kReadsValue<Memory>) {
         const Into to = memory(reading.found);
         if (to.data == nullptr) return Attempt::declined;
         if (head.is_integer()) {
@@ -90,7 +90,11 @@ template <Age age, class Memory>
       }
       if (!unchanged(index, slot, word)) [[unlikely]]
         return Attempt::changed;
-      raise_frequency(slot, word);
+      if constexpr (std::is_same_v<Memory, Glance>) {
+        *memory.frequency = static_cast<unsigned>(frequency_of(word));
+      } else {
+        raise_frequency(slot, word);
+      }
       return Attempt::hit;
     }
     if (last) break;
@@ -122,7 +126,7 @@ template <class Memory>
                          reinterpret_cast<const Word*>(entry + kEntryHeader)->load(std::memory_order_relaxed))
                    : 0;
     reading.found = {head.value_size, head.format, {version_of(word, integer)}};
-    if constexpr (!std::is_same_v<Memory, NoValue>) {
+    if constexpr (kReadsValue<Memory>) {
       const Into to = memory(reading.found);
       if (to.data == nullptr) return Attempt::declined;
       if constexpr (is_integer) {
@@ -196,7 +200,7 @@ template <Age age, class Memory>
     {
       const Guard guard(*this, timeout);
       if (!guard.held()) return end(Code::not_found);
-      if constexpr (std::is_same_v<Memory, NoValue>) {
+      if constexpr (!kReadsValue<Memory>) {
         attempted = attempt<age>(key, now, memory, outcome.reading);
       } else {
         attempted = attempt<age>(key, now, fitting, outcome.reading);
@@ -204,7 +208,7 @@ template <Age age, class Memory>
     }
     if (attempted == Attempt::hit) return end(Code::ok);
     if (attempted != Attempt::declined) return end(Code::not_found);  // changed under the lock: damaged
-    if constexpr (!std::is_same_v<Memory, NoValue>) {
+    if constexpr (kReadsValue<Memory>) {
       expected = outcome.reading.found;
       ready = memory(expected);
       if (ready.data == nullptr) return end(Code::buffer_too_small);

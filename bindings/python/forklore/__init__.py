@@ -39,17 +39,19 @@ from .kept import Kept
 from .locks import Lock, NotHeld
 from .memoize import memoize
 from .rates import RateLimit, RateLimited, WindowCount, rate_limited
-from .stats import SegmentInfo, Stats
+from .stats import EntryInfo, LockHolder, SegmentInfo, Stats
 
 __all__ = [
     "DEFAULT",
     "Busy",
     "Cache",
     "ComputeFailed",
+    "EntryInfo",
     "Error",
     "Full",
     "Kept",
     "Lock",
+    "LockHolder",
     "NotHeld",
     "OpenError",
     "RateLimit",

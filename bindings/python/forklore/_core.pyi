@@ -5,7 +5,7 @@ bool and None. Anything else, a subclass such as SafeString or IntEnum among it,
 Bytes and ints of 64 bits are those of the C++ library, so both sides share them.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from os import PathLike
@@ -28,7 +28,7 @@ from typing_extensions import Self, disjoint_base
 
 from .locks import Lock
 from .rates import RateLimit, WindowCount
-from .stats import SegmentInfo, Stats
+from .stats import EntryInfo, LockHolder, SegmentInfo, Stats
 
 _Key: TypeAlias = str | bytes
 _K = TypeVar("_K", bound=_Key)
@@ -70,6 +70,9 @@ class Full(Error):
 
 class Busy(Error, TimeoutError):
     """A living process held the lock for all of lock_timeout. Nothing has changed; the call may be made again."""
+
+    holders: Sequence[LockHolder]
+    """Of entering a lock by name: who held it in the end. Else empty."""
 
 class ReadOnly(Error):
     """A write through a handle that only reads: opened with read_only=True, of a segment that was removed and that this
@@ -367,6 +370,19 @@ class Cache:
         """One step of keys(): (cursor for the next step, about count keys). Begin with 0; a cursor of 0 is the end.
         Raises Busy."""
 
+    def info(self, key: _Key) -> EntryInfo | None:
+        """What is known of an entry without reading it. No hit is counted, and it is not kept the longer. None if there
+        is none, or it has expired."""
+
+    def locks(self) -> list[LockHolder]:
+        """Who holds which locks of the segment, in all processes, at this moment. Takes none, and waits for none."""
+
+    def break_lock(self, name: _Key) -> int:
+        """Takes a lock from all that hold it, though they live; how many that were. Nothing else takes a lock from a
+        living holder before its ttl. It is not asked, and goes on: its `held` turns false, its release() raises
+        NotHeld, its token is void. So two may be at what the lock protects. It is for an operator who knows that the
+        holder is stuck. Raises ReadOnly."""
+
     def clear(self) -> None:
         """Removes every entry; what is stored meanwhile may stay or go. Raises Busy."""
 
@@ -495,6 +511,7 @@ class _Lease:
     def release(self) -> bool: ...
     def held(self) -> bool: ...
     def locked(self) -> bool: ...
+    def holders(self) -> list[LockHolder]: ...
     def token(self) -> int: ...
     def lacking(self) -> bool: ...
 

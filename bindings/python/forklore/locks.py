@@ -15,9 +15,12 @@ from typing import Any, NoReturn
 
 from ._core import Busy, Cache, Error, _Lease
 from .clock import now
+from .stats import LockHolder
 from .waiting import hub, in_executor, in_pool, running_loop
 
 PATIENCE = 0.2  # seconds of one native wait: signals, and what ends the process, wait no longer
+
+Busy.holders = ()  # unless a lock by name could not be entered
 
 
 class NotHeld(Error, RuntimeError):
@@ -149,6 +152,11 @@ class Lock:
         """Whether anybody holds it, in any process, so that acquire(0) would answer False; of a limit, whether as many
         do. It may be otherwise a moment later."""
         return self._new_lease().locked()
+
+    def holders(self) -> list[LockHolder]:
+        """Who holds it, in whatever process: its id, since when, and until when. More than one only where it has a
+        limit. It may be otherwise a moment later."""
+        return self._new_lease().holders()
 
     def acquire(
         self,
@@ -351,7 +359,11 @@ class Lock:
         if self._lacked:
             return Busy(f"for all of wait ({self.wait} s) no line was left for the lock {self.name!r}: other locks "
                         "had all those of its stripe (see stats().lock_lines); a larger capacity has more")  # fmt: skip
-        return Busy(f"others held the lock {self.name!r} for all of wait ({self.wait} s)")
+        holders = self.holders()
+        who = f"; now {', '.join(map(str, holders))}" if holders else ""
+        busy = Busy(f"others held the lock {self.name!r} for all of wait ({self.wait} s){who}")
+        busy.holders = holders
+        return busy
 
 
 def _why_not(hold: _Hold) -> str:

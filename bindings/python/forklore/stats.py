@@ -108,9 +108,53 @@ class Stats:
         return self.hits / reads if reads else 0.0
 
     @property
+    def full(self) -> float:
+        """How full it is, 0.0 to 1.0: the part of the room for entries that entries take. The index has the rest of the
+        capacity. A full segment is a little below 1, and from there on it evicts, or refuses. Expired entries that are
+        not yet collected count."""
+        room = self.capacity_bytes - self.index_bytes
+        return min(1.0, self.live_bytes / room) if room > 0 else 0.0
+
+    @property
     def lease_lines(self) -> int:
         """Lines of both kinds. The word of before: read lock_lines and computation_lines. It goes with version 0.2."""
         return self.lock_lines + self.computation_lines
+
+
+@dataclass(frozen=True)
+class EntryInfo:
+    """What is known of an entry without reading it, as `Cache.info()` answers it."""
+
+    size: int
+    """Bytes of the value as it is stored."""
+    ttl: float | None
+    """Seconds that it has left; None if it never expires."""
+    format: str
+    """How it is stored: the type that it comes back as ("bytes", "int", "str", "float", "bool", "None"), the serializer
+    that wrote it ("pickle", "json", "msgpack"), or the number of another program's format."""
+    frequency: int
+    """How often it was read, as far as the cache counts to tell what is worth keeping: 0 to 3."""
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """Who holds a lock, as `Cache.locks()` and `Lock.holders()` answer it."""
+
+    name_hash: int
+    """Equal for equal names. The segment has no names of locks: `Lock.holders()` asks by name."""
+    process: int
+    """Its process id."""
+    alive: bool
+    """Whether that process lives. Of a dead one the lock is free to whoever asks."""
+    held_for: float
+    """Seconds since it was acquired."""
+    ttl: float | None
+    """Seconds until others may have it though the holder lives; None: never."""
+    token: int
+    """The fencing token, as the holder's `Lock.token`."""
+
+    def __str__(self) -> str:
+        return f"process {self.process}{'' if self.alive else ' (dead)'} for {self.held_for:.1f} s"
 
 
 @dataclass(frozen=True)

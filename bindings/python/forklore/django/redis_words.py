@@ -238,6 +238,18 @@ class RedisWords:
         """set_many(); whether all were stored."""
         return not self.set_many(data, timeout, version)
 
+    def info(self, key: Any, version: int | None = None) -> forklore.EntryInfo | None:
+        """Size, time to live, format and frequency of an entry; None if there is none. No hit is counted."""
+        try:
+            return self.handle.info(self.make_and_validate_key(key, version))
+        except UNAVAILABLE as error:
+            self._shared.say_unavailable(error)
+            return None
+
+    def break_lock(self, name: Any, version: int | None = None) -> int:
+        """forklore.Cache.break_lock() by a key of this cache: takes the lock from a living holder, which goes on."""
+        return self.handle.break_lock(self.make_and_validate_key(name, version))
+
     def lock(
         self,
         name: Any = None,
@@ -331,6 +343,12 @@ class RedisWords:
         self, key: Any, value: Any, stamp: int, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool | None:
         return self.cas(key, value, stamp, timeout, version)
+
+    async def ainfo(self, key: Any, version: int | None = None) -> forklore.EntryInfo | None:
+        return self.info(key, version)
+
+    async def abreak_lock(self, name: Any, version: int | None = None) -> int:
+        return self.break_lock(name, version)
 
     async def amget(self, keys: Any, *more: Any, version: int | None = None) -> list[Any]:
         return self.mget(keys, *more, version=version)
