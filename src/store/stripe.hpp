@@ -49,14 +49,6 @@ struct Reading {
 /// For Stripe::read: the value itself is not wanted.
 struct NoValue {};
 
-/// The same, where the reader merely looks: the frequency is told, and not raised.
-struct Glance {
-  unsigned* frequency;
-};
-
-template <class Memory>
-inline constexpr bool kReadsValue = !std::is_same_v<Memory, NoValue> && !std::is_same_v<Memory, Glance>;
-
 /// Which entries count as there.
 enum class Age : std::uint8_t {
   fresh,  ///< those that are not past their time to live

@@ -11,6 +11,14 @@
 
 namespace forklore::store {
 
+/// NoValue where the reader merely looks: the frequency is told, and not raised.
+struct Glance {
+  unsigned* frequency;
+};
+
+template <class Memory>
+inline constexpr bool kReadsValue = !std::is_same_v<Memory, NoValue> && !std::is_same_v<Memory, Glance>;
+
 [[gnu::always_inline]] inline bool Stripe::unmoved(const Index::Snapshot& index) const noexcept {
   // Partner: the release fence in Index::set_size. If any slot was read as a move left it behind, the load below sees
   // that slots have moved.
