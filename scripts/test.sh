@@ -276,6 +276,12 @@ python_bench() {
   "$1/bin/python" -B bench/python/bench.py --only forklore --only django-forklore --seconds 1 --out "$BUILD/bench-python"
 }
 
+# Most of its time it sleeps, as those tests do.
+django_redis() {
+  "$1/bin/python" -m pip install -r tests/django_redis_suite/requirements.txt
+  "$1/bin/python" tests/django_redis_suite/run.py
+}
+
 # What the sanitizers' build, which clang makes too, has not compiled.
 clang_warnings() { .venv/bin/python tests/clang_warnings.py "$ROOT/build/asan"; }
 
@@ -373,6 +379,7 @@ if "$VENV/bin/python" -c 'import forklore' 2>/dev/null; then
   part "the shop under gunicorn" 180 shop_demo "$VENV"
   [ $quick = yes ] || part "the five problems, without and with" 120 problems_page "$VENV"
   [ $quick = yes ] || part "the kill table's storm" 300 kill_table "$VENV"
+  [ $quick = yes ] || part "django-redis' own tests" 180 django_redis "$VENV"
   part "the Python bench" 60 python_bench "$VENV"
 fi
 if [ $quick = no ]; then
