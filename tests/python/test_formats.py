@@ -6,6 +6,7 @@ import copy
 import gc
 import io
 import json
+import mmap
 import os
 import pickle
 import re
@@ -177,9 +178,33 @@ def test_those_that_were_read_are_collected(cache: forklore.Cache, marked: type[
     assert sys.getrefcount(Marked) == before
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "damage"),
+    [
+        ("safe" * 30, "ascii", b"\xff"),
+        ("é" * 99, "latin-1", b"x"),
+        ("ж" * 99, "utf-16-le", b"\0"),
+        ("short", "ascii", b"\xff"),
+    ],
+)
+@pytest.mark.parametrize("plain", [True, False])
+def test_damaged_text_is_unreadable(
+    cache: forklore.Cache, marked: type[Marked], text: str, encoding: str, damage: bytes, plain: bool
+) -> None:
+    """A str that says to be ASCII, or not to be, must be so: Python relies on it."""
+    cache.set("k", text if plain else marked(text))
+    stored = text.encode(encoding)
+    with open(cache.path, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        at = memory.find(b"k" + stored)
+        assert at > 0
+        memory[at + 1 : at + 1 + len(stored)] = damage * len(stored)
+    with pytest.raises(forklore.Unreadable, match=r"damaged: format \d+ \((safe|ascii|latin|wide)\)"):
+        cache.get("k")
+
+
 def test_under_the_debug_allocator() -> None:
     """Which finds each byte that is written beyond an object, and each object that is freed as another kind."""
-    chosen = ["-q", "-p", "no:cacheprovider", __file__, "-k", "str_in or collected or comes_back"]
+    chosen = ["-q", "-p", "no:cacheprovider", __file__, "-k", "str_in or collected or comes_back or damaged"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *chosen],
         capture_output=True,

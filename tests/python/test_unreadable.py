@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.http import HttpResponse
+from django.test import RequestFactory
 
 import forklore
+from forklore.django import cache_page
 
 from .conftest import Child, eventually
 from .django_site import configured
@@ -270,3 +273,23 @@ def test_django_a_default_that_cannot_be_written(backend: Any) -> None:
     with pytest.raises(TypeError) as caught:
         backend.get_or_set("k", lambda: {1, 2})
     assert not isinstance(caught.value, forklore.SerializerError)
+
+
+def test_django_cache_page(name: str) -> None:
+    with configured(name):
+        backend = caches["default"]
+        seen: list[str] = []
+
+        @cache_page(60)
+        def view(request: Any) -> HttpResponse:
+            seen.append(request.path)
+            return HttpResponse(f"page {len(seen)}")
+
+        def visit() -> bytes:
+            return view(RequestFactory().get("/page")).content
+
+        assert [visit(), visit()] == [b"page 1"] * 2
+        [page] = [key for key in backend.handle.keys() if ".cache_page." in key]
+        with forklore.Cache.attach(name, serializer="json") as other:
+            other.set(page, ["not a page"], 60)
+        assert [visit(), visit()] == [b"page 2"] * 2
