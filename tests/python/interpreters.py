@@ -119,6 +119,39 @@ def calls(segment: str) -> None:
         first.run("assert cache.get('count') == 600")
 
 
+def formats(segment: str) -> None:
+    """A type that is registered, packages of compression and serializers: each interpreter has its own."""
+    work = """
+        from forklore import _core
+        class Marked(str):
+            __slots__ = ()
+        large = "<b>text</b>" * 200
+        assert type(cache.get("marked")) is str  # another interpreter's type is never seen here
+        _core._register_type("safe", Marked)
+        cache.set(me, Marked(large))
+        for _ in range(1000):
+            assert type(cache.get("marked")) is Marked and cache.get("marked") == large
+        with forklore.Cache.attach(cache.name, serializer="json", compress_above=100) as packing:
+            packing.set(me + ":packed", [large])
+            assert packing.get(me + ":packed") == [large]
+        assert forklore.shared_cache(cache.name, "4MB") is forklore.shared_cache(cache.name, "4MB") is not cache
+        """
+    with interpreters(2, opened(segment)) as (first, second):
+        first.run("""
+            from forklore import _core
+            class First(str):
+                pass
+            _core._register_type("safe", First)
+            cache.set("marked", First("<b>text</b>" * 200))
+            _core._register_type("safe", type("Another", (str,), {}))
+            assert type(cache.get("marked")).__name__ == "Another"
+            """)
+        second.run("me = 'second'" + work.replace("\n        ", "\n"))
+        first.run("assert type(cache.get('second')).__name__ == 'Another'")
+    with interpreters(1, opened(segment)) as (third,):
+        third.run("me = 'third'" + work.replace("\n        ", "\n"))
+
+
 def lock(segment: str) -> None:
     """One waits for a lock that the other has."""
     with (
@@ -340,7 +373,7 @@ def own_gil(segment: str) -> None:
     one.destroy()
 
 
-SCENARIOS = (calls, lock, computing, destroyed, exceptions, logs, django, again, freed, own_gil)
+SCENARIOS = (calls, formats, lock, computing, destroyed, exceptions, logs, django, again, freed, own_gil)
 
 if __name__ == "__main__":
     named = {scenario.__name__: scenario for scenario in SCENARIOS}
