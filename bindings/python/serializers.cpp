@@ -16,7 +16,7 @@ constexpr Serializer kAllSerializers[kSerializers] = {
 };
 
 SerializerCalls& calls_of(const Serializer& serializer) {
-  return interpreter().serializers[&serializer - kAllSerializers];
+  return interpreter().serializers[static_cast<std::size_t>(&serializer - kAllSerializers)];
 }
 
 // The arguments beside the value are bound with functools.partial, so that writing is one call of one argument.
