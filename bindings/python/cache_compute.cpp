@@ -140,8 +140,8 @@ unsigned due_to_be_said(PyObject* kind, const std::string& path) {
 
 }  // namespace
 
-// Says the exception that is set in the log, after those words and the key, unless that was said of this kind of error
-// and this segment within a minute. Then no exception is set.
+// Says the exception that is set in the log, after those words and the key. Once a minute for each kind of error and
+// segment. No exception is set afterwards.
 static void say_instead(const char* what, const Call& call, PyObject* key) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
