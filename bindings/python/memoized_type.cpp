@@ -153,6 +153,21 @@ struct Arguments {
   }
 };
 
+// Whether the parameters are as MemoizedKeys relies on. False with TypeError set.
+bool is_sound(const Arguments& given) {
+  const Py_ssize_t all = PyTuple_GET_SIZE(given.names);
+  bool sound = PyTuple_GET_SIZE(given.defaults) == all && given.by_position_alone >= 0 &&
+               given.by_position_alone <= given.by_position &&
+               given.by_position + PyTuple_GET_SIZE(given.words) == all &&
+               (given.cache == Py_None || PyObject_TypeCheck(given.cache, interpreter().cache_type) != 0);
+  for (Py_ssize_t i = 0; i < all; ++i) sound = sound && PyUnicode_Check(PyTuple_GET_ITEM(given.names, i)) != 0;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given.words); ++i) {
+    sound = sound && PyUnicode_Check(PyTuple_GET_ITEM(given.words, i)) != 0;
+  }
+  if (!sound) PyErr_SetString(PyExc_TypeError, "Memoized() is called by forklore.memoize alone");
+  return sound;
+}
+
 bool fill(MemoizedKeys& keys, const Arguments& given) {
   const auto bytes = [](PyObject* object) {
     return std::string_view(PyBytes_AS_STRING(object), static_cast<std::size_t>(PyBytes_GET_SIZE(object)));
@@ -178,7 +193,7 @@ bool fill(MemoizedKeys& keys, const Arguments& given) {
 PyObject* make(PyTypeObject* type, PyObject* positional, PyObject*) {
   Arguments given{};
   Wanted wanted{};
-  if (!given.take(positional) || !parse_ttl(given.ttl, wanted.ttl) ||
+  if (!given.take(positional) || !is_sound(given) || !parse_ttl(given.ttl, wanted.ttl) ||
       !parse_compute_options(given.stale_for, given.early, nullptr, wanted.options) ||
       !parse_failing(given.four, wanted)) {
     return nullptr;

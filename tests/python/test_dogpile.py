@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -163,3 +165,34 @@ def test_a_value_that_is_too_large_is_told(region: Any) -> None:
     with pytest.raises(forklore.TooLarge):
         region.set_multi({"large": "x" * 3_000_000, "small": 1})
     assert (region.get("large"), region.get("small")) == ("old", 1)
+
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, sys
+from dogpile.cache import make_region
+region = make_region().configure("forklore", arguments={"name": sys.argv[1]})
+made, rounds = [], 0
+def tick():
+    global rounds
+    while True:
+        rounds += 1
+        gevent.sleep(0.01)
+ticking = gevent.spawn(tick)
+def create():
+    made.append(1)
+    before = rounds
+    while rounds < before + 5:  # the hub runs
+        gevent.sleep(0.01)
+    return "value"
+greenlets = [gevent.spawn(region.get_or_create, "key", create) for _ in range(30)]
+gevent.joinall(greenlets, raise_error=True)
+assert [greenlet.value for greenlet in greenlets] == ["value"] * 30
+assert made == [1], made
+"""
+
+
+def test_greenlets_that_wait_let_others_run(name: str) -> None:
+    pytest.importorskip("gevent")
+    subprocess.run([sys.executable, "-c", GREENLETS, name], check=True, timeout=60)

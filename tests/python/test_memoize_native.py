@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import inspect
 import random
 import sys
 import weakref
@@ -289,3 +291,53 @@ def test_deep_tuples_end(cache: forklore.Cache) -> None:
         memoized(deep)
     while deep:  # not by recursion, which would end the process on an old Python
         deep = deep[0]
+
+
+def asked_coroutine(cache: forklore.Cache) -> weakref.ref[Any]:
+    called = []
+
+    @forklore.memoize(60, cache=cache, name="f")
+    async def function(x: int, *, y: int = 2) -> int:
+        called.append(x)
+        return x + y
+
+    async def ask() -> list[int]:
+        return await asyncio.gather(*(function(1) for _ in range(20)), function(x=1), function(1, y=2))
+
+    assert asyncio.run(ask()) == [3] * 22
+    assert called == [1]
+    assert function.cache_key(1) == "f(i1,1:y=i2)"
+    assert inspect.iscoroutinefunction(type(function).__call__)  # as frameworks ask
+    return weakref.ref(function)
+
+
+def test_coroutine_functions_stay_awaitable_and_are_collected(cache: forklore.Cache) -> None:
+    gone = asked_coroutine(cache)
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    function, behind = (lambda x: x), object()
+    good: list[Any] = [
+        function,
+        behind,
+        b"f(",
+        b"f#",
+        None,
+        None,
+        None,
+        None,
+        None,
+        ("x",),
+        (1,),
+        None,
+        1,
+        0,
+        False,
+        (),
+    ]
+    Memoized(*good)
+    for index, wrong in ((10, ()), (12, 2), (13, 5), (13, -1), (15, ("a",)), (9, (5,)), (2, "f("), (5, object())):
+        with pytest.raises((TypeError, ValueError)):
+            Memoized(*good[:index], wrong, *good[index + 1 :])
