@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
@@ -22,6 +25,7 @@ def test_dogpile(name: str) -> None:
     assert 3500 < scope["region"].backend.cache.ttl("example:profile|5") <= 3600
 
 
+@pytest.mark.skipif(importlib.metadata.version("flask-caching") < "2.5", reason="wants forklore.cachelib.flask_cache")
 def test_flask_caching(name: str) -> None:
     scope = run(EXAMPLES[1], name)
     with scope["app"].app_context():

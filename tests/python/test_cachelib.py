@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib.metadata
 import pickle
 import subprocess
 import sys
@@ -38,11 +40,13 @@ def test_timeouts(name: str) -> None:
     cache = ForkloreCache(name, default_timeout=50)
     cache.set("usual", 1)
     cache.set("ever", 1, timeout=0)
+    cache.set("delta", 1, timeout=datetime.timedelta(seconds=70))
     cache.set_many({"minute": 1}, timeout=60)
     plain = forklore.Cache(name)
     assert 49 < plain.ttl("usual") <= 50
     assert plain.ttl("ever") is None
     assert 59 < plain.ttl("minute") <= 60
+    assert 69 < plain.ttl("delta") <= 70
 
 
 def test_caches_may_share_a_segment(name: str) -> None:
@@ -68,10 +72,16 @@ def test_what_cannot_be_kept_is_an_answer(name: str, caplog: pytest.LogCaptureFi
     assert cache.get_many("json", "small") == [None, 1]
 
 
-def test_flask_caching_takes_it_by_its_path(name: str) -> None:
+OLD = importlib.metadata.version("flask-caching") < "2.5"
+
+
+@pytest.mark.parametrize(
+    "kind", ["flask_cache", pytest.param("ForkloreCache", marks=pytest.mark.skipif(OLD, reason="old"))]
+)
+def test_flask_caching_takes_it_by_its_path(name: str, kind: str) -> None:
     app = flask.Flask("site")
     app.config |= {
-        "CACHE_TYPE": "forklore.cachelib.ForkloreCache",
+        "CACHE_TYPE": f"forklore.cachelib.{kind}",
         "CACHE_ARGS": [name],
         "CACHE_OPTIONS": {"capacity": "4MB", "key_prefix": "site:"},
     }

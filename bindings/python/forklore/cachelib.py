@@ -68,12 +68,14 @@ class ForkloreCache(BaseCache):
         ignore_delete_many_errors: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(default_timeout, ignore_delete_many_errors)
+        super().__init__(default_timeout)  # type: ignore[arg-type]  # a timedelta since cachelib 0.17
+        self.ignore_delete_many_errors = ignore_delete_many_errors  # which it has itself since 0.16
         self.key_prefix = key_prefix or ""
         self.cache = handle(name, **options)
 
-    def _ttl(self, timeout: int | timedelta | None) -> int | None:
-        return self._normalize_timeout(timeout) or None
+    def _ttl(self, timeout: int | timedelta | None) -> int | timedelta | None:
+        """As of Cache.set. Zero is for ever."""
+        return (self.default_timeout if timeout is None else timeout) or None
 
     def _dump(self, value: Any) -> Any:
         return value if self.serializer is None or type(value) is int else self.serializer.dumps(value)
@@ -132,3 +134,11 @@ class ForkloreCache(BaseCache):
     @_or(None)
     def dec(self, key: str, delta: int = 1) -> int | None:
         return self.cache.decr(self.key_prefix + key, delta, initial=0, ttl=self._ttl(None))
+
+
+def flask_cache(*args: Any, **options: Any) -> ForkloreCache:
+    """The CACHE_TYPE of Flask-Caching before 2.5, which calls it with (app, config, CACHE_ARGS, CACHE_OPTIONS). Later
+    ones call it as they call ForkloreCache."""
+    if args and not isinstance(args[0], str):
+        _, _, args, options = args
+    return ForkloreCache(*args, **options)
