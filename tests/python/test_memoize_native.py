@@ -317,27 +317,17 @@ def test_coroutine_functions_stay_awaitable_and_are_collected(cache: forklore.Ca
     assert gone() is None
 
 
-def test_what_makes_no_sense_is_refused() -> None:
-    function, behind = (lambda x: x), object()
-    good: list[Any] = [
-        function,
-        behind,
-        b"f(",
-        b"f#",
-        None,
-        None,
-        None,
-        None,
-        None,
-        ("x",),
-        (1,),
-        None,
-        1,
-        0,
-        False,
-        (),
-    ]
-    Memoized(*good)
-    for index, wrong in ((10, ()), (12, 2), (13, 5), (13, -1), (15, ("a",)), (9, (5,)), (2, "f("), (5, object())):
-        with pytest.raises((TypeError, ValueError)):
-            Memoized(*good[:index], wrong, *good[index + 1 :])
+def test_what_makes_no_sense_is_refused(cache: forklore.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parameters come last: names, defaults, what stands for none, how many by position, alone, more, words."""
+    given: list[Any] = []
+
+    def recording(*arguments: Any) -> Any:
+        given[:] = arguments
+        return Memoized(*arguments)
+
+    monkeypatch.setattr(sys.modules["forklore.memoize"], "Memoized", recording)
+    forklore.memoize(60, cache=cache, name="f")(lambda x: x)
+    assert given[-7:-5] == [("x",), (given[-5],)]
+    for index, wrong in ((-6, ()), (-4, 2), (-3, 5), (-3, -1), (-1, ("a",)), (-7, (5,)), (2, "f("), (5, object())):
+        with pytest.raises(TypeError):
+            Memoized(*[wrong if place == index % len(given) else each for place, each in enumerate(given)])
