@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -32,7 +33,7 @@ Fork = Callable[[Callable[[], object]], Any]
 
 
 class Ours:
-    """A segment for each class of tests, as pytest-xdist may run each elsewhere."""
+    """A segment for each class of tests and process, as pytest-xdist may run a class in several."""
 
     backend = "forklore"
     config_args: dict[str, Any]
@@ -47,7 +48,7 @@ class Ours:
 
 
 def of(suite: str, **arguments: Any) -> dict[str, Any]:
-    return {"arguments": {"name": f"{RUN}pytest-dogpile-{suite}", "capacity": "1MB", **arguments}}
+    return {"arguments": {"name": f"{RUN}pytest-{os.getpid()}-dogpile-{suite}", "capacity": "1MB", **arguments}}
 
 
 class TestBackend(Ours, _GenericBackendTestSuite):
