@@ -1,11 +1,31 @@
 // layout.hpp - The map of a segment's memory: every struct and every packed word that processes share.
 //
-//   segment:  SegmentHeader | counter lines | stripe 0 | stripe 1 | ... | stripe N-1
-//   stripe:   StripeHeader | chunk table, a column a field | leases | ghost | buckets | chunks; the first chunks may be
-//             buckets
-//   chunk:    entries one after the other; the last may go on in the chunk that `next` names
-//   entry:    16 bytes of header, of a timed entry 8 of timing, key, value; an integer's value lies behind the header;
-//             rounded up to 8 bytes
+//   segment   SegmentHeader | counter lines | stripe 0 | stripe 1 | ... | stripe N-1
+//   stripe    StripeHeader | chunk table | leases | ghost | buckets | chunks
+//   chunk     entries, one after the other
+//   entry     header (16 bytes) | timing (8, of a timed entry) | key | value, rounded up to 8 bytes
+//
+// The words, which mean the same in all of src/store:
+//
+//   stripe      an independent part of the segment, with a lock of its own
+//   chunk       a piece of a stripe's memory. The chunk table has a column for each field of a chunk
+//   log         the chunks of one kind in the order of writing: small, main, large
+//   open chunk  the last chunk of a log, to which entries are appended
+//   generation  how often a chunk was taken. Each slot that leads into it carries its number
+//   straddler   the entry whose value goes on in a chunk from the one before
+//   slot        8 bytes that say where an entry lies. 0 is empty
+//   bucket      eight slots: a cache line
+//   index       all buckets of a stripe. As it grows, the stripe's first chunks become buckets
+//   plain       of an entry: whole in its chunk, and not timed
+//   timed       of an entry: it has a timing, so it may be served stale or be refreshed early
+//   live, dead  a slot leads to the entry, or none does
+//   fresh       before its time to live is over
+//   expired     nobody may have it any more, stale or not. Such an entry is treated as absent
+//   ghost       fingerprints of keys that left
+//   lease       the right to compute a value (a flight) or to hold a lock
+//   line        a place in the table of leases. A cache line is always called so, and a counter line too
+//   placeholder an entry that stands for a flight where no line was left
+//   hint        may be wrong, and harms nothing but the hit ratio
 //
 // No pointer lies in here. Raise kFormatVersion with any change of what is below or of what it means.
 #pragma once
@@ -23,7 +43,7 @@ namespace forklore::store {
 inline constexpr std::uint64_t kMagic = 0x31'65'72'6f'6c'6b'72'66;  // "frklore1", stored last of all
 inline constexpr std::uint32_t kFormatVersion = 6;
 
-inline constexpr std::size_t kCacheLine = 64;  // a cache line
+inline constexpr std::size_t kCacheLine = 64;  // bytes
 inline constexpr std::size_t kSlotsPerBucket = 8;
 inline constexpr unsigned kMaxChunks = 256;  // of a stripe
 inline constexpr std::size_t kMaxChunkBytes = 1 << 20;
@@ -34,7 +54,7 @@ inline constexpr std::uint32_t kNoChunk = ~std::uint32_t{0};
 
 using Word = std::atomic<std::uint64_t>;
 
-/// Adds to a count that the lock guards.
+/// Adds to a count. The caller alone writes it, as it holds the lock.
 inline void count(Word& word, std::int64_t n = 1) noexcept {
   word.store(word.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
 }
@@ -49,10 +69,11 @@ static_assert(sizeof(Word) == 8 && sizeof(HalfWord) == 4);
 //   |    tag    | freq  |   chunk generation   |   location    |   L is fixed by the geometry
 //   +-----------+-------+----------------------+---------------+
 //
-// location: in units of 8 bytes from the start of the stripe, never 0. A word of 0 is an empty slot.
-// Written under the stripe lock with release, read by readers with acquire: who sees the slot sees the whole entry.
-// Only freq is raised without the lock, by one compare-exchange that may fail: a lost raise costs a little hit
-// ratio, and an old slot can never come back.
+// The location counts units of 8 bytes from the start of the stripe. It is never 0, so a word of 0 is an empty slot.
+//
+// A writer stores a slot with release, under the lock. A reader loads it with acquire: who sees the slot sees the whole
+// entry. Readers raise freq without the lock, by one compare-exchange that may fail. A lost raise costs a little hit
+// ratio. An old slot never comes back, as the generation differs.
 
 inline constexpr unsigned kTagShift = 48;
 inline constexpr unsigned kFrequencyShift = 46;
@@ -82,9 +103,9 @@ static_assert(sizeof(Bucket) == kCacheLine);
 //   |  kind  |               sequence               |   the order in its log, or among the free ones
 //   +--------+--------------------------------------+
 //
-// index: the chunk holds buckets. Those chunks are always the first of the stripe.
-// Written under the lock with release. Which chunk a log appends to, the order in a log and the free list follow
-// from these words alone.
+// A chunk of kind index holds buckets. Such chunks are always the first of the stripe. The state is written with
+// release, under the lock. Three things follow from these words alone: which chunk a log appends to, the order in a
+// log, and which chunks are free.
 
 enum class Kind : std::uint8_t { free = 0, small = 1, main = 2, index = 3, large = 4 };
 inline constexpr unsigned kKinds = 5;
@@ -97,11 +118,12 @@ constexpr std::uint64_t pack_state(Kind kind, std::uint64_t sequence) noexcept {
 constexpr unsigned kind_number(std::uint64_t state) noexcept { return static_cast<unsigned>(state >> kKindShift); }
 constexpr Kind kind_of(std::uint64_t state) noexcept { return static_cast<Kind>(kind_number(state)); }
 constexpr bool is_log(Kind kind) noexcept { return kind == Kind::small || kind == Kind::main || kind == Kind::large; }
-/// The log of a chunk in use: one of the three, whatever the state.
+/// The log of a chunk that holds entries. Of a damaged state: main.
 constexpr Kind log_of(std::uint64_t state) noexcept { return is_log(kind_of(state)) ? kind_of(state) : Kind::main; }
 constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state & kSequenceMask; }
 
-// ---- Entry header: two words. Constant once published, but for the first, which touch stores anew as a whole.
+// ---- Entry header: two words. The second one never changes once a slot leads there. The first one is stored anew as a
+// whole when the expiry changes.
 //
 //    63                             16 15            0
 //   +---------------------------------+---------------+
@@ -110,26 +132,25 @@ constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state
 //   |     spare     |    key size     | timed |  value size   |   63..48, 47..32, 31, 30..0
 //   +---------------+-----------------+-------+---------------+
 //
-// A timed entry has one word more, before its key:
+// A timed entry has one more word before its key, its timing:
 //
 //    63                             32 31                             0
 //   +---------------------------------+--------------------------------+
 //   |   ms that it took to compute    |         ms it may be stale     |
 //   +---------------------------------+--------------------------------+
 //
-// It is fresh until so long before its expiry; after that it is there for who asks for stale values, and for nobody
-// else.
+// It is fresh until that long before its expiry. From then on it is stale: only those get it who ask for stale values.
 //
-// A placeholder is a timed entry that is never fresh and is no value to anybody: its key's is being computed, by who
-// found no line for that (leases.hpp). Its value is two words: the lease, and its owner.
+// A placeholder is a timed entry that is never fresh, and a value to nobody. It says that somebody computes the value
+// of its key and found no line for that (leases.hpp). Its own value is two words: the lease, and the owner.
 //
-// What is remembered of a computation that failed is such an entry too, of a format of its own: its value is what the
-// error said, and until it expires nobody computes.
+// A failure is such an entry too, of a format of its own. It says that the last computation of its key failed. Its value
+// is what the error said. Until it expires nobody computes.
 
 inline constexpr std::size_t kEntryHeader = 16;
 inline constexpr std::uint64_t kNever = (std::uint64_t{1} << 48) - 1;
-inline constexpr std::uint64_t kDead =
-    0;  // expiry of an entry that no slot leads to any more; a hint that may be missing
+/// The expiry of a dead entry. A hint: after a death it may be missing.
+inline constexpr std::uint64_t kDead = 0;
 inline constexpr std::size_t kIntegerBytes = 8;
 inline constexpr std::uint16_t kIntegerFormat = 1;
 inline constexpr std::size_t kTimingBytes = 8;
@@ -138,10 +159,10 @@ inline constexpr std::size_t kMaxFailure = 500;                             // b
 inline constexpr unsigned kTimedShift = 31;                                 // in the word that has the value's size
 inline constexpr std::uint32_t kTimedBit = std::uint32_t{1} << kTimedShift;
 
-/// Of a timed entry, what its further word says.
+/// The timing of a timed entry.
 struct Timing {
-  std::uint32_t stale_for = 0;  ///< ms
-  std::uint32_t cost = 0;       ///< ms; of a placeholder kNoCost, which is no value's
+  std::uint32_t stale_for = 0;  ///< ms that it may be served stale
+  std::uint32_t cost = 0;       ///< ms that it took to compute; kNoCost marks a placeholder
 
   static constexpr std::uint32_t kNoCost = ~std::uint32_t{0};
   [[nodiscard]] static constexpr Timing of_placeholder() noexcept { return {~std::uint32_t{0}, kNoCost}; }
@@ -150,7 +171,7 @@ struct Timing {
   [[nodiscard]] static constexpr Timing unpack(std::uint64_t word) noexcept {
     return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
   }
-  /// From when on the entry counts as expired for who wants no stale value.
+  /// Until when an entry of this expiry is fresh.
   [[nodiscard]] constexpr std::uint64_t fresh_until(std::uint64_t expiry) const noexcept {
     return expiry == kNever ? kNever : expiry - (stale_for < expiry ? stale_for : expiry);
   }
@@ -176,12 +197,12 @@ struct EntryHead {
     return {first >> 16, static_cast<std::uint16_t>(first), static_cast<std::uint32_t>(second) & ~kTimedBit,
             static_cast<std::uint16_t>(second >> 32), (second & kTimedBit) != 0};
   }
-  /// Whether a second word is that of an entry that is not timed, and its key of so many bytes.
+  /// Whether this second word is that of an entry that is not timed and has a key of this size.
   [[nodiscard]] static constexpr bool is_untimed(std::uint64_t second, std::size_t key_size) noexcept {
     return second >> kTimedShift == key_size << (32 - kTimedShift);
   }
   [[nodiscard]] constexpr bool is_integer() const noexcept { return format == kIntegerFormat; }
-  /// Whether nobody may have it any more, stale or not.
+  /// Whether it has expired: then every call treats it as absent.
   [[nodiscard]] constexpr bool expired(std::uint64_t now) const noexcept { return expiry <= now; }
   /// Where a timed entry's timing lies, from the start of the entry.
   [[nodiscard]] constexpr std::size_t timing_at() const noexcept { return kEntryHeader + (is_integer() ? 8u : 0u); }
@@ -191,14 +212,14 @@ struct EntryHead {
   [[nodiscard]] constexpr std::size_t value_at() const noexcept {
     return is_integer() ? kEntryHeader : key_at() + key_size;
   }
-  /// The first bytes that must lie in one chunk: all that a reader needs before the value.
+  /// The bytes from the start that must lie in one chunk: header, timing and key.
   [[nodiscard]] constexpr std::size_t unspilled() const noexcept { return key_at() + key_size; }
   /// The whole entry, rounded up.
   [[nodiscard]] constexpr std::size_t total() const noexcept {
     return (kEntryHeader + (timed ? kTimingBytes : 0) + std::size_t{key_size} + value_size + 7) & ~std::size_t{7};
   }
 };
-/// What an entry costs beyond its key and value: its header, its slot, and at most 7 bytes of rounding.
+/// What an entry costs beside its key and value: header and slot. Rounding comes on top, at most 7 bytes.
 inline constexpr std::size_t kEntryOverhead = kEntryHeader + sizeof(Word);
 static_assert(kEntryOverhead == 24);
 static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
@@ -210,7 +231,7 @@ static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
 //   |              moves                 |   buckets    |
 //   +------------------------------------+--------------+
 //
-// Written under the lock with release, before a moved slot is taken from where it was; partner: Index::snapshot().
+// Stored with release, under the lock, before a moved slot is cleared at its old place. Partner: Index::snapshot().
 
 inline constexpr unsigned kIndexSizeBits = 24;
 constexpr std::uint32_t index_size_of(std::uint64_t index) noexcept {
@@ -220,17 +241,21 @@ constexpr std::uint64_t next_index_word(std::uint64_t index, std::uint32_t bucke
   return ((index >> kIndexSizeBits) + 1) << kIndexSizeBits | buckets;
 }
 
-// ---- Lease: that one caller, and nobody else, computes the value of a key or holds a lock. A line of columns.
+// ---- Lease: one caller, and nobody else, computes the value of a key or holds a lock. Each line has a word, a hash,
+// an owner and a deadline, each in a column of its own. This is the word:
 //
 //    63                                             2 1      0
 //   +------------------------------------------------+--------+
 //   |                     token                      |  kind  |   0 free; 1 flight: computes; 2 lock
 //   +------------------------------------------------+--------+
 //
-// The token is never given again, and grows from lease to lease of a name. This word is the one truth about a lease.
-// From free to held it goes under the stripe lock alone, with release, behind all other columns of its line; from held
-// to free by a compare-exchange of its owner, of who knows that its owner is dead, or of who holds the stripe lock. So
-// giving back never waits. A lease is identified by its key's hash and its kind: keys of one hash wait for each other.
+// The word is the one truth about a lease. Its token is never given again, and grows from lease to lease of a name.
+//
+// From free to held: with release, under the lock, after the other three fields of the line.
+// From held to free: by a compare-exchange that names the token, without the lock. So giving back never waits. The
+// owner does it, or who knows that the owner is dead, or who holds the lock.
+//
+// Hash and kind identify what is leased. Keys of one hash wait for each other.
 
 enum class LeaseKind : std::uint8_t { free = 0, flight = 1, lock = 2 };
 inline constexpr unsigned kTokenShift = 2;
@@ -246,10 +271,10 @@ constexpr bool is_lease(std::uint64_t lease, LeaseKind kind) noexcept {
   return lease_kind_number(lease) == static_cast<unsigned>(kind);
 }
 constexpr bool is_held(std::uint64_t lease) noexcept { return lease_kind_number(lease) != 0; }
-inline constexpr std::uint32_t kNoLine = ~std::uint32_t{0};  // of a lease that a placeholder keeps
-inline constexpr std::uint64_t kPlaceholderMs = 600'000;     // for so long, unless its computation ends before
-inline constexpr std::size_t kLeaseBytes = 5 * sizeof(Word) + sizeof(HalfWord);  // of all columns
-// Lines of a stripe: first those for computations, which have other room beyond these, then those for locks.
+inline constexpr std::uint32_t kNoLine = ~std::uint32_t{0};  // the line of a lease that a placeholder keeps
+inline constexpr std::uint64_t kPlaceholderMs = 600'000;     // how long a placeholder stands at most
+inline constexpr std::size_t kLeaseBytes = 5 * sizeof(Word) + sizeof(HalfWord);  // a line, and an event count
+// How many lines a stripe has: first those for flights, then those for locks.
 inline constexpr unsigned kMinFlights = 16, kMaxFlights = 32;
 inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;
 
@@ -318,8 +343,8 @@ struct alignas(kCacheLine) StripeHeader {
 };
 static_assert(sizeof(StripeHeader) == 5 * kCacheLine);
 
-// ---- Counter line: what one thread of one process has counted. Written by its owner alone, but for line 0, which
-// all share that found no other. Never set back: a new owner counts on, so sums never shrink.
+// ---- Counter line: what one thread of one process has counted. Its owner alone writes it. Line 0 is shared by those
+// that found no other. Counts are never set back: a new owner counts on, so sums never shrink.
 
 struct alignas(kCacheLine) CounterLine {
   Word owner;  // process id in the upper half, thread id in the lower; 0: nobody. Claimed by compare-exchange
@@ -333,22 +358,23 @@ struct alignas(kCacheLine) CounterLine {
 };
 static_assert(sizeof(CounterLine) == kCacheLine);
 
-// ---- Segment header. Checked once at attach and not trusted again; all but magic and clean is constant from then on.
+// ---- Segment header. It is checked once, at attach, and not read again. While processes are attached nothing of it
+// changes but clean.
 
 struct SegmentHeader {
-  Word magic;  // kMagic, stored last with release; partner: the acquire at attach
+  Word magic;  // kMagic. Stored last, with release. Partner: the acquire in describe()
   std::uint32_t format_version;
   std::uint32_t fingerprint;  // of all sizes above
   std::uint64_t capacity;     // bytes, the file's size
   std::uint32_t stripes;
   std::uint32_t reject;          // 1: when_full = reject
   std::uint64_t max_value;       // bytes
-  std::uint64_t geometry_check;  // of all that is derived from the four above
-  std::uint64_t birth_boottime;  // ms; moved on when a file is adopted after a reboot
+  std::uint64_t geometry_check;  // of all that is computed from the four above
+  std::uint64_t birth_boottime;  // ms. Set anew when a file is adopted after a reboot
   std::uint64_t birth_realtime;  // ms since 1970
-  base::LockDomain domain;       // to whom the lock words mean something
-  std::uint64_t device, inode;   // of the file itself: a copy is not the original
-  HalfWord clean;                // files: 1 once the last process has let go and all is on disk
+  base::LockDomain domain;       // the processes to which the thread ids in lock words mean the same
+  std::uint64_t device, inode;   // the file's own. A copy has others, and so is known as one
+  HalfWord clean;                // of a file: 1 once the last process has let go and all is on disk
 };
 inline constexpr std::size_t kHeaderBytes = 256;
 static_assert(sizeof(SegmentHeader) <= kHeaderBytes && std::is_standard_layout_v<SegmentHeader>);
