@@ -1,12 +1,12 @@
-// index.hpp - Where a key's slot may be: two buckets of eight slots (two-choice hashing: Azar, Broder, Karlin, Upfal),
-// out of a number of buckets that grows and shrinks one by one (linear hashing: Litwin, VLDB 1980).
+// index.hpp - Where a key's slot may be: in one of two buckets of eight slots (two-choice hashing: Azar, Broder,
+// Karlin, Upfal). The number of buckets grows and shrinks by one (linear hashing: Litwin, VLDB 1980).
 //
-// The buckets are one array. Its first part lies before the chunks; as the index grows, the first chunks of the stripe
-// become index, one after the other, so a bucket's place needs no table.
+// The buckets are one array. Its first part lies before the chunks. As the index grows, the stripe's first chunks
+// become part of it, one after the other. So a bucket's place needs no table.
 //
-// A key stands in one slot of one of its two buckets. Overwriting it keeps the slot; only Stripe moves slots, under the
-// lock, and every move changes the index word. So a reader that looked through both buckets, and finds the word as it
-// was before, has not missed a key that was there throughout.
+// A key stands in one slot of one of its two buckets, and an overwrite keeps the slot. Stripe alone moves slots, with
+// the lock held, and each move changes the index word. So a reader looks through both buckets and then at the word
+// again. If the word is the same, the reader has not missed a key that was there throughout.
 #pragma once
 
 #if defined(__SSE2__)
@@ -25,8 +25,8 @@
 
 namespace forklore::store {
 
-/// The slots of a bucket that seem to carry a tag; each is to be loaded again before it is believed (an empty one may
-/// seem to). For (Matches m(bucket, tag); m.any(); m.next()) with m.slot() from 0 to 7.
+/// The slots of a bucket that seem to carry a tag. Load each again before you believe it: an empty one may seem to
+/// carry it. For (Matches m(bucket, tag); m.any(); m.next()) with m.slot() from 0 to 7.
 class Matches {
  public:
   Matches(const Bucket& bucket, std::uint64_t tag) noexcept {
@@ -34,7 +34,7 @@ class Matches {
     const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
     const auto* words = reinterpret_cast<const __m128i*>(&bucket);
     const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_load_si128(words + i), wanted); };
-    // A word's tag is its highest 16-bit lane, so the sign of its upper half is the answer, and narrowing keeps signs.
+    // A word's tag is its highest lane of 16 bits. So the sign of its upper half is the answer, and narrowing keeps it.
     const __m128i signs = _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
     bits_ = static_cast<unsigned>(_mm_movemask_epi8(signs)) & 0xaaaau;
 #else
@@ -44,15 +44,15 @@ class Matches {
 #endif
   }
   [[nodiscard]] bool any() const noexcept { return bits_ != 0; }
-  // Only while there are any: std::countr_zero would have an answer for none, which g++ takes for a slot.
+  // Call it only if there are any. (std::countr_zero answers also for none, and g++ takes that for a slot.)
   [[nodiscard]] unsigned slot() const noexcept { return static_cast<unsigned>(__builtin_ctz(bits_)) / 2; }
   void next() noexcept { bits_ &= bits_ - 1; }
 
  private:
-  unsigned bits_ = 0;  // two a slot, the upper one counts
+  unsigned bits_ = 0;  // two for each slot; the upper one counts
 };
 
-/// The first empty slot of a bucket, or nullptr. Under the lock.
+/// The first empty slot of a bucket, or nullptr.
 inline Word* empty_slot(Bucket& bucket) noexcept FORKLORE_LOCKED {
   for (Word& slot : bucket.slot) {
     if (slot.load(std::memory_order_relaxed) == 0) return &slot;
@@ -68,10 +68,10 @@ class Index {
         least_(g.least_buckets),
         most_(g.most_buckets) {}
 
-  /// The part of a hash that a slot carries. Shares no bits with the stripe's number; few with the buckets'.
+  /// The part of a hash that a slot carries. It shares no bits with the stripe's number, and few with the buckets'.
   static std::uint64_t tag(std::uint64_t hash) noexcept { return (hash >> 32) & 0xffff; }
 
-  /// The index as it is at one moment. Whatever the word in shared memory says, all buckets lie in the stripe.
+  /// The index as it is at one moment. All its buckets lie in the stripe, whatever the word in shared memory says.
   class Snapshot {
    public:
     Snapshot(Bucket* buckets, std::uint64_t word, std::uint32_t size, std::uint32_t mask) noexcept
@@ -83,14 +83,14 @@ class Index {
     [[nodiscard]] std::uint32_t bucket_number(const Word& slot) const noexcept {
       return static_cast<std::uint32_t>(reinterpret_cast<const Bucket*>(&slot) - buckets_);
     }
-    /// The same buckets, as they will be or were numbered.
+    /// The same buckets, but so many of them.
     [[nodiscard]] Snapshot resized(std::uint32_t size) const noexcept {
       return {buckets_, word_, size, std::bit_ceil(size) - 1};
     }
     [[nodiscard]] Bucket& first(std::uint64_t hash) const noexcept {
       return buckets_[home(static_cast<std::uint32_t>(hash))];
     }
-    /// Of a few keys the same as the first.
+    /// For a few keys it is the same as the first.
     [[nodiscard]] Bucket& second(std::uint64_t hash) const noexcept {
       return buckets_[home(static_cast<std::uint32_t>(hash * 0x9e3779b97f4a7c15u >> 32))];
     }
@@ -107,7 +107,7 @@ class Index {
     }
 
     /// The first slot of a key's buckets that carries the tag and that accept(slot, word) takes, or nullptr. The word
-    /// was loaded with relaxed order: under the lock.
+    /// is loaded relaxed: the caller holds the lock, or looks a second time.
     template <class Accept>
     [[nodiscard]] Word* find(std::uint64_t hash, std::uint64_t tag, Accept accept) const noexcept {
       Bucket* bucket = &first(hash);
@@ -120,12 +120,12 @@ class Index {
         if (last) return nullptr;
       }
     }
-    /// The first slot of a key's buckets that seems to carry the tag, or nullptr: mostly the key's, if it is there. To
-    /// be loaded again before it is believed.
+    /// The first slot of a key's buckets that seems to carry the tag, or nullptr. If the key is there, it is mostly the
+    /// key's. Load it again before you believe it.
     [[nodiscard, gnu::always_inline]] Word* first_match(std::uint64_t hash, std::uint64_t tag) const noexcept {
       Bucket* bucket = &first(hash);
-      // A third of the keys of an index that has grown stand in the second, and every key that is not there is looked
-      // for in both: two lines at once, rather than one after the other.
+      // Both cache lines at once, not one after the other. In an index that has grown a third of the keys stand in the
+      // second bucket, and a key that is not there is looked for in both.
       Bucket* const other = &second(hash);
       __builtin_prefetch(other);
       Matches match(*bucket, tag);
@@ -136,20 +136,21 @@ class Index {
       }
       return &bucket->slot[match.slot()];
     }
-    /// The slot that holds exactly this word but for the frequency, or nullptr. Under the lock.
+    /// The slot that holds this word, whatever its frequency, or nullptr. As find().
     [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {
       return find(hash, tag_of(word),
                   [&](const Word&, std::uint64_t other) { return without_frequency(other ^ word) == 0; });
     }
-    /// An empty slot for a new key, in its first bucket if that has one: most reads then look at one bucket only.
-    /// nullptr if both are full. Under the lock.
+    /// An empty slot for a new key, or nullptr if both buckets are full. The first bucket comes first, so that most
+    /// reads look at one bucket alone.
     [[nodiscard]] Word* find_empty(std::uint64_t hash) const noexcept FORKLORE_LOCKED {
       Word* const slot = empty_slot(first(hash));
       return slot != nullptr ? slot : empty_slot(second(hash));
     }
 
    private:
-    /// Of the lowest bits that number all buckets, one bit less where that bucket is not yet there.
+    /// The bucket that these bits choose. Its number is made of as many low bits as number all buckets, or of one bit
+    /// less if that bucket is not there yet.
     [[nodiscard]] std::uint32_t home(std::uint32_t bits) const noexcept {
       const std::uint32_t number = bits & mask_;
       return number < size_ ? number : number & (mask_ >> 1);
@@ -161,31 +162,34 @@ class Index {
     std::uint32_t mask_;
   };
 
-  /// Partner: the release stores in move_on() and set_size(). Who sees the word sees every slot that it counts in.
-  /// Sequentially consistent, which costs a reader no more, so that a thread's read comes after its own earlier write
-  /// for everybody else as well; partner: the release in base::release_lock. ARM has loads for acquire alone that would
-  /// not wait for that one.
+  /// The index now. Who sees the word sees every slot that it counts in; partner: the release stores in move_on() and
+  /// set_size().
+  ///
+  /// Sequentially consistent, so that a thread's get comes after its own set (protocol 28). It costs a reader nothing
+  /// more. Partner: the release in base::release_lock. An acquire alone would not do: ARM has loads for it that do not
+  /// wait for that release.
   [[nodiscard]] Snapshot snapshot() const noexcept {
     const std::uint64_t word = header_->index.load(std::memory_order_seq_cst);
-    // What follows from a size, and that it is within bounds, is worked out once for each: a guess that is nearly
-    // always right spares a read the wait for it.
+    // Size and mask are worked out, and bounded, once for each word. They nearly always stand, so a read need not wait
+    // for the work.
     std::uint64_t known = std::atomic_ref(known_).load(std::memory_order_relaxed);
     if (static_cast<std::uint32_t>(known) != index_size_of(word)) [[unlikely]]
       known = work_out(word);
     return {buckets_, word, static_cast<std::uint32_t>(known), static_cast<std::uint32_t>(known >> 32)};
   }
-  /// Whether slots have moved since the snapshot was made. The caller has issued an acquire fence; partner: the release
-  /// fences behind move_on() and set_size().
+  /// Whether slots have moved since the snapshot. The caller has issued an acquire fence; partner: the release fences
+  /// in move_on() and set_size().
   [[nodiscard]] bool moved(const Snapshot& snapshot) const noexcept {
     return header_->index.load(std::memory_order_relaxed) != snapshot.word();
   }
 
-  /// The bucket that splits to make bucket number, and that takes its keys back. number > 0.
+  /// The bucket from which bucket number splits, and with which it merges again. number > 0.
   static std::uint32_t parent(std::uint32_t number) noexcept { return number ^ std::bit_floor(number); }
 
-  // Under the lock.
+  // These need the lock.
 
-  /// Tells readers that a slot stands in a second place, before it leaves the first. Release, then a release fence.
+  /// Tells readers that a slot now stands in two places. After it the slot may leave the first one. Release, then a
+  /// release fence.
   void move_on() noexcept FORKLORE_LOCKED { set_size(snapshot().size()); }
   /// The same, with another number of buckets.
   void set_size(std::uint32_t buckets) noexcept FORKLORE_LOCKED {
@@ -209,7 +213,7 @@ class Index {
   StripeHeader* header_;
   std::uint32_t least_;
   std::uint32_t most_;
-  alignas(8) mutable std::uint64_t known_ = ~std::uint64_t{0};  // not shared: mask << 32 | size; at first no size
+  alignas(8) mutable std::uint64_t known_ = ~std::uint64_t{0};  // private: mask << 32 | size. At first no size
 };
 
 }  // namespace forklore::store

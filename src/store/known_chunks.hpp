@@ -1,7 +1,7 @@
-// known_chunks.hpp - What this process knows of a stripe's chunks without a look at all of them.
+// known_chunks.hpp - This process's own notes on a stripe's chunks, which spare a look at all of them.
 //
-// Not shared. Guarded by the stripe's lock; but a thread may fork while another is amid a change, so the child has all
-// of what is known or nothing. No number is believed before the chunk's own state has been looked at.
+// They are private, and guarded by the stripe's lock. But a thread may fork while another one changes them. So the
+// child finds all of a note or nothing of it. A number is believed only after a look at the chunk's own state.
 #pragma once
 
 #include <algorithm>
@@ -15,15 +15,15 @@ namespace forklore::store {
 
 class KnownChunks {
  public:
-  static constexpr std::uint32_t kMost = 16;  // of each kind: all that a value of some 200 KB covers
+  static constexpr std::uint32_t kMost = 16;  // notes of each kind: as many chunks as a value of some 200 KB covers
 
-  // Which chunks are free changes with a sequence given, and none that a chunk has is given twice; so what was known
-  // holds while the next one is the same. sequence: the next one.
+  // With each change of which chunks are free, a sequence is given, and none is given twice. So a note holds while the
+  // next sequence is the same. sequence: the next one.
 
   [[nodiscard]] bool knows_free(std::uint64_t sequence) const noexcept { return sequence == sequence_; }
   /// How many are free.
   [[nodiscard]] std::uint32_t count_free() const noexcept { return free_; }
-  /// The chunk that was freed last, of those that are free, or kNoChunk.
+  /// The free chunk that was freed last, or kNoChunk.
   [[nodiscard]] std::uint32_t newest_free() const noexcept { return freed_.last(); }
 
   void counted(std::uint32_t free, std::uint64_t sequence) noexcept {
@@ -32,7 +32,7 @@ class KnownChunks {
       freed_ = {};
     });
   }
-  /// Known before, a chunk was freed, or the newest one taken.
+  /// A chunk was freed, or the newest one taken. The notes held before.
   void freed(std::uint32_t chunk, std::uint64_t sequence) noexcept {
     know(sequence, [&] {
       ++free_;

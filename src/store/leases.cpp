@@ -36,8 +36,8 @@ void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t events, std:
 bool Leases::find_flight(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept {
   holders.count = 0;
   for (std::uint32_t i = 0; i < flights_; ++i) {
-    // Acquire, of all; partner: the releases in acquire(). Name, owner and deadline are this lease's or a later one's
-    // of the line, and this one's if it is still held afterwards.
+    // Acquire, of all; partner: the releases in acquire(). Hash, owner and deadline may be those of a later lease of the
+    // line. If this one is still held afterwards, they are its own.
     const LeaseId lease{i, words_[i].load(std::memory_order_acquire)};
     if (!is_lease(lease.word, LeaseKind::flight)) continue;
     if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
@@ -59,7 +59,7 @@ void Leases::find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders)
   holders.count = 0;
   const Lines lines = lines_of(LeaseKind::lock);
   for (std::uint32_t i = lines.begin; i < lines.end; ++i) {
-    // As in find_flight(); the deadline too is this lease's if it is still held afterwards.
+    // As in find_flight(). The deadline too is this lease's own if it is still held afterwards.
     const LeaseId lease{i, words_[i].load(std::memory_order_acquire)};
     if (!is_lease(lease.word, LeaseKind::lock)) continue;
     if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
@@ -81,14 +81,14 @@ bool Leases::see_lock(std::uint32_t line, std::uint64_t now, SeenLock& seen) con
 }
 
 Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, Holders& holders) noexcept {
-  holders.events = events(wish.hash, wish.kind);  // before the words are looked at
+  holders.events = events(wish.hash, wish.kind);  // before the words are read
   holders.count = 0;
   const Lines lines = lines_of(wish.kind);
   std::uint32_t held = 0;
   std::uint32_t line = kNoLine;
   std::uint32_t resting = kNoLine;
   for (std::uint32_t i = lines.begin; i < lines.end; ++i) {
-    // Acquire; partner: the release in give_back(). What its last holder did is done.
+    // Acquire; partner: the release in give_back(). All that the last holder did is seen.
     const std::uint64_t word = words_[i].load(std::memory_order_acquire);
     if (!is_held(word)) {
       line = i;
@@ -208,7 +208,7 @@ void Leases::disown() noexcept {
 }
 
 void Leases::free(std::uint32_t line, std::uint64_t word) noexcept {
-  // A plain store: whoever else would change a held word without the lock stores the same.
+  // A store, not a compare-exchange: whoever else changes a held word without the lock stores the same.
   words_[line].store(freed(word), std::memory_order_release);
 }
 

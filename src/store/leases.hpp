@@ -1,22 +1,22 @@
-// leases.hpp - A stripe's table of leases: who computes which value, and who holds which lock. Its first lines are for
-// computations, the others for locks: neither takes the other's.
+// leases.hpp - A stripe's table of leases: who computes which value, and who holds which lock. The first lines are for
+// flights, which are computations, the others for locks. Neither kind takes a line of the other.
 //
-// Where no line is left for a computation, an entry under its key stands for it: a placeholder. Whatever writes to the
-// key or erases it removes that by the very store that changes the slot, so it is a lease that is void with the write.
-// It is looked at, taken and given back under the lock alone (stripe_leases.cpp). Making room may evict it; then its
-// value is not stored, and the next caller computes.
+// Where no line is left for a flight, an entry under its key stands for it: a placeholder. Whatever writes or erases
+// the key changes that slot, and so removes the placeholder by the same store. A placeholder is looked at, taken and
+// given back with the lock held (stripe_leases.cpp). Making room may evict it. Then its value is not stored, and the
+// next caller computes.
 //
-// A lease is taken under the stripe lock and given back without it. Whoever finds it held looks, outside the lock,
-// whether its owner still lives, and may then give it back in the owner's place: it names the very lease by its token,
-// so what was taken meanwhile is never touched. Nothing is taken from a living owner, but what the owner itself has
-// set a deadline to.
+// A lease is taken with the stripe's lock held, and given back without it. Who finds a lease held looks, with no lock
+// held, whether its owner lives. If the owner is dead, the finder gives the lease back in the owner's place. It names
+// the lease by its token, so a lease that was taken meanwhile is not touched. From a living owner nothing is taken,
+// unless the owner set a deadline and that has passed.
 //
-// A flight whose computation failed may rest: nobody has it, and until its deadline nobody gets it that has an older
-// value. It gives way to any flight that finds no free line.
+// A flight whose computation failed may rest. Nobody holds it then, and until its deadline no caller that has an older
+// value gets it. It gives way to any flight that finds no free line.
 //
-// Waiting is on a word of the table that a name shares with others of its hash's remainder. It is read before the lease
-// is seen held, and changes after every give-back, so that who sleeps on the value read has missed no change. The wake
-// itself may be lost with a death; who waits looks again after a while.
+// Waiters sleep on an event count, a word of the table. Names share it by their hash. A waiter reads it before it sees
+// the lease held, and each give-back adds to it. So who sleeps on the value that was read misses nothing. A wake may be
+// lost with a death; so a waiter looks again after a while.
 #pragma once
 
 #include <algorithm>
@@ -32,35 +32,35 @@
 
 namespace forklore::store {
 
-/// A lease as its holder keeps it: none if word is 0.
+/// Names a lease within its stripe. word 0: no lease.
 struct LeaseId {
-  std::uint32_t line = 0;  ///< kNoLine: a placeholder keeps it
+  std::uint32_t line = 0;  ///< kNoLine: it is a placeholder
   std::uint64_t word = 0;  ///< pack_lease()
 
   [[nodiscard]] bool has_line() const noexcept { return line != kNoLine; }
 };
 
-/// What somebody wants a lease for.
+/// A lease that somebody asks for.
 struct LeaseWish {
   LeaseKind kind = LeaseKind::flight;
   std::uint64_t hash = 0;
   std::uint32_t limit = 1;          ///< how many may hold one of this name at once
   std::uint64_t owner = 0;          ///< base::own_process()
-  std::uint64_t deadline = kNever;  ///< ms since birth; from then on others may have it though its owner lives
-  bool or_placeholder = false;      ///< of a flight: where there is no line
+  std::uint64_t deadline = kNever;  ///< ms since birth. From then on others may have it, also while its owner lives
+  bool or_placeholder = false;      ///< of a flight: a placeholder will do if there is no line
   bool despite_rest = false;        ///< of a flight: also if it rests
 };
 
 inline constexpr std::uint64_t kNobody = 0;  // the owner of a flight that rests
 
-/// Who is in the way of a wish: those that hold the name, or, where the table is full, all of that kind.
+/// The leases in the way of a wish: those of the name or, if the table is full, all of that kind.
 struct Holders {
   struct Held {
     LeaseId lease;
     std::uint64_t hash;
     std::uint64_t owner;
   };
-  std::uint32_t events = 0;  ///< of the word to wait on, as it was before they were looked at
+  std::uint32_t events = 0;  ///< the event count to wait on, read before the leases were
   std::uint32_t count = 0;
   std::array<Held, std::max(kMaxFlights, kMaxLocks)> held;
 };
@@ -105,7 +105,7 @@ class Leases {
         events_mask_(std::bit_floor(g.leases) - 1) {}
 
   [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
-  /// Of the leases that a line is for.
+  /// For which kind of lease a line is.
   [[nodiscard]] LeaseKind kind_of(std::uint32_t line) const noexcept {
     return line < flights_ ? LeaseKind::flight : LeaseKind::lock;
   }
@@ -119,9 +119,9 @@ class Leases {
     return owners_[line].load(std::memory_order_relaxed);
   }
 
-  // By anybody, with no lock held.
+  // These need no lock.
 
-  /// Whether it is still held, and its holder's to use.
+  /// Whether a lease is still held.
   [[nodiscard]] bool holds(const LeaseId& lease) const noexcept {
     return is_held(lease.word) && lease.line < count_ &&
            words_[lease.line].load(std::memory_order_acquire) == lease.word;
@@ -130,59 +130,58 @@ class Leases {
   [[nodiscard]] bool holds(const LeaseId& lease, std::uint64_t now) const noexcept {
     if (!holds(lease)) return false;
     const std::uint64_t deadline = deadlines_[lease.line].load(std::memory_order_acquire);
-    return now < deadline && holds(lease);  // still its own: so was the deadline
+    return now < deadline && holds(lease);  // still held, so the deadline was its own
   }
-  /// Whether somebody computes the value of a name and may do so yet, and who; or whether its flight rests. Asked by
-  /// those that have an older value, so that they need not wait for the lock.
+  /// Whether somebody computes the value of a name and may do so yet, and who; or whether its flight rests. For callers
+  /// that have an older value: they need not wait for the lock.
   [[nodiscard]] bool find_flight(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
-  /// Who holds the locks of a name whose deadlines have not passed.
+  /// Who holds locks of a name, but for those whose deadlines have passed.
   void find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
   /// The lock in a line whose deadline has not passed. False if there is none.
   [[nodiscard]] bool see_lock(std::uint32_t line, std::uint64_t now, SeenLock& seen) const noexcept;
   /// The lines for locks are from here on.
   [[nodiscard]] std::uint32_t first_lock() const noexcept { return flights_; }
-  /// Gives a lease back, if it is still held. By its owner, or by who knows that its owner is dead, of a flight also
-  /// killed; a lock also by who has been told to break it. wake() is due then.
+  /// Gives a lease back if it is still held. Then wake() is due. The caller owns it, or knows that its owner is dead.
+  /// Of a flight the owner may also be killed and not yet dead. A lock may also be broken by who is told to.
   /// Release; partner: the acquire in acquire().
   bool give_back(const LeaseId& lease, std::uint64_t hash) noexcept;
-  /// Lets those that wait for a name look again: all that wait for a flight, one that waits for a lock.
+  /// Wakes who waits for a name: of a flight all of them, of a lock one.
   void wake(std::uint64_t hash, LeaseKind kind) noexcept;
-  /// Counts a call that is going to wait, however often it sleeps.
+  /// Counts a call that waits, once, however often it sleeps.
   void count_wait() noexcept { header_->waits.fetch_add(1, std::memory_order_relaxed); }
-  /// What to wait on for a name, read before its lease is looked at.
-  /// Acquire; partner: the release in count_event().
+  /// The event count of a name. Read it before the lease. Acquire; partner: the release in count_event().
   [[nodiscard]] std::uint32_t events(std::uint64_t hash, LeaseKind kind) const noexcept {
     return events_of(name(hash, kind)).load(std::memory_order_acquire);
   }
-  /// Sleeps until a lease of the name may have been given back since events was read, or for at_most.
+  /// Sleeps while the event count is what was read, or for at_most.
   void wait(std::uint64_t hash, LeaseKind kind, std::uint32_t events, std::chrono::nanoseconds at_most) noexcept;
 
-  // Under the lock.
+  // These need the lock.
 
-  /// Gives a lease of a name that fewer than limit hold; else says who is in the way. now: ms since birth.
+  /// Gives a lease if fewer than limit hold the name; else says who is in the way. now: ms since birth.
   [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease,
                               Holders& holders) noexcept FORKLORE_LOCKED;
-  /// The next token, for a lease of that kind, which is counted.
+  /// The word of a new lease, with the next token. Counts the lease.
   [[nodiscard]] std::uint64_t next_word(LeaseKind kind) noexcept FORKLORE_LOCKED;
-  /// A placeholder of a name is gone, or has become a value: wake() is due.
+  /// To be called when a placeholder is gone, or has become a value. Then wake() is due.
   void placeholder_gone(std::uint64_t hash) noexcept { count_event(name(hash, LeaseKind::flight)); }
-  /// Gives it another deadline. False if it is no longer held or its deadline has passed.
+  /// Gives a lease another deadline. False if it is no longer held, or its deadline has passed.
   [[nodiscard]] bool extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline) noexcept FORKLORE_LOCKED;
-  /// Makes a flight rest until a deadline: it is given back, and taken by nobody. False if it is no longer held. wake()
-  /// is due then.
+  /// Makes a flight rest until a deadline: it is given back, and taken by nobody. False if it is no longer held. Then
+  /// wake() is due.
   [[nodiscard]] bool rest(const LeaseId& lease, std::uint64_t hash, std::uint64_t now,
                           std::uint64_t deadline) noexcept FORKLORE_LOCKED;
-  /// Whether anybody may be computing: a write looks no further if not.
+  /// Whether anybody may hold a flight. If not, a write looks no further.
   [[nodiscard]] bool any_flight() const noexcept FORKLORE_LOCKED {
     return header_->flights.load(std::memory_order_relaxed) != 0;
   }
-  /// Takes the flights of a name from whoever has them, as its value changes. True if there were any: wake() is due.
+  /// Voids the flights of a name, whose value changes. True if there were any: then wake() is due.
   [[nodiscard]] bool void_flights(std::uint64_t hash) noexcept FORKLORE_LOCKED;
-  /// The flights of all names. Those that wait find out after a while.
+  /// Voids the flights of all names. Their waiters find out after a while.
   void void_all_flights() noexcept FORKLORE_LOCKED;
-  /// Makes of any bytes a sound table, in which what is held stays held.
+  /// Makes a sound table of any bytes. What is held stays held.
   void recover() noexcept FORKLORE_LOCKED;
-  /// Frees all. Only when no other process is attached.
+  /// Frees all leases. Call it only when no other process is attached.
   void disown() noexcept FORKLORE_ALONE;
 
  private:
@@ -197,7 +196,7 @@ class Leases {
   }
   [[nodiscard]] HalfWord& events_of(std::uint64_t name) const noexcept { return events_[name & events_mask_]; }
   static std::uint32_t bit_of(std::uint64_t name) noexcept { return std::uint32_t{1} << (name >> 59); }
-  /// Changes what those sleep on that wait for a name. Release; partner: the acquire in acquire().
+  /// Adds to the event count of a name. Release; partner: the acquire in events().
   void count_event(std::uint64_t name) noexcept { events_of(name).fetch_add(1, std::memory_order_release); }
   void free(std::uint32_t line, std::uint64_t word) noexcept FORKLORE_LOCKED;
 

@@ -1,4 +1,4 @@
-// The leases of a stripe: taken under its lock, and given back without it where a line of the table keeps them.
+// The leases of a stripe. They are taken with its lock held. One with a line is given back without the lock.
 #include <algorithm>
 #include <array>
 
@@ -8,9 +8,8 @@
 namespace forklore::store {
 namespace {
 
-/// Whether a lease is to be given back in its owner's place. A lock is when its owner has ended. A flight is when its
-/// owner has been killed, though its threads be still ending: they store no more, and if one is at it in this moment,
-/// then by a token that is good no more.
+/// Whether a lease may be given back in its owner's place. A lock: once its owner has ended. A flight: once SIGKILL is
+/// on its way to its owner. If the owner is storing the value at this moment, the store fails as its token is void.
 bool is_over(const Holders::Held& held) noexcept {
   if (held.owner == kNobody) return false;  // its deadline ends it
   return !base::process_alive(held.owner) ||
@@ -67,7 +66,7 @@ Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t
   if (!guard.held()) return Grant::busy;
   bool may_place = wish.or_placeholder;
   if (wish.kind == LeaseKind::flight) {
-    // Who had the flight before may have stored a value since the caller looked.
+    // The last holder of the flight may have stored a value since the caller looked.
     Located entry;
     const Present present = look(key, now, entry);
     if (present.found && present.version != version) return Grant::present;
@@ -79,7 +78,7 @@ Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t
       holders.held[0] = {{kNoLine, other.word}, wish.hash, other.owner};
       return Grant::held;
     }
-    may_place = may_place && (entry.slot == nullptr || entry.head.expired(now));  // an old value is not given up
+    may_place = may_place && (entry.slot == nullptr || entry.head.expired(now));  // an older value is not given up
   }
   const Grant grant = leases_.acquire(wish, now, lease, holders);
   if (grant != Grant::full) return grant;
