@@ -1,7 +1,8 @@
-// counters.hpp - Counting calls without spoiling reads: each thread of each attached process has a line of its own.
+// counters.hpp - Counts calls without slowing reads: each thread of each attached process has a counter line of its
+// own.
 //
-// Lines of dead threads are claimed by new ones, which count on. Who finds none counts on line 0 with everybody else
-// who did not. Sums never shrink, and no death loses more than the count in flight.
+// A new thread claims the line of a dead one and counts on. A thread that finds none adds to line 0, which is shared.
+// Sums never shrink. A death loses at most the count that it interrupts.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,9 @@ class Counters {
   Counters(std::byte* segment, const Geometry& g) noexcept
       : lines_(reinterpret_cast<CounterLine*>(segment + kHeaderBytes)), count_(g.counter_lines) {}
 
-  /// A line for the calling thread: a free one, or one whose thread is gone. nullptr: it shares line 0.
+  /// A line for the calling thread: its own, a free one, or one whose thread is gone. nullptr: it shares line 0.
   [[nodiscard]] CounterLine* claim() const noexcept;
-  /// Adds to one of the words of a line that claim() gave to this thread, as in add(own, &CounterLine::hits).
+  /// Adds to a word of the line that claim() gave to this thread, as in add(own, &CounterLine::hits).
   [[gnu::always_inline]] void add(CounterLine* own, Word CounterLine::*word, std::uint64_t n = 1) const noexcept {
     if (own != nullptr) [[likely]] {
       Word& w = own->*word;
@@ -28,9 +29,9 @@ class Counters {
       (lines_[0].*word).fetch_add(n, std::memory_order_relaxed);
     }
   }
-  /// Gives all lines free. Only when no other process is attached.
+  /// Frees all lines. Call it only when no other process is attached.
   void disown() const noexcept;
-  /// Adds the lines up, and lists the processes that own one and live.
+  /// Adds up all lines, and lists the living processes that own one.
   void sum(Stats& stats) const;
 
  private:

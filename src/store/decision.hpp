@@ -1,4 +1,4 @@
-// decision.hpp - What a write is told of an entry under the lock, and what it wants done.
+// decision.hpp - What a write is told of an entry, with the stripe's lock held, and what it wants done.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace forklore::store {
 
-/// What Stripe::update() shows to a decision: the entry as it stands under the lock.
+/// What Stripe::update() shows to who decides: the entry as it is now.
 struct Present {
   bool found = false;  ///< there is one, and it is fresh
   EntryHead head;
@@ -25,12 +25,12 @@ struct Decision {
     store,           ///< value, format and expiry become the entry
     change_integer,  ///< integer replaces the value in place; the expiry stays
     change_expiry,   ///< expiry replaces the old one in place
-    change_both,     ///< expiry, then integer: for one that means something until then at the latest
-    erase,           ///< a stale entry too
+    change_both,     ///< first the expiry, then the integer
+    erase,           ///< also of an entry that is stale
   };
   Action action = Action::nothing;
-  Code code = Code::ok;         ///< what update() answers if that is done
-  std::string_view value = {};  ///< not from the segment
+  Code code = Code::ok;         ///< what update() answers once that is done
+  std::string_view value = {};  ///< does not lie in the segment
   std::uint16_t format = 0;
   std::uint64_t expiry = kNever;
   std::int64_t integer = 0;  ///< for change_integer and change_both
@@ -38,8 +38,8 @@ struct Decision {
   Timing timing = {};
 };
 
-/// A reference to a callable, or to a decision whatever is there, that outlives the call. It may be asked more than
-/// once: it must not change anything.
+/// A reference to a callable that decides, or to a decision that depends on nothing. What it refers to outlives the
+/// call. The callable may be called more than once, with the lock held: it must not change anything, and must not wait.
 class Decide {
  public:
   template <class F>
@@ -49,7 +49,7 @@ class Decide {
         }) {}
   Decide(const Decision& decision) noexcept  // NOLINT(google-explicit-constructor): likewise
       : context_(&decision), call_(nullptr) {}
-  /// The decision that stands already, or nullptr.
+  /// The decision that depends on nothing, or nullptr.
   [[nodiscard]] const Decision* ready() const noexcept {
     return call_ == nullptr ? static_cast<const Decision*>(context_) : nullptr;
   }

@@ -29,7 +29,7 @@ void divide_stripe(Geometry& g) noexcept {
       static_cast<std::uint32_t>(std::bit_floor(std::max<std::uint64_t>(g.stripe_bytes / kBytesForBucket, 8)));
   g.ghost_words = static_cast<std::uint32_t>(round_up(g.stripe_bytes / kBytesForGhost, 16));
   const auto lines = [&](std::uint64_t bytes, std::uint64_t least, std::uint64_t most) {
-    // In eights, so every column begins with a cache line.
+    // In eights, so that each column begins with a cache line.
     return static_cast<std::uint32_t>(std::clamp(g.stripe_bytes / bytes / 8 * 8, least, most));
   };
   g.flights = lines(kBytesForFlight, kMinFlights, kMaxFlights);
@@ -71,13 +71,13 @@ void divide_stripe(Geometry& g) noexcept {
   g.most_buckets = static_cast<std::uint32_t>(g.least_buckets + g.chunks * 3 / 8 * (chunk / sizeof(Bucket)));
   g.location_bits = static_cast<unsigned>(std::bit_width(g.stripe_bytes / 8));
 
-  // Reject mode moves any live entry before it frees a chunk, so it keeps room for the largest: see protocol 9.
+  // A stripe that rejects moves each live entry before it frees a chunk. So it keeps room for the largest (protocol 9).
   if (g.shape.reject) {
     const std::uint32_t share = std::max(g.chunks / 16, 1u);
     g.max_entry = share * g.chunk_bytes;
     g.reserve_chunks = share + 1;
   } else {
-    // More than a quarter, and three of them fit, whatever the logs' ends and the reserve take.
+    // More than a quarter. Three such entries fit, whatever the ends of the logs and the reserve take.
     g.max_entry = g.chunks * 2 / 7 * g.chunk_bytes;
     g.reserve_chunks = 2;
   }

@@ -1,12 +1,12 @@
-// ghost.hpp - Fingerprints of the keys that left of late: who comes back was worth keeping (S3-FIFO: Yang, Zhang, Qiu,
-// Yue, Vigfusson, SOSP 2023). All of it is a hint; it is written under the lock and may be wrong.
+// ghost.hpp - Fingerprints of keys that left of late. A key that comes back was worth keeping (S3-FIFO: Yang, Zhang,
+// Qiu, Yue, Vigfusson, SOSP 2023). All of it is a hint. It is read and written with the stripe's lock held.
 //
 //    31               14   13  12          0
 //   +-------------------+------+------------+
 //   |    fingerprint    | main |    tick    |   0: empty. main: it left the main log, else the small one
 //   +-------------------+------+------------+
 //
-// There is a clock for each of the two logs: the bytes that have left it. A tick is 1/2048 of the stripe's chunks.
+// Each of the two logs has a clock: the bytes that have left it. A tick is 1/2048 of the bytes of the stripe's chunks.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,14 @@ class Ghost {
  public:
   static constexpr std::uint32_t kStripe = 2048;            ///< ticks in which as much leaves as the stripe holds
   static constexpr std::uint32_t kReach = kStripe * 3 / 2;  ///< ticks for which a key is remembered
-  /// Of the small log, and of the main log.
+  /// The clocks of small and of main.
   using Clocks = std::span<const std::uint64_t, 2>;
 
   /// A key that is remembered.
   struct Return {
     bool found = false;
     bool from_main = false;
-    std::uint32_t age = 0;  ///< ticks of the clock of the log that it left
+    std::uint32_t age = 0;  ///< ticks since it left, by the clock of its log
   };
 
   Ghost(std::byte* stripe, const Geometry& g) noexcept
@@ -37,7 +37,7 @@ class Ghost {
         groups_(g.ghost_words / kGroup),
         tick_bytes_(std::uint64_t{g.chunks} * g.chunk_bytes / kStripe + 1) {}
 
-  /// Remembers a key that leaves now, in the place of the one that left longest ago.
+  /// Remembers a key that leaves now. It takes the place of the one that left longest ago.
   void record(std::uint64_t hash, Clocks clocks, bool from_main) noexcept FORKLORE_LOCKED {
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);
@@ -57,7 +57,7 @@ class Ghost {
     place->store(print | (from_main ? kMainBit : 0) | tick(clocks[from_main]), std::memory_order_relaxed);
   }
 
-  /// Whether the key left within the reach of its log's clock; forgets it.
+  /// Whether the key left not longer ago than kReach. Forgets it.
   [[nodiscard]] Return take(std::uint64_t hash, Clocks clocks) noexcept FORKLORE_LOCKED {
     const std::uint32_t print = fingerprint(hash);
     HalfWord* group = group_of(hash);

@@ -10,8 +10,8 @@ namespace forklore::store {
 std::uint64_t Log::key_hash(Place place, const EntryHead& head) const noexcept {
   const std::byte* key = at(place) + head.key_at();
 #ifdef FORKLORE_TSAN
-  // Nobody writes here now. But to the tool a compare-exchange that fails has written, and raise_frequency() may try
-  // one on what was a slot when the chunk was part of the index.
+  // Nobody writes here now. But raise_frequency() may try a compare-exchange on what was a slot when the chunk was part
+  // of the index. To ThreadSanitizer one that fails has written too.
   std::array<char, kMaxKeyBytes> copy;
   base::racy_copy(copy.data(), key, head.key_size);
   return base::hash({copy.data(), head.key_size});
@@ -86,7 +86,7 @@ std::uint32_t Log::lately_dead() noexcept {
 void Log::create(std::uint64_t random) noexcept {
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
     generations_[chunk].store(static_cast<std::uint32_t>(base::mix(random + chunk)), std::memory_order_relaxed);
-    // The last chunk is taken first: the first ones are those that the index will want.
+    // The last chunk will be taken first, as the index will want the first ones.
     states_[chunk].store(pack_state(Kind::free, chunk), std::memory_order_relaxed);
   }
   derive();
@@ -156,7 +156,7 @@ void Log::give_to_index(std::uint32_t chunk) noexcept {
 }
 
 void Log::free_all() noexcept {
-  // Sequences go on, so that no state comes back; in a damaged stripe they may have been used up.
+  // Sequences go on, so that no state comes back. In a damaged stripe they may be used up: then they begin anew.
   if (!derive()) header_->sequence.store(0, std::memory_order_relaxed);
   for (std::uint32_t chunk = count_; chunk-- > 0;) {
     if (kind_of(state(chunk)) != Kind::free) free_chunk(chunk);
@@ -191,7 +191,7 @@ bool Log::derive() noexcept {
   const auto put = [](auto& word, auto value) {
     if (word.load(std::memory_order_relaxed) != value) word.store(value, std::memory_order_relaxed);
   };
-  if (highest > kSequenceMask / 2) sound = false;  // no stripe lives to see so many
+  if (highest > kSequenceMask / 2) sound = false;  // no stripe lives long enough to give so many
   put(header_->sequence, highest + 1);
   for (unsigned kind = 0; kind < kKinds; ++kind) put(header_->open[kind], open[kind]);
   return sound;

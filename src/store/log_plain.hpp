@@ -1,5 +1,5 @@
-// log_plain.hpp - What a log does with plain entries, which are most: whole in their chunk, not timed, and where they
-// are written no integers either. Straight on, for those that have nothing else to do.
+// log_plain.hpp - How a log finds and appends plain entries, which are most: whole in their chunk and not timed. Those
+// that it appends are no integers either. The code goes straight on, so that a get and a set are short.
 #pragma once
 
 #include "store/log.hpp"
@@ -12,7 +12,7 @@ namespace forklore::store {
   if (place >= units_) [[unlikely]]
     return false;
   entry = chunks_ + (std::size_t{place} << 3);
-  // All lines of those with some hundred bytes at once: the value's need not wait for the header's.
+  // All cache lines of an entry of some hundred bytes at once: the value's need not wait for the header's.
   __builtin_prefetch(entry + 64);
   __builtin_prefetch(entry + 128);
   const auto* words = reinterpret_cast<const Word*>(entry);
@@ -22,7 +22,7 @@ namespace forklore::store {
   head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), second);
   if (head.expired(now)) [[unlikely]]
     return false;
-  // An integer takes as many bytes before its key as any value would behind it.
+  // An integer lies before its key. That makes no difference to the sum.
   if ((place << 3 & (chunk_bytes_ - 1)) + kEntryHeader + key.size() + head.value_size > chunk_bytes_) [[unlikely]]
     return false;
   const std::byte* key_at = entry + kEntryHeader;

@@ -1,4 +1,4 @@
-// log_writer.hpp - Appending an entry in parts, over as many chunks as it needs.
+// log_writer.hpp - Appends an entry in parts, to as many chunks as it needs.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ class Writer {
       }
     put(bytes, n);
   }
-  /// The same of what lies in the chunk where the entry begins: all before the value.
+  /// The same for what lies in the chunk where the entry begins: all that comes before the value.
   void write_unspilled(const void* from, std::size_t n) noexcept { put(static_cast<const std::byte*>(from), n); }
   void write_word(std::uint64_t word) noexcept { write_unspilled(&word, sizeof word); }
   /// Copies n bytes of an entry from where it lies now.
@@ -62,8 +62,8 @@ class Writer {
 template <class Fill>
 std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept {
   const std::size_t total = head.total();
-  // Formal partner of readers' acquire fences for bytes of recycled chunks; a full fence where memcpy may use stores
-  // that x86 does not order with earlier ones.
+  // Partner: the acquire fences of readers, who may still read older bytes here (protocol 18). A full fence where
+  // memcpy may use stores that x86 does not keep in order.
   if (total >= kFullFence) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
   } else {

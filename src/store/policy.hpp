@@ -13,15 +13,15 @@
 
 namespace forklore::store {
 
-/// A view of a stripe, made anew for each call, under the stripe lock. All that it keeps lies in the stripe's header
-/// and ghost, and is a hint: any value is valid once clamped, so neither a death nor damage does harm.
+/// Made anew for each call, with the stripe's lock held. All that it keeps lies in the stripe's header and ghost, and
+/// is a hint: any value is valid once clamped. So neither a death nor damage does harm.
 class Policy {
  public:
   /// reject: nothing is ever evicted, and all entries are in the small log.
   Policy(StripeHeader& header, Log& log, const Index& index, Ghost& ghost, bool reject) noexcept
       : header_(header), log_(log), index_(index), ghost_(ghost), reject_(reject) {}
 
-  // When an entry is stored. bytes: all that it takes in a log.
+  // Asked when an entry is stored. bytes: all that it takes in a log.
 
   /// Whether an entry of so many bytes goes to the log of the entry that it replaces.
   [[nodiscard]] bool keeps_log(Kind was, std::size_t bytes) const noexcept FORKLORE_LOCKED {
@@ -30,13 +30,13 @@ class Policy {
   /// The log for an entry. was: the log of the entry that it replaces; free if its key is new.
   [[nodiscard]] Kind choose_log(std::uint64_t hash, Kind was, std::size_t bytes) noexcept FORKLORE_LOCKED;
 
-  // When room is made for an entry that goes to the log kind and needs so many chunks.
+  // Asked when room is made. kind: the log of the entry that comes. needed: how many chunks it takes.
 
   /// Gives main what another log has beyond its share, while memory is free.
   void fill_main(Kind kind, std::uint32_t needed) noexcept FORKLORE_LOCKED;
   /// The chunk to evict from, or kNoChunk if every log has but its open chunk.
   [[nodiscard]] std::uint32_t choose_victim(Kind kind, std::uint32_t needed) noexcept FORKLORE_LOCKED;
-  /// Whether an entry of that chunk stays, in main. frequency: its own; from then on, what is left of it.
+  /// Whether an entry that lies in from stays, and goes on in main. frequency: the entry's; this lowers it.
   [[nodiscard]] bool stays(Kind from, std::size_t bytes, unsigned& frequency) const noexcept FORKLORE_LOCKED;
   /// Remembers the key of an entry that leaves.
   void remember(Kind from, std::uint64_t hash, std::size_t bytes) noexcept FORKLORE_LOCKED;

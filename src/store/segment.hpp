@@ -1,7 +1,7 @@
 // segment.hpp - A whole segment in mapped memory: its header, its counters, its stripes.
 //
-// Create and attach are two acts. The header is checked once at attach, what it says is kept in private memory, and
-// it is not trusted again.
+// To create and to attach are two acts. At attach the header is checked, and what it says is kept in private memory. It
+// is not read again.
 #pragma once
 
 #include <algorithm>
@@ -38,21 +38,21 @@ struct Description {
   bool clean = false;
 };
 
-/// Reads a header, wherever its bytes lie. On failure, fault says what is wrong in words for a person; it is empty if
-/// there is no magic word: nobody has finished making this segment.
+/// Reads and checks a header, wherever its bytes lie. On failure, fault says what is wrong in words for a person. An
+/// empty fault means that there is no magic word: nobody has finished making this segment.
 std::optional<Description> describe(const SegmentHeader& header, std::uint64_t bytes, std::string& fault);
 
 class Segment {
  public:
-  /// Makes a segment in zeroed memory of geometry.shape.capacity bytes; the magic word is stored last.
+  /// Makes a segment in zeroed memory of geometry.shape.capacity bytes. The magic word is stored last.
   static void create(std::byte* bytes, const Geometry& geometry, const base::LockDomain& domain,
                      Origin origin) noexcept;
-  /// Empties nothing, but gives locks, counters and time a new beginning for this process's domain and the file's
-  /// origin. Only while no other process is attached.
+  /// Lets locks, leases, counters and time begin anew, for this process's domain and this file. Entries stay. Call it
+  /// only when no other process is attached.
   static void adopt(std::byte* bytes, const Description& description, const base::LockDomain& domain,
                     Origin origin) noexcept;
 
-  /// bytes: mapped memory that outlives this, described by description.
+  /// bytes: mapped memory, which outlives this. description: what describe() said of it.
   Segment(std::byte* bytes, const Description& description, bool writable);
 
   [[nodiscard]] Stripe& stripe_of(std::uint64_t hash) noexcept { return stripes_[stripe_number(hash)]; }
@@ -61,7 +61,7 @@ class Segment {
   [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
   [[nodiscard]] bool writable() const noexcept { return __atomic_load_n(&writable_, __ATOMIC_RELAXED); }
-  /// From now on this object neither writes nor locks. Each thread that must not calls it before its first call.
+  /// From now on this object neither writes nor locks. A thread that must not write calls this before anything else.
   void forbid_writing() noexcept;
   /// Milliseconds since the segment's birth, by the boottime given; less than kNever, whatever the header said.
   [[nodiscard]] std::uint64_t age(std::uint64_t boottime) const noexcept {
@@ -78,7 +78,7 @@ class Segment {
     return std::max<std::int64_t>(static_cast<std::int64_t>(boottime_ns) - birth * kMillisecond, 0);
   }
   void sum(Stats& stats);
-  /// Files: that all is on disk, or that it may no longer be.
+  /// Of a file: notes that all is on disk, or that it may no longer be.
   void set_clean(bool clean) noexcept;
 
  private:

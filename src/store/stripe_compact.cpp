@@ -1,9 +1,9 @@
-// Why an overwrite by as much or less never fails in a rejecting stripe, however full it is.
+// Why an overwrite by as much or less never fails in a stripe that rejects, however full it is.
 //
-// New keys and larger values leave chunks free: kept_to_work(). An overwrite takes these, and make_room() collects the
-// garbage that it leaves, the chunk with the most of it first. Where that gives too little, the log is compacted in its
-// order. From the oldest chunk on each entry moves to the end of the log, and the one that is overwritten is written
-// anew where its turn comes. That needs no garbage, for three reasons:
+// New keys and larger values leave chunks free: kept_to_work(). An overwrite may take these. make_room() collects the
+// garbage that overwrites leave, from the chunk with the most of it first. If that gives too little, the log is
+// compacted in its order. From the oldest chunk on, each entry moves to the end of the log. The entry that is
+// overwritten is written anew where its turn comes. That needs no garbage, for three reasons:
 //
 //   1. Nothing lands later than it lay. Let X1, X2, ... be the chunks of the log, and Z1, Z2, ... those that are taken.
 //      The first entry goes to the start of Z1. Each next one goes where the one before ends, or to the start of the
@@ -13,10 +13,9 @@
 //   2. So few chunks are enough. For entries up to one that ends in Xj, at most j chunks are taken. While Xi is walked,
 //      those before it are free again: whatever went on from them into Xi has moved. That makes at most 1 + j - i more
 //      in use than at the start: one, and those in which the largest entry goes on. After the last chunk it is none.
-//   3. As many are always free. Who takes chunks for an entry, or to collect a single chunk, leaves kept_to_move().
-//      An entry may go on in one chunk more than now, where it begins elsewhere: that is one of kBesideLargest. A death
-//      leaves half an entry behind: free_orphans() gives back the chunks that hold nothing else, and what is left of it
-//      is less than another.
+//   3. As many are always free. Whoever takes chunks leaves kept_to_move(). An entry that begins elsewhere may go on in
+//      one chunk more than now: that is one of kBesideLargest. A death leaves half an entry behind. free_orphans()
+//      frees the chunks that hold nothing else. What is left of it is less than another chunk.
 #include <algorithm>
 #include <array>
 
@@ -25,13 +24,15 @@
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kBesideLargest = 3;  // one to begin in, one for where it begins, one for a death
-constexpr std::uint32_t kWorkShare = 32;  // of the chunks, one in so many is left to overwrites, where values are large
+// Chunks beside those in which the largest entry goes on: one in which it begins, one more as it may begin elsewhere,
+// one for what a death leaves.
+constexpr std::uint32_t kBesideLargest = 3;
+constexpr std::uint32_t kWorkShare = 32;  // where values are large, one in so many chunks is left to overwrites
 
 }  // namespace
 
 std::uint32_t Stripe::kept_to_move(std::uint32_t needed) const noexcept {
-  // In how many chunks the entry goes on that begins in each.
+  // For each chunk: in how many further ones its last entry goes on.
   std::array<std::uint32_t, kMaxChunks> further{};
   std::uint32_t most = needed;
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
@@ -48,7 +49,7 @@ std::uint32_t Stripe::kept_to_work(std::uint32_t needed) const noexcept {
 }
 
 bool Stripe::compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal, std::uint64_t now) noexcept {
-  // What moves goes to a chunk of its own, so that the last chunk to be walked holds nothing that has moved already.
+  // What moves goes to a chunk of its own. So no chunk that is yet to be walked holds what has moved already.
   const std::uint64_t end = header_->sequence.load(std::memory_order_relaxed);
   if (log_.count_free() == 0) return false;
   log_.open_next(kind);

@@ -1,20 +1,20 @@
-// Keeping the index in step with the entries. It grows by linear hashing (Litwin, VLDB 1980), a bucket at a time, and
-// shrinks the same way. A key whose two buckets are full gets a slot by one or two steps of cuckoo hashing (Pagh,
-// Rodler, ESA 2001), so the buckets may be filled well.
+// Keeps the index in step with the entries. It grows and shrinks by a bucket at a time (linear hashing: Litwin, VLDB
+// 1980). A key whose two buckets are full gets a slot by one or two steps of cuckoo hashing (Pagh, Rodler, ESA 2001).
+// So buckets may be filled well.
 //
-// A slot moves in one way: the buckets it moves between are noted, it is stored in its new place, the index word
-// changes, a release fence, its old place is cleared. Between any two of these a reader finds it or finds the word
-// changed, and a death leaves it standing twice at most: settle() puts that right.
+// A slot moves in one way (protocol 13): note the two buckets, store the slot in its new place, change the index word,
+// a release fence, clear the old place. Between any two of these steps a reader finds the slot, or finds the word
+// changed. A death leaves the slot in both places at most, and settle() clears one.
 #include "base/test_fault.hpp"
 #include "store/stripe_read.hpp"
 
 namespace forklore::store {
 namespace {
 
-// Entries to two buckets, of 16 that they hold: above the one the index grows, below the other it shrinks.
+// Entries in two buckets, which hold 16. From the first number on the index grows, below the second it shrinks.
 constexpr std::uint64_t kCrowded = 13;
 constexpr std::uint64_t kSparse = 11;
-constexpr std::size_t kBytesPerStep = 128;  // of a new entry: entries as long need two steps or fewer for each
+constexpr std::size_t kBytesPerStep = 128;  // a new entry allows a step of growth for each so many of its bytes
 
 }  // namespace
 
@@ -75,7 +75,7 @@ bool Stripe::index_reaches(std::uint32_t bucket) const noexcept {
 bool Stripe::extend_index(std::uint64_t now) noexcept {
   const std::uint32_t chunk = log_.count(Kind::index);
   if (chunk == log_.size()) return false;  // damaged
-  // To empty the chunk may take two more, for a while; a rejecting stripe keeps what it must.
+  // Emptying the chunk may take two others for a while. A stripe that rejects keeps what it must.
   const std::uint32_t kept = reject_ ? kept_to_work(1) : reserve_chunks_ - 1;
   if (log_.count(Kind::free) <= kept) return false;
   if (log_.in_log(chunk)) {
@@ -85,7 +85,7 @@ bool Stripe::extend_index(std::uint64_t now) noexcept {
                 : !reclaim(chunk, Reclaim::compact, log_.size(), now))
       return false;
   }
-  // Emptying it may have found damage, and begun the stripe anew.
+  // Emptying it may have found damage, and then has emptied the stripe.
   if (kind_of(log_.state(chunk)) != Kind::free || log_.count(Kind::index) != chunk) return false;
   log_.give_to_index(chunk);
   return true;
@@ -167,7 +167,7 @@ void Stripe::settle() noexcept {
   const auto from = static_cast<std::uint32_t>(moving >> 32) - 1;
   const auto to = static_cast<std::uint32_t>(moving) - 1;
   const Index::Snapshot index = index_.snapshot();
-  // A bucket that is not there was not yet, or is no longer, part of the index: nothing stands in it.
+  // A bucket beyond the end was not yet part of the index, or is no longer: nothing stands in it.
   if (from < index.size() && to < index.size() && from != to) {
     index_.move_on();
     for (Word& slot : index.bucket(from).slot) {

@@ -19,7 +19,7 @@ bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexce
     const std::uint64_t word = bucket.slot[match.slot()].load(std::memory_order_relaxed);
     Place place;
     if (tag_of(word) != tag || word == 0 || !log_.locate(word, place)) continue;
-    // The lines of those with some hundred bytes, as many have: more than small ones take, and a line is little.
+    // The cache lines of an entry of some hundred bytes, as most are. For a smaller one that is a little too much.
     const std::byte* entry = log_.at(place);
     for (const std::size_t at : {0u, 64u, 128u, 136u}) __builtin_prefetch(entry + at);
     any = true;
@@ -45,7 +45,7 @@ void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, 
   }
 }
 
-/// The chunk to go on in, or the one after it, and moves the place on to it; kNoChunk if there is none.
+/// The chunk in which the scan goes on, or kNoChunk. If it is another than the place names, the place moves there.
 std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
   std::uint32_t next;  // set by each look
   std::uint64_t least = 0;
@@ -71,7 +71,8 @@ std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
   return next;
 }
 
-/// False before its end: there are enough keys, or the chunk is no longer the one that was chosen.
+/// Scans one chunk from the place on. False if it ended before the chunk's end: there are enough keys, or the chunk is
+/// no longer the one that was chosen.
 bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
                         std::size_t enough, std::vector<std::string>& keys) const {
   const std::uint64_t state = pack_state(place.log, place.sequence);
@@ -86,8 +87,8 @@ bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now
     const std::uint64_t hash = base::hash(key);
     const std::uint64_t word = log_.slot_word(Index::tag(hash), at);
     const std::uint64_t fresh_until = log_.fresh_until(at, head);
-    // Partner: the release fences in Log::forget, free_chunk, take and append. The bytes were those of this use of the
-    // chunk, and who sees an entry marked dead sees where it is now.
+    // Partner: the release fences in Log::forget, free_chunk, take and append. If the state is the same, the bytes were
+    // of this use of the chunk. Who sees an entry marked dead sees where it is now.
     std::atomic_thread_fence(std::memory_order_acquire);
     if (log_.state(chunk) != state) return false;
 

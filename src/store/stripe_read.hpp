@@ -1,4 +1,4 @@
-// stripe_read.hpp - The reading half of a stripe, inline: a hit is a few dozen nanoseconds.
+// stripe_read.hpp - The reading half of a stripe. Inline, as a hit takes a few dozen nanoseconds.
 #pragma once
 
 #include <cstring>
@@ -20,8 +20,8 @@ template <class Memory>
 inline constexpr bool kReadsValue = !std::is_same_v<Memory, NoValue> && !std::is_same_v<Memory, Glance>;
 
 [[gnu::always_inline]] inline bool Stripe::unmoved(const Index::Snapshot& index) const noexcept {
-  // Partner: the release fence in Index::set_size. If any slot was read as a move left it behind, the load below sees
-  // that slots have moved.
+  // Partner: the release fence in Index::set_size. If a slot was read after a move cleared it, the load below sees that
+  // slots have moved.
   std::atomic_thread_fence(std::memory_order_acquire);
   if (base::broken("no-second-index-look")) return true;
   return !index_.moved(index);
@@ -29,22 +29,22 @@ inline constexpr bool kReadsValue = !std::is_same_v<Memory, NoValue> && !std::is
 
 [[gnu::always_inline]] inline bool Stripe::unchanged(const Index::Snapshot& index, const Word& slot,
                                                      std::uint64_t word) const noexcept {
-  // Partner: the release fences in Log::forget, free_chunk, take and append, by the same fence as above. If any byte
-  // read before it was written behind one of them, the load below sees the slot as the writer left it before.
+  // Partner of the same fence: the release fences in Log::forget, free_chunk, take and append. If any byte that was
+  // read was written after one of these, the load below sees that the slot has changed.
   if (base::broken("no-second-look")) return true;
   return unmoved(index) && without_frequency(slot.load(std::memory_order_relaxed) ^ word) == 0;
 }
 
 [[gnu::always_inline]] inline void Stripe::raise_frequency(Word& slot, std::uint64_t word) const noexcept {
-  // If the slot has moved since the second look, its bucket may even be gone and a chunk of entries lie there. Then the
-  // bytes are others (all 64 bits are compared, generation and place among them), and nothing changes.
+  // The slot may have moved since the second look, and its bucket may even be a chunk of entries by now. All 64 bits
+  // are compared, generation and place among them. So then nothing changes.
   if (frequency_of(word) < kMaxFrequency && writable()) {
     slot.compare_exchange_strong(word, word + kOneFrequency, std::memory_order_relaxed);
   }
 }
 
 inline std::uint64_t Stripe::version_of(std::uint64_t word, std::int64_t integer) const noexcept {
-  // Of a value that stays as it is, its place and generation are the version.
+  // Any other value stays as it is while its slot does. So the slot is its version.
   return integer == 0 ? without_frequency(word)
                       : base::mix(without_frequency(word) ^ base::mix(static_cast<std::uint64_t>(integer)));
 }
@@ -110,9 +110,8 @@ template <Age age, class Memory>
   return unmoved(index) ? Attempt::miss : Attempt::changed;
 }
 
-// Once through what nearly every read meets: the first slot that carries the tag, in the first bucket that has one,
-// leads to the key, and its entry is plain and has not expired. Straight on, so that what it works with stays in
-// registers. All else is attempt()'s.
+// What nearly every read meets, straight on: the first slot that carries the tag leads to the key, and its entry is
+// plain and has not expired. So all that it works with stays in registers. attempt() does the rest.
 template <class Memory>
 [[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt_plain(const HashedKey& key, std::uint64_t now,
                                                                     const Memory& memory, Reading& reading) const {
@@ -120,14 +119,14 @@ template <class Memory>
   Word* const first = index.first_match(key.hash, Index::tag(key.hash));
   if (first == nullptr) return unmoved(index) ? Attempt::miss : Attempt::changed;
   Word& slot = *first;
-  // Whatever it carries by now, it is the key's if it leads to the key.
+  // The slot may have changed since. It is the key's if it leads to the key.
   const std::uint64_t word = slot.load(std::memory_order_acquire);
   EntryHead head;
   const std::byte* entry;  // set where there is one
   if (!log_.find_plain(word, key.bytes, now, entry, head)) [[unlikely]]
     return Attempt::unusual;
   reading.expiry = head.expiry;
-  // Made twice, as what is no integer then needs no more of these questions.
+  // Compiled twice, so that what is no integer is asked for it once.
   const auto finish = [&](auto is_integer) __attribute__((always_inline)) {
     const std::int64_t integer =
         is_integer ? static_cast<std::int64_t>(
@@ -176,9 +175,9 @@ template <Age age, class Memory>
   return outcome.code;
 }
 
-/// A few rounds, then the way that always ends: the value's size is learnt under the lock, room for it is got
-/// without, and what was learnt is checked again under it. All by value: what its callers have in registers need not be
-/// in memory for a call that they seldom make.
+/// Some rounds without the lock, then rounds with it, which always end: learn the size with the lock held, get memory
+/// without it, and look with the lock held whether size and format are the same. Its arguments are values: a reference
+/// would put into memory what its callers have in registers, for a call that they seldom make.
 template <Age age, class Memory>
 [[gnu::noinline]] Stripe::ReadOn Stripe::read_on(HashedKey key, std::uint64_t now, Memory memory,
                                                  std::chrono::milliseconds timeout) {

@@ -1,11 +1,15 @@
 // Making room in a stripe, chunk by chunk.
 //
-// In this order: a free chunk; a chunk that is wholly dead; where garbage has grown, the chunk with the most of it,
-// after a look at chunks in which enough may have expired; else the oldest chunk of the log that the policy chooses,
-// whose entries go on in main or leave (policy.cpp).
+// The first of these that gives room is taken:
 //
-// Counts only choose the victim: no chunk is freed unwalked, and the entry whose value goes on into it from the chunk
-// before is moved or evicted whole. An open chunk is never reclaimed.
+//   1. a free chunk
+//   2. a chunk that is wholly dead
+//   3. where garbage has grown, the chunk with the most of it. Before that, chunks in which enough may have expired are
+//      swept
+//   4. the oldest chunk of the log that the policy chooses. Its entries go on in main, or leave (policy.cpp)
+//
+// Counts only choose the victim. Each chunk is walked before it is freed, and its straddler moved or evicted whole. An
+// open chunk is never reclaimed.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -17,11 +21,12 @@
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kMoves = 14;   // chunks that entries may take which move, for one that comes
-constexpr std::uint32_t kSweeps = 16;  // chunks walked for what has expired
-// Of all bytes, one in so many is garbage: collect before evicting. What has expired unseen comes on top.
+constexpr std::uint32_t kMoves = 14;   // for one entry that comes, entries that move may take so many chunks
+constexpr std::uint32_t kSweeps = 16;  // so many chunks are swept at most
+// If one in so many of all bytes is garbage, collect before evicting. What has expired unseen comes on top.
 constexpr std::uint32_t kGarbageShare = 12;
-constexpr std::uint32_t kRichShare = 8;  // of a chunk's own: worth collecting while others may hold more
+// If one in so many of a chunk's bytes is garbage, the chunk is worth collecting while others may hold more.
+constexpr std::uint32_t kRichShare = 8;
 
 }  // namespace
 
@@ -31,10 +36,10 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
     return no_larger ? kept_to_move(needed) : kept_to_work(needed);
   };
   const std::uint32_t wanted = log_.chunks_needed(kind, head);
-  // A reject stripe has nothing to evict and may have to look at all of its chunks; a cache is done sooner.
+  // A stripe that rejects has nothing to evict, and may have to look at all of its chunks. A cache is done sooner.
   const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoves);
   std::uint32_t sweeps = reject_ ? log_.size() : kSweeps;
-  // What died lately is mostly enough, and found without a look at all chunks.
+  // Chunks that died lately are mostly enough, and are found without a look at all chunks.
   for (std::uint32_t taken = 0; taken < KnownChunks::kMost; ++taken) {
     const std::uint32_t dead = log_.lately_dead();
     if (dead == kNoChunk || !reclaim(dead, Reclaim::compact, kMoves, now)) break;
@@ -44,7 +49,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
   for (std::uint32_t round = 0;; ++round) {
     Survey found = survey(now);
     const std::uint32_t needed = log_.chunks_needed(kind, head);
-    // One dead chunk is taken back even if others are free: what lately died is still in the processor's caches.
+    // One dead chunk is reclaimed even if others are free: it may still be in the processor's caches.
     const bool reuse = round == 0 && found.dead != kNoChunk;
     if (needed == 0 || (found.free >= needed + kept(needed) && !reuse)) {
       if (round == 0) policy().fill_main(kind, needed);
@@ -61,11 +66,11 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
       if (found.dead != kNoChunk ? reclaim(found.dead, Reclaim::compact, moves, now)
                                  : found.rich && reclaim_whole(found.best, moves, now))
         continue;
-      // An overwrite has a way of its own: see change().
+      // An overwrite by as much or less has a way of its own: see change_with_room().
       const std::uint64_t lacking = needed + kept(needed) - std::min(found.free, needed + kept(needed));
       return !no_larger && found.garbage >= lacking * log_.chunk_bytes() && compact_in_order(kind, head, nullptr, now);
     }
-    // A chunk whose entries move gives less room than it takes. In time each must give a whole one.
+    // Entries that move take chunks too. With each round fewer may, so that in the end a round gives a whole chunk.
     const std::uint32_t lacking = needed - std::min(found.free, needed);
     const std::uint32_t moves = wanted + kMoves - std::min(round + lacking, wanted + kMoves);
     Reclaim how = Reclaim::compact;
@@ -94,7 +99,7 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
     }
     if (chunk == open[0] || chunk == open[1] || chunk == open[2]) continue;
     if (log_.due(chunk) <= now) found.due = chunk;
-    // A chunk of no kind counts as dead: walking it finds the damage.
+    // A chunk of no kind counts as dead: the walk finds the damage.
     const std::uint32_t live = log_.in_log(chunk) ? log_.live(chunk) : 0;
     if (live == 0 && found.dead == kNoChunk) found.dead = chunk;
     const std::uint32_t dead = log_.used(chunk) - std::min(live, log_.used(chunk));
@@ -170,7 +175,7 @@ bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64
     lost = std::max<std::uint64_t>(lost, log_.least_rest(entry.head));
     return true;
   });
-  if (walked == Walk::damaged) return true;  // begun anew
+  if (walked == Walk::damaged) return true;  // the stripe was emptied
   const Place end = log_.end(log_of(log_.state(chunk)));
   const std::uint64_t rest = end.chunk != kNoChunk ? log_.chunk_bytes() - end.offset : 0;
   if (bytes + lost * (std::uint64_t{moves} + 1) > rest + std::uint64_t{moves} * log_.chunk_bytes()) return false;
@@ -178,7 +183,7 @@ bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64
 }
 
 void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
-  // Bytes by the power of two of the time that they have left.
+  // How many bytes have how long to live, by powers of two.
   std::array<std::uint64_t, 65> bytes{};
   const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) FORKLORE_LOCKED {
     if (!entry.head.expired(now)) {
@@ -211,7 +216,7 @@ bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, s
   unsigned frequency = frequency_of(entry.word);
   const bool keep = how == Reclaim::compact || policy().stays(from, entry.head.total(), frequency);
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
-  // A cache's last free chunk is left; what a rejecting stripe keeps is for this.
+  // A cache keeps its last free chunk. A stripe that rejects keeps chunks for this very use.
   const bool fits = needed == 0 || log_.count_free() + (reject_ ? 1 : 0) > needed;
   if (!keep || needed > moves || !fits) {
     if (reject_) return false;

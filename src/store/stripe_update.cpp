@@ -1,4 +1,5 @@
-// The writing half of a stripe: one path for every call that changes something.
+// The writing half of a stripe: one way for every call that changes something. First what a change is made of, then
+// update(), then change() with its parts: plan, make room, apply.
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -18,12 +19,12 @@ EntryHead head_of(const HashedKey& key, const Decision& decision) noexcept {
 
 }  // namespace
 
-// As Stripe::attempt_plain() has it: mostly this is all.
+// Mostly this is all, as in attempt_plain(). find_any() does the rest.
 inline bool Stripe::find(const HashedKey& key, Located& found) const noexcept {
   Word* const slot = index_.snapshot().first_match(key.hash, Index::tag(key.hash));
   if (slot == nullptr) return false;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
-  const std::byte* entry;  // set where there is one
+  const std::byte* entry;  // set by find_plain()
   EntryHead head;
   if (!log_.find_plain(word, key.bytes, 0, entry, head)) [[unlikely]]
     return find_any(key, found);
@@ -77,8 +78,8 @@ void Stripe::remove(const Located& entry) noexcept {
   log_.forget(entry.place, entry.head);
 }
 
-// A new entry in the place of an old one. append() writes it at end and gives its word, forget() counts the old one
-// out.
+// A new entry takes the place of an old one, in the same slot (protocol 4). append() writes it and answers its slot
+// word, forget() counts the old one out.
 template <class Append, class Forget>
 [[gnu::always_inline]] inline void Stripe::supersede(Word& slot, const HashedKey& key, Place end, Append append,
                                                      Forget forget) noexcept {
@@ -86,13 +87,13 @@ template <class Append, class Forget>
   const std::uint64_t word = append();
   if (base::broken("forget-before-publish")) forget();
   if (base::broken("overwrite-by-erase")) publish(slot, 0);
-  // Loaded again: readers raise it meanwhile.
+  // The frequency is loaded only now, as readers raise it meanwhile.
   publish(slot, with_frequency(word, frequency_of(slot.load(std::memory_order_relaxed))));
   forget();
 }
 
-// What most writes are, straight on: a plain entry in the place of a plain one, at the end of that one's log. False
-// with nothing done where it is not: change() does the rest, and the same.
+// What most writes are, straight on: a plain entry takes the place of a plain one, at the end of the same log. Anything
+// else answers false, with nothing done: change() does it.
 [[gnu::always_inline]] inline bool Stripe::overwrite_plain(const HashedKey& key, const Decision& decision) noexcept {
   const EntryHead head = head_of(key, decision);
   if (decision.action != Decision::Action::store || leases_.any_flight()) [[unlikely]]
@@ -223,7 +224,7 @@ Code Stripe::update_with(const LeaseId& lease, const HashedKey& key, std::uint64
   {
     Guard guard(*this, timeout);
     if (!guard.held()) return code;
-    // Of a lease without a line, that its placeholder stands yet says that nobody has written to the key.
+    // A lease without a line: if its placeholder stands, nobody has written to the key.
     const bool stands = lease.has_line() ? leases_.holds(lease) : find_placeholder(key).word == lease.word;
     if (!stands && !base::broken("placeholder-unchecked")) {
       if (!lease.has_line()) count(header_->voided);
@@ -231,7 +232,7 @@ Code Stripe::update_with(const LeaseId& lease, const HashedKey& key, std::uint64
     }
     code = change(key, now, decide, &lease).code;
     if (code == Code::ok) count(header_->computed);
-    // Behind the value: who finds the lease free finds the value.
+    // After the value was stored: who finds the lease free finds the value.
     leave(lease, key);
   }
   leases_.wake(key.hash, LeaseKind::flight);
@@ -328,8 +329,8 @@ inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const 
 }
 
 inline void Stripe::carry_out(const Located& old, const Decision& decision) noexcept {
-  // Release, of both; partner: the acquire fence behind a reader's look. Who sees one sees what this thread changed
-  // before.
+  // Both are release stores; partner: the acquire fence before a reader's second look. Who sees one of them sees what
+  // this thread changed before it (protocol 32).
   const auto change_integer = [&]() FORKLORE_LOCKED {
     auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
     value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
