@@ -9,13 +9,14 @@ namespace {
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kMillisecond = 1'000'000;
 
-// Relaxed: an old value is as good for another second, and each stands for itself.
+// Relaxed: an old value will do for another second, and the two need not match.
 constinit std::atomic<std::int64_t> boottime_ahead{0};     // ms: CLOCK_BOOTTIME less CLOCK_MONOTONIC, never too large
 constinit std::atomic<std::int64_t> looked_in{INT64_MIN};  // the second of CLOCK_MONOTONIC_COARSE of the last look
 
-/// What this thread was answered last. The coarse clock stands still for some milliseconds at a time.
+/// The last answer to this thread. The coarse clock stands still for some milliseconds at a time, so it is mostly the
+/// next one too.
 struct LastAnswer {
-  std::uint32_t second = 0;               // its lower half, which comes round after 136 years
+  std::uint32_t second = 0;               // the lower half, which comes round after 136 years
   std::uint32_t nanosecond = UINT32_MAX;  // none
   std::uint64_t boottime = 0;             // ms
 };
@@ -27,8 +28,8 @@ std::int64_t nanoseconds(clockid_t clock) noexcept {
   return now.tv_sec * kSecond + now.tv_nsec;
 }
 
-// The distance lies between the two bounds measured here, which are far apart if the thread lost its core between
-// the reads. The known value stays while it lies there as well, so that time never steps back.
+// The distance lies between two bounds that are measured here. They are far apart if the thread lost its core
+// meanwhile. The known value stays as long as it lies between them too, so that time never steps back.
 [[gnu::noinline, gnu::cold]] void look_again(std::int64_t second) noexcept {
   std::int64_t known = boottime_ahead.load(std::memory_order_relaxed);
   const std::int64_t before = nanoseconds(CLOCK_MONOTONIC);

@@ -1,15 +1,15 @@
-// clock.hpp - Time that goes on through suspend, cheaply.
+// clock.hpp - Time that goes on while the machine sleeps, read cheaply.
 #pragma once
 
 #include <cstdint>
 
 namespace forklore::base {
 
-/// Milliseconds of CLOCK_BOOTTIME, a few late: the coarse monotonic clock (no system call, some 5 ns) plus its
-/// distance from boottime, which only a suspend changes and which is looked at anew once a second.
+/// Milliseconds of CLOCK_BOOTTIME, a few late. It is the coarse monotonic clock, which takes some 5 ns and no system
+/// call, plus its distance from boottime. Only a suspend changes that distance. It is measured once a second.
 std::uint64_t boottime_ms() noexcept;
 
-/// Nanoseconds of CLOCK_BOOTTIME, as they are.
+/// Nanoseconds of CLOCK_BOOTTIME, exact.
 std::uint64_t boottime_ns() noexcept;
 
 /// Milliseconds of CLOCK_REALTIME since 1970.

@@ -9,10 +9,10 @@
 
 namespace forklore::base {
 
-/// Part of the segment's format: all processes must agree on it.
+/// It is part of the segment's format: all processes must agree on it.
 inline std::uint64_t hash(std::string_view bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
 
-/// A 64-bit finaliser (Steele, Lea, Flood: SplitMix64): every bit of the input moves every bit of the result.
+/// Mixes 64 bits (Steele, Lea, Flood: SplitMix64): each bit of the input changes each bit of the result.
 inline std::uint64_t mix(std::uint64_t x) noexcept {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;

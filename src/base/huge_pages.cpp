@@ -18,7 +18,7 @@ namespace forklore::base {
 namespace {
 
 constexpr std::chrono::seconds kPatience{3};
-constexpr int kAttempts = 3;  // of one page: a signal, or somebody else's look at it, may be in the way
+constexpr int kAttempts = 3;  // for one page: a signal, or another look at the page, may be in the way
 
 std::size_t read_size() noexcept {
   const int descriptor = ::open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY | O_CLOEXEC);
@@ -31,7 +31,7 @@ std::size_t read_size() noexcept {
   return std::has_single_bit(bytes) ? bytes : 0;
 }
 
-// MADV_COLLAPSE makes one of what is there, and zeroes the rest; something must be there.
+// MADV_COLLAPSE makes a huge page of what is there and fills it with zeros. Something must be there: one byte is.
 bool take_one(int descriptor, std::byte* page, std::uint64_t offset, std::size_t bytes) noexcept {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (::fallocate(descriptor, 0, static_cast<::off_t>(offset), 1) == 0 &&

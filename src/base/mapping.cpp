@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kPiece = 16u << 20;
 constexpr std::uint64_t kSmallestPiece = 64u << 10;
 constexpr int kHighDescriptor = 512;
-constexpr int kOpenFlags = O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;  // a pipe must not hold the opener up
+constexpr int kOpenFlags = O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;  // so a pipe does not block who opens it
 
 std::error_code last_error() noexcept { return {errno, std::generic_category()}; }
 
@@ -144,7 +144,7 @@ void File::allocate(std::uint64_t bytes, std::error_code& error) noexcept {
     error = last_error();
     return;
   }
-  // Files of tmpfs answer, and others do not; who may not be sealed says so.
+  // Files of tmpfs answer, others do not. One that may not be sealed says so.
   const int seals = ::fcntl(descriptor_, F_GET_SEALS);
   if (seals >= 0 && ::ftruncate(descriptor_, static_cast<::off_t>(bytes)) == 0) take_huge_pages(descriptor_, bytes);
   std::uint64_t piece = kPiece;
@@ -154,7 +154,7 @@ void File::allocate(std::uint64_t bytes, std::error_code& error) noexcept {
     if (failure == 0) {
       taken += now;
     } else if (failure == EINTR) {
-      piece = std::max(piece / 2, kSmallestPiece);  // a quick timer signal would else undo each one for ever
+      piece = std::max(piece / 2, kSmallestPiece);  // else a quick timer's signals could interrupt each one for ever
     } else {
       error = {failure, std::generic_category()};
       if (::ftruncate(descriptor_, 0) != 0) return;  // the first failure is the one to tell
@@ -199,7 +199,7 @@ Mapping Mapping::map(const File& file, bool read_only, std::error_code& error) {
     ipc::mapped_region mapped = room == nullptr
                                     ? ipc::mapped_region(Mappable{file.descriptor()}, mode)
                                     : ipc::mapped_region(Mappable{file.descriptor()}, mode, 0, 0, room, MAP_FIXED);
-    // Later, where not at once: the kernel gathers the memory in huge pages if it is told to.
+    // Where there are no huge pages yet, the kernel may gather the memory in some later.
     ::madvise(mapped.get_address(), mapped.get_size(), MADV_HUGEPAGE);
     mapping.region_ = std::make_unique<Region>();
     mapping.region_->mapped.swap(mapped);

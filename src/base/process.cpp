@@ -32,12 +32,12 @@ namespace {
 
 constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";
 
-constinit std::atomic<std::uint32_t> plain_epoch{0};  // the process's epoch where no page can be wiped by fork
+constinit std::atomic<std::uint32_t> plain_epoch{0};  // the process's epoch where the kernel wipes no pages at fork
 constinit std::atomic<bool> use_plain_epoch{false};
 constinit std::atomic<std::uint32_t> last_epoch{0};  // the highest of this process and all its ancestors
 
-// The word that holds the process's epoch, sought once. Where the kernel wipes no pages a fork handler does, which
-// misses children of the bare system call.
+// The word that holds the process's epoch; it is sought once. Where the kernel wipes no pages, a fork handler does.
+// That one misses a child that was made by the bare system call.
 std::atomic<std::uint32_t>& epoch_word() noexcept {
   std::atomic<std::uint32_t>* word = inside::process_epoch.load(std::memory_order_acquire);
   if (word != &plain_epoch || use_plain_epoch.load(std::memory_order_relaxed)) return *word;
@@ -90,13 +90,14 @@ struct ProcStat {
   [[nodiscard]] bool ended() const noexcept { return state == 'Z' || state == 'X' || state == 'x'; }
 };
 
-// The begin of a file about a process or thread, as far as there is room in text; empty if there is no such file.
+// The begin of a file about a process or thread, as much as fits in text. Empty if there is no such file.
 std::string_view read_about(std::uint32_t id, std::string_view file, std::span<char> text) noexcept {
   const ssize_t got = read_small(ProcPath(id, file).c_str(), text.data(), text.size());
   return {text.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
 }
 
-// "id (name) state ...": the name is at most 64 bytes and may hold any character. False if there is no such file.
+// Reads "id (name) state ...". The name has at most 64 bytes and may hold any character. False if there is no such
+// file.
 bool read_stat(std::uint32_t id, ProcStat& stat) noexcept {
   std::array<char, 512> line;
   std::string_view rest = read_about(id, "/stat", line);
@@ -163,18 +164,18 @@ std::uint32_t process_id(std::uint64_t process) noexcept {
 // Whether /proc tells about the processes that this one has ids for.
 bool proc_is_ours() noexcept { return pid_in_proc() == ::getpid(); }
 
-// Whether a thread has ended, asked without a descriptor: it has let go its memory, and with it its program's file.
-// False also of other users' threads, which are not told about.
+// Whether a thread has ended, asked without a descriptor. Such a thread has let its memory go, and so its program's
+// file. False also for threads of other users, as the kernel does not tell.
 bool has_no_program(std::uint32_t id) noexcept {
   char first = 0;
   return ::readlink(ProcPath(id, "/exe").c_str(), &first, 1) < 0 && errno == ENOENT;
 }
 
-// How many threads a process has, one that has ended and is not reaped among them. 0: not known. Needs no descriptor.
+// How many threads a process has. One that has ended and is not reaped counts. 0: not known. Needs no descriptor.
 std::uint64_t count_threads(std::uint32_t pid) noexcept {
   struct stat status {};
   if (::stat(ProcPath(pid, "/task").c_str(), &status) != 0 || status.st_nlink < 3) return 0;
-  return status.st_nlink - 2;  // a directory for each, as its links have it
+  return status.st_nlink - 2;  // each thread has a directory, and each directory is a link
 }
 
 }  // namespace
@@ -184,7 +185,7 @@ namespace inside {
 constinit thread_local Self mine{};
 constinit std::atomic<std::atomic<std::uint32_t>*> process_epoch{&plain_epoch};
 
-// Where the kernel keeps none, as under some emulators: one of this thread's own, which nobody else reads. It stays
+// Under some emulators the kernel keeps no list. Then the thread gets one of its own, which nobody else reads. It stays
 // when the thread ends.
 static robust_list_head* robust_list_of_no_kernel() noexcept {
   static robust_list_head shared{};  // there is no memory: threads may find each other inside a lock, and answer busy
@@ -193,7 +194,7 @@ static robust_list_head* robust_list_of_no_kernel() noexcept {
   return page == MAP_FAILED ? &shared : static_cast<robust_list_head*>(page);
 }
 
-// A signal handler may run this in the middle of itself: the epoch, which makes the rest valid, is stored last.
+// A signal handler may run this while the thread is in it. So the epoch, which makes the rest valid, is stored last.
 const Self& renew() noexcept {
   std::atomic<std::uint32_t>& word = epoch_word();
   std::uint32_t epoch = word.load(std::memory_order_relaxed);
@@ -205,7 +206,7 @@ const Self& renew() noexcept {
   std::size_t length = 0;
   if (::syscall(SYS_get_robust_list, 0, &robust, &length) != 0 || robust == nullptr)
     robust = robust_list_of_no_kernel();
-  // A fork inside a lock copies the pending slot; the lock is the parent's.
+  // A fork while a lock is held copies the pending word. But the lock is the parent's.
   if (mine.epoch != 0) std::atomic_ref(robust->list_op_pending).store(nullptr, std::memory_order_relaxed);
   mine.tid = static_cast<std::uint32_t>(::syscall(SYS_gettid));
   mine.robust = robust;
@@ -226,8 +227,8 @@ bool thread_alive(std::uint32_t tid) noexcept {
   if (!proc_is_ours()) return true;
   ProcStat stat;
   if (read_stat(tid, stat)) return !stat.ended();
-  // No such file: it has ended, or is hidden. No descriptor: that it is there at all says how many threads its process
-  // has.
+  // No such file: the thread has ended, or is hidden, or no descriptor is free. It has ended if its process is seen and
+  // its program is not.
   return thread_exists(tid) && !(count_threads(tid) != 0 && has_no_program(tid));
 }
 
@@ -253,20 +254,20 @@ bool process_alive(std::uint64_t process) noexcept {
   if (pid == 0) return false;
 
   const auto descriptor = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<::pid_t>(pid), 0));
-  // Gone, or no process's id but a thread's, for which there are two answers.
+  // Gone; or the id is a thread's and no process's, which is told in one of two ways.
   if (descriptor < 0 && (errno == ESRCH || errno == EINVAL || errno == ENOENT)) return false;
   const bool asked = proc_is_ours();
   ProcStat stat;
   const bool seen = asked && read_stat(pid, stat);
   bool alive = true;
   if (descriptor >= 0) {
-    // Looked at last: if the id is the owner's at this time, then so was the descriptor's process.
+    // Polled last: if /proc has just shown the owner under this id, the descriptor was the owner's too.
     pollfd ended{descriptor, POLLIN, 0};
     alive = ::poll(&ended, 1, 0) != 1;
     ::close(descriptor);
   } else {
-    // No pidfd in this kernel, or no descriptor is free. Of a process whose first thread alone has ended, that is a
-    // zombie and not the last thread.
+    // This kernel has no pidfd, or no descriptor is free. If only the first thread of a process has ended, it is a
+    // zombie but not the last thread.
     alive = ::kill(static_cast<::pid_t>(pid), 0) == 0 || errno != ESRCH;
     if (seen && stat.ended() && stat.threads <= 1) alive = false;
     if (asked && !seen && has_no_program(pid) && count_threads(pid) == 1) alive = false;
@@ -276,10 +277,11 @@ bool process_alive(std::uint64_t process) noexcept {
 
 bool process_killed(std::uint64_t process) noexcept {
   if (!proc_is_ours()) return false;
-  // If the id is a later process's by now, then this one is dead, which is no less.
+  // If the id belongs to a later process by now, then this one is dead, which is no less.
   std::array<char, 4096> text;
   const std::string_view status = read_about(process_id(process), "/status", text);
-  // For all of the process, and for its first thread: so one thread has it all killed, by tgkill or exit_group.
+  // Pending for the process or for its first thread: a kill of the process, or of one thread, or exit_group. Each of
+  // them ends all threads.
   return kill_is_in(status, "\nShdPnd:\t") || kill_is_in(status, "\nSigPnd:\t");
 }
 
@@ -311,7 +313,7 @@ std::uint64_t random_word() noexcept {
   do got = ::getrandom(&word, sizeof word, 0);
   while (got < 0 && errno == EINTR);
   if (got == sizeof word) return word;
-  // No such call here (a strict seccomp filter): unlike in any other thread, at any other time.
+  // There is no such call here (a strict seccomp filter). So: a number that no other thread and no other time has.
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   return mix(mix(static_cast<std::uint64_t>(now.tv_sec * 1'000'000'000 + now.tv_nsec)) + self().tid);

@@ -1,12 +1,11 @@
 // racy_copy.hpp - Reading bytes that another process may be writing.
 //
-// This is the one deliberate data race of the library. What it returns is garbage until proved otherwise, and the
-// proof is the caller's: it loads the slot that led here (acquire), calls these, issues an acquire fence and loads
-// the slot again. A writer takes every slot off a chunk and issues a release fence before it writes one byte there.
-// So if a single byte that was read here came from a later writer, the caller's fence synchronises with that
-// writer's fence through it, the second load of the slot sees the change, and the bytes are thrown away.
+// This is the one deliberate data race of the library. What is read counts as garbage until the caller has proved it.
+// The caller loads the slot that led here (acquire), calls these, issues an acquire fence, and loads the slot again. A
+// writer takes every slot off a chunk and issues a release fence before it writes a byte there. So if one byte came
+// from a later writer, the two fences meet: the second load sees the slot changed, and the bytes are thrown away.
 //
-// Under ThreadSanitizer the bytes are relaxed atomics, which makes the argument one that the tool can follow.
+// Under ThreadSanitizer the bytes are relaxed atomics, so that the tool can follow this.
 #pragma once
 
 #include <atomic>
@@ -39,7 +38,7 @@ inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept {
   for (std::size_t i = 0; i < n; ++i) out[i] = __atomic_load_n(in + i, __ATOMIC_RELAXED);
 }
 
-/// racy_copy, and whether no byte of what is now at to has its high bit set, which holds whoever writes meanwhile.
+/// racy_copy, and whether all bytes that are now at to are ASCII.
 inline bool racy_copy_ascii(void* to, const void* shared, std::size_t n) noexcept {
   racy_copy(to, shared, n);
   unsigned char all = 0;
@@ -56,8 +55,8 @@ inline bool racy_equal(const void* own, const void* shared, std::size_t n) noexc
   return same;
 }
 
-/// Writes n bytes where no slot points; readers that still look there will throw away what they see. from may be shared
-/// as well.
+/// Writes n bytes where no slot leads. Readers that still look there will throw away what they see. from may lie in
+/// shared memory too.
 inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
   auto* out = static_cast<unsigned char*>(shared);
   auto* in = static_cast<const unsigned char*>(from);
@@ -70,7 +69,7 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
 
 /// Copies n bytes out of shared memory. The result counts only after the caller's second look.
 [[gnu::always_inline]] inline void racy_copy(void* to, const void* shared, std::size_t n) noexcept {
-  // Most values are short: vectors, inline. Those from the end overlap those from the beginning.
+  // Most values are short: they are copied as vectors, inline. Those from the end overlap those from the beginning.
   if (n < 16 || n > 128) {
     std::memcpy(to, shared, n);
     return;
@@ -89,8 +88,8 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
   }
 }
 
-/// racy_copy, and whether no byte of what is now at to has its high bit set, which holds whoever writes meanwhile: each
-/// is looked at on its way, so it is loaded for both at once.
+/// racy_copy, and whether all bytes that are now at to are ASCII. Each byte is loaded once, and looked at on its way.
+/// So the answer is true of the copy, whoever writes meanwhile.
 [[gnu::noinline]] inline bool racy_copy_ascii(void* to, const void* shared, std::size_t n) noexcept {
   using Word [[gnu::aligned(1), gnu::may_alias]] = std::uint64_t;
   using Vector [[gnu::vector_size(16), gnu::aligned(1), gnu::may_alias]] = std::uint64_t;
@@ -142,7 +141,7 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
     std::memcpy(&y, b + at, sizeof y);
     return x ^ y;
   };
-  // Keys are short: words, inline, most of them two or three or four. Those from the end overlap those from the
+  // Keys are short: they are compared as words, inline, mostly two to four. Those from the end overlap those from the
   // beginning.
   if (n >= 16 && n <= 32) [[likely]]
     return (differ(0) | differ(8) | differ(n - 16) | differ(n - 8)) == 0;
@@ -152,14 +151,14 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
   return other == 0;
 }
 
-/// Writes n bytes where no slot points; readers that still look there will throw away what they see. from may be shared
-/// as well, and in a damaged segment the two may overlap.
+/// Writes n bytes where no slot leads. Readers that still look there will throw away what they see. from may lie in
+/// shared memory too, and in a damaged segment the two may overlap.
 inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
   if (n < 8 || n > 32) {
     std::memmove(shared, from, n);
     return;
   }
-  // As long as most keys: words, inline, all loaded before the first is stored.
+  // As long as most keys: copied as words, inline. All are loaded before the first is stored.
   auto* out = static_cast<char*>(shared);
   auto* in = static_cast<const char*>(from);
   std::uint64_t word[4];

@@ -23,8 +23,8 @@ void pause() noexcept {
 #endif
 }
 
-// A lock is held for less than a microsecond, if its owner runs; sleeping and being woken takes several. How long a
-// pause is differs by a factor of forty between processors, so it is ticks that are counted where that is cheap.
+// If its owner runs, a lock is held for less than a microsecond. To sleep and be woken takes several. So first the
+// thread spins. A pause differs by a factor of forty between processors: so ticks are counted, where that is cheap.
 std::uint32_t spin(const std::atomic<std::uint32_t>& word) noexcept {
 #if defined(__x86_64__) || defined(__i386__)
   const auto ticks = [begin = __builtin_ia32_rdtsc()] { return __builtin_ia32_rdtsc() - begin; };
@@ -39,15 +39,14 @@ std::uint32_t spin(const std::atomic<std::uint32_t>& word) noexcept {
   return value;
 }
 
-// Does for a dead owner what the kernel would have done. Release; partner: the acquire in acquire_lock. The kernel,
-// which knows that the owner is gone, has made its last stores visible here; this passes them on to whoever acquires
-// next.
+// Does what the kernel would have done for a dead owner. Release; partner: the acquire in acquire_lock. The kernel said
+// that the owner is gone, and so its last stores are seen here. This store passes them on to the next owner.
 void mark_dead(std::atomic<std::uint32_t>& word, std::uint32_t seen) noexcept {
   word.compare_exchange_strong(seen, (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED, std::memory_order_release,
                                std::memory_order_relaxed);
 }
 
-// Sleeps until word is no longer what was seen. The owner is looked at every 50 ms, and at the deadline.
+// Sleeps until the word is no longer what was seen. Looks at the owner every 50 ms, and at the deadline.
 void wait_while(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::time_point deadline) noexcept {
   Clock::time_point now = Clock::now();
   Clock::time_point look = std::min(now + kSlice, deadline);
@@ -55,7 +54,7 @@ void wait_while(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::tim
     if (now < look) futex_wait(word, seen, look - now);
     if (word.load(std::memory_order_relaxed) != seen) return;
     now = Clock::now();
-    if (now < look) continue;  // a signal, or a wake meant for an earlier owner's word
+    if (now < look) continue;  // a signal, or a wake that was meant for an earlier state of the word
     if (!thread_alive(owner_of(seen)) || broken("living-owner-robbed")) return mark_dead(word, seen);
     if (now >= deadline) return;
     look = std::min(now + kSlice, deadline);
@@ -66,14 +65,14 @@ void wait_while(std::atomic<std::uint32_t>& word, std::uint32_t seen, Clock::tim
 
 namespace inside {
 
-// Entered with pending set. Once this thread has waited it acquires with FUTEX_WAITERS, as there may be others.
+// The caller has set pending. Once this thread has waited, it acquires with FUTEX_WAITERS, as others may wait too.
 Acquired acquire_contended(std::atomic<std::uint32_t>& word, std::chrono::milliseconds timeout) noexcept {
   const bool once = timeout <= std::chrono::milliseconds::zero();
   const auto deadline = Clock::now() + std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24 * 365));
   std::uint32_t value = spin(word);
   std::uint32_t waited = 0;
   for (;;) {
-    const Self& me = self();  // anew each time: a signal handler may have forked
+    const Self& me = self();  // asked anew each time: a signal handler may have forked
     set_pending(me, word);
     while (is_free(value)) {
       const std::uint32_t mine = me.tid | waited | (value & FUTEX_WAITERS);
@@ -103,8 +102,8 @@ Acquired acquire_contended(std::atomic<std::uint32_t>& word, std::chrono::millis
   }
 }
 
-// The word has FUTEX_WAITERS, or is not this thread's. Pending stays set over the wake: if the thread dies between
-// the two, the kernel wakes in its place.
+// The word has FUTEX_WAITERS, or is not this thread's. Pending stays set until after the wake. If the thread dies
+// before it, the kernel wakes in its place.
 void release_contended(std::atomic<std::uint32_t>& word, std::uint32_t tid) noexcept {
   if (owner_of(word.load(std::memory_order_relaxed)) != tid) return;
   word.exchange(0, std::memory_order_release);

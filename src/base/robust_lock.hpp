@@ -1,10 +1,15 @@
 // robust_lock.hpp - A lock in shared memory that survives its owner: one 32-bit futex word and nothing else.
 //
-// The word holds the owner's thread id, FUTEX_WAITERS and FUTEX_OWNER_DIED, as the kernel's robust-list protocol
-// has it. Only the pending slot of the thread's existing robust head is used, so no list node and no pointer lies
-// in shared memory. If the owner dies between acquire and release, the kernel sets FUTEX_OWNER_DIED and wakes one.
+// The word holds the owner's thread id and two bits of the kernel's, FUTEX_WAITERS and FUTEX_OWNER_DIED. Before a
+// thread tries for the lock, it names the word as pending in its robust list, which the kernel knows. The list itself
+// stays empty, so no pointer lies in shared memory.
 //
-// A thread holds at most one at a time, and calls no pthread robust mutex while it does (there is one pending slot).
+// What frees a dead owner's lock: the kernel. If a thread dies, the kernel looks at what the thread has pending, sets
+// FUTEX_OWNER_DIED there and wakes one waiter. Where the kernel misses a death, a waiter does the same: it looks every
+// 50 ms whether the owner lives. The next acquire_lock() then answers owner_died (protocol 5, 6).
+//
+// A thread holds at most one such lock at a time, as there is one pending word. While it does, it calls no pthread
+// robust mutex.
 #pragma once
 
 #include <linux/futex.h>
@@ -20,15 +25,16 @@ namespace forklore::base {
 
 enum class Acquired : std::uint8_t {
   ok,
-  owner_died,  ///< acquired as well; what it guards must be looked over first
-  busy,        ///< not acquired: a living owner kept it, or this thread is inside a lock already (a signal handler)
+  owner_died,  ///< acquired, but its last owner died: first put in order what it guards
+  busy,        ///< not acquired: a living owner kept it, or this thread holds one already (in a signal handler)
 };
 
-/// The slow halves of acquire and release, and the pending slot.
+/// The slow halves of acquire and release, and the pending word.
 namespace inside {
 
-/// What this thread's robust head has pending: set from before the lock is tried until after it is released, but
-/// not while waiting. The kernel reads it when the thread dies, in program order, so fences for the compiler suffice.
+/// What this thread has pending. It is set before the lock is tried, until after it is released, but not while the
+/// thread waits. The kernel reads it when the thread dies, and sees the thread's stores in program order. So fences for
+/// the compiler suffice.
 inline robust_list* pending(const Self& me) noexcept {
   return std::atomic_ref(me.robust->list_op_pending).load(std::memory_order_relaxed);
 }
@@ -50,9 +56,10 @@ void release_contended(std::atomic<std::uint32_t>& word, std::uint32_t tid) noex
 
 }  // namespace inside
 
-/// Acquires word, waiting up to timeout in slices of 50 ms; after each, and at the end, an owner that is gone or a
-/// zombie is treated as dead. A timeout of 0 or less never sleeps and takes over only from an owner that is gone.
-/// A living owner is never robbed. Waits call the hooks of waiting.hpp. Acquire; partner: the release in release_lock.
+/// Acquires the lock. Waits up to timeout, in slices of 50 ms. After each it looks at the owner: one that is gone or a
+/// zombie counts as dead. With a timeout of 0 or less it never sleeps, and counts only an owner that is gone as dead.
+/// From a living owner it takes nothing. Waits call the hooks of waiting.hpp. Acquire; partner: the release in
+/// release_lock.
 [[nodiscard]] inline Acquired acquire_lock(std::atomic<std::uint32_t>& word,
                                            std::chrono::milliseconds timeout) noexcept {
   const Self& me = self();
@@ -65,8 +72,8 @@ void release_contended(std::atomic<std::uint32_t>& word, std::uint32_t tid) noex
   return inside::acquire_contended(word, timeout);
 }
 
-/// Gives word back and wakes one waiter. Only the owner may call; the child of a fork made inside the lock is not
-/// the owner, and its call leaves the lock as it is. Release; partner: acquire_lock.
+/// Gives the lock back, and wakes one waiter. Only the owner calls it. The child of a fork that was made while the lock
+/// was held is not the owner: its call leaves the lock as it is. Release; partner: acquire_lock.
 inline void release_lock(std::atomic<std::uint32_t>& word) noexcept {
   const Self& me = self();
   std::uint32_t owned = me.tid;

@@ -1,7 +1,7 @@
-// test_fault.hpp - Places where a test build can break the protocol on purpose, to show that a test would notice.
+// test_fault.hpp - Places where a test build can break the protocol on purpose, to show that a test notices.
 //
-// Built with FORKLORE_TEST_FAULTS, the place that the environment variable FORKLORE_BROKEN names is broken, and no
-// other. In every other build broken() is false when it is compiled, and nothing of it is left.
+// In a build with FORKLORE_TEST_FAULTS, the environment variable FORKLORE_BROKEN names the one place that is broken. In
+// every other build broken() is false when it is compiled, and nothing of it is left.
 // tests/crash/broken_protocol.sh breaks each place in turn.
 #pragma once
 
@@ -17,7 +17,7 @@ namespace forklore::base {
 inline const char* broken_place = std::getenv("FORKLORE_BROKEN");
 inline bool broken(std::string_view place) noexcept { return broken_place != nullptr && place == broken_place; }
 
-/// While one lives nothing is broken, in this process and those forked from it. Not for threads.
+/// While one lives nothing is broken, in this process and its forks. Not for use by several threads.
 class Unbroken {
  public:
   Unbroken() noexcept { broken_place = nullptr; }

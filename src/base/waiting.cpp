@@ -10,7 +10,7 @@
 namespace forklore::base {
 namespace {
 
-// Relaxed: they are set before there is anybody to wait.
+// Relaxed: they are set before anybody waits.
 constinit std::atomic<void (*)()> before_wait{nullptr};
 constinit std::atomic<void (*)()> after_wait{nullptr};
 
@@ -31,7 +31,7 @@ Waiting::~Waiting() {
 
 void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t seen, std::chrono::nanoseconds at_most,
                 std::uint32_t bits) noexcept {
-  // The form with bits wants a point in time, and is the one that a waker with bits finds.
+  // The system call with bits takes a point in time, not a duration.
   constexpr std::int64_t kSecond = 1'000'000'000;
   timespec until{};
   ::clock_gettime(CLOCK_MONOTONIC, &until);

@@ -1,4 +1,4 @@
-// waiting.hpp - Sleeping on a word that processes share, and what the embedding runtime does around it.
+// waiting.hpp - Sleeps on a word that processes share, and calls the embedding runtime before and after.
 #pragma once
 
 #include <atomic>
@@ -7,15 +7,16 @@
 
 namespace forklore::base {
 
-/// What is called around a wait, with no lock held, in the thread that waits. Process-wide; each may be nullptr.
+/// What is called before and after a wait, with no lock held, by the thread that waits. For the whole process. Each may
+/// be nullptr.
 struct WaitHooks {
   void (*before)() = nullptr;
   void (*after)() = nullptr;
 };
-/// Set them before other threads wait: a wait that starts meanwhile may see one old and one new.
+/// Set them before other threads wait. A wait that begins meanwhile may see an old one and a new one.
 void set_wait_hooks(WaitHooks hooks) noexcept;
 
-/// While one lives, the thread waits: calls the hooks at its begin and end.
+/// While one lives, the thread waits. It calls the hooks.
 class Waiting {
  public:
   Waiting() noexcept;
@@ -27,13 +28,13 @@ class Waiting {
   void (*after_)();
 };
 
-/// Whose wake a waiter hears: any bit in common. 0 is nobody's.
+/// The bits of all waiters. A wake reaches a waiter if they have a bit in common.
 inline constexpr std::uint32_t kEverybody = ~std::uint32_t{0};
 
-/// Sleeps while word is what was seen, until woken, or for at_most; may end earlier without a cause.
+/// Sleeps while word is what was seen, until it is woken, at_most so long. It may end earlier without a cause.
 void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t seen, std::chrono::nanoseconds at_most,
                 std::uint32_t bits = kEverybody) noexcept;
-/// Wakes so many of those that sleep on word, in all processes.
+/// Wakes at most so many of those that sleep on word, in all processes.
 void futex_wake(std::atomic<std::uint32_t>& word, int how_many, std::uint32_t bits = kEverybody) noexcept;
 
 }  // namespace forklore::base

@@ -43,19 +43,21 @@ constexpr std::uint64_t kWhole = std::uint64_t{1} << 31;
 constexpr std::uint64_t kFirstShare = kWhole / 10;
 constexpr std::uint64_t kLeastShare = kWhole / 50;
 constexpr std::uint64_t kMostShare = kWhole / 50 * 49;
-constexpr std::uint32_t kLargeShare = 20;  // one in so many
+constexpr std::uint32_t kLargeShare = 20;  // one chunk in so many
 
-constexpr std::uint32_t kSoon = Ghost::kStripe / 5;  // of the ghost's clock
-constexpr std::uint64_t kStep = 2;                   // times the bytes of who came back: the share moves by so much
-constexpr std::uint64_t kOwed = 2;                   // times its bytes: what main owes for who came back to it
-constexpr std::uint64_t kOwedSoon = 10;              // likewise, for who came back soon
-constexpr std::uint64_t kDearer = 4;                 // times as large: one dearer
-constexpr std::uint64_t kUsual = 64;                 // the usual size is a mean of about so many new entries
-constexpr std::uint64_t kSample = 32;                // entries that tell the sizes in a chunk
-constexpr std::uint64_t kSure = 3;                   // times the usual error of a sample's mean
-constexpr unsigned kLargeReads = 2;                  // take a large entry into main
+constexpr std::uint32_t kSoon =
+    Ghost::kStripe / 5;                  // ticks of the ghost's clock: who comes back before comes back soon
+constexpr std::uint64_t kStep = 2;       // the share moves by so many times the bytes of who came back
+constexpr std::uint64_t kOwed = 2;       // main owes so many times the bytes of who came back to it
+constexpr std::uint64_t kOwedSoon = 10;  // and so many times, if that was soon
+constexpr std::uint64_t kDearer = 4;     // an entry so many times as large is dearer by one
+constexpr std::uint64_t kUsual = 64;     // the usual size is a mean of about so many new entries
+constexpr std::uint64_t kSample = 32;    // so many entries tell the sizes in a chunk
+constexpr std::uint64_t kSure = 3;       // a difference of so many times the mean's error is no chance
+constexpr unsigned kLargeReads = 2;      // so many reads take a large entry into main
 
-/// 16 times the binary logarithm of a number, rounded down; between powers of two a straight line. Of 0 as of 1.
+/// 16 times the binary logarithm of a number, rounded down. Between powers of two it is a straight line. For 0 as
+/// for 1.
 std::uint64_t logarithm(std::uint64_t n) noexcept {
   const auto power = static_cast<unsigned>(std::bit_width(n | 1)) - 1;
   return 16 * std::uint64_t{power} + (((n << 4) >> power) & 15);
@@ -90,7 +92,7 @@ std::uint64_t Policy::small_share() const noexcept {
   return std::clamp(share == 0 ? kFirstShare : share, kLeastShare, kMostShare);
 }
 
-/// By the part of the stripe that the bytes are.
+/// Moves small's share by the part of the stripe that these bytes are.
 void Policy::move_share(bool from_main, std::size_t bytes) noexcept {
   const std::uint64_t share = small_share();
   const std::uint64_t step = kStep * bytes * (kWhole / log_.chunk_bytes()) / log_chunks();
@@ -169,7 +171,7 @@ bool Policy::outgrown() const noexcept {
   return beyond * beyond * seen > kSure * kSure * spread * spread;
 }
 
-/// Whether main owes a filled chunk and its oldest is one; then it is paid.
+/// Whether main owes a chunk, and its oldest is one that it was filled with. If so, the debt is paid.
 bool Policy::takes_owed() noexcept {
   const std::uint32_t oldest = log_.oldest(Kind::main);
   const bool filled = oldest != kNoChunk && log_.filled(oldest);
@@ -205,7 +207,7 @@ void Policy::remember(Kind from, std::uint64_t hash, std::size_t bytes) noexcept
   header_.ghost_bytes[from_main].store(now[from_main] + bytes, std::memory_order_relaxed);
 }
 
-/// The ghost's, of small and of main.
+/// The ghost's clocks: of small, and of main.
 Policy::Clocks Policy::clocks() const noexcept {
   return {header_.ghost_bytes[0].load(std::memory_order_relaxed),
           header_.ghost_bytes[1].load(std::memory_order_relaxed)};

@@ -8,15 +8,15 @@
 namespace forklore::store {
 namespace {
 
-// Tokens that a stripe may give in a millisecond, as a power of two: so those of a segment that was made later under
-// the same name are larger.
+// A stripe may give so many tokens in a millisecond, as a power of two. So the tokens of a segment that is made later
+// under the same name are larger.
 constexpr unsigned kTokenRoom = 20;
 
 }  // namespace
 
 std::optional<Description> describe(const SegmentHeader& header, std::uint64_t bytes, std::string& fault) {
   fault.clear();
-  // Acquire; partner: the release in create(). Who sees the magic word sees a finished segment.
+  // Acquire; partner: the release in create(). Who sees the magic word sees a whole segment.
   const std::uint64_t magic = header.magic.load(std::memory_order_acquire);
   if (magic == 0) return {};
   const auto fail = [&](const std::string& why) {
@@ -79,7 +79,7 @@ void Segment::adopt(std::byte* bytes, const Description& d, const base::LockDoma
   }
   Counters(bytes, g).disown();
   if (d.domain.boot_id != domain.boot_id) {
-    // Boottime began anew: the segment's age goes on by the wall clock.
+    // Boottime has begun anew: the wall clock says how the segment's age goes on.
     const std::uint64_t now = base::realtime_ms();
     const std::uint64_t age = now > d.birth_realtime ? now - d.birth_realtime : 0;
     header.birth_boottime = base::boottime_ms() - age;  // may wrap below zero; age() is a difference

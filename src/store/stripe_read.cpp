@@ -62,9 +62,9 @@ std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
         next = chunk;
       }
     }
-    // Meanwhile an entry may have gone from a chunk that was yet to come to a new one that was already passed, so what
-    // a look finds counts once the next one finds the same. Partner: the release fence in Log::free_chunk. Who sees a
-    // chunk freed sees from here on where its entries went, and all of them there.
+    // Meanwhile an entry may have gone from a chunk that was yet to come to one that was already passed. So what a look
+    // finds counts only once the next look finds the same (protocol 27). Partner: the release fence in Log::free_chunk.
+    // Who sees a chunk freed sees from here on where its entries went, and all of them there.
     std::atomic_thread_fence(std::memory_order_acquire);
   } while ((++looks == 1 || least != before) && looks < kMaxChunks);  // in a damaged stripe they may never agree
   if (next != kNoChunk && least != place.sequence) place = {place.log, least};

@@ -1,4 +1,4 @@
-// What must hold in a stripe whenever its lock is free, or was left by a dead owner and recovered.
+// What must hold in a stripe whenever its lock is free, and after it was recovered from a dead owner.
 #include <set>
 #include <string_view>
 
@@ -7,7 +7,7 @@
 
 namespace forklore::store {
 
-/// Gathers faults; the first few of each kind are enough.
+/// Gathers faults, up to some number.
 class Stripe::Verifier {
  public:
   Verifier(const Stripe& stripe, const std::string& where, std::vector<std::string>& faults)
