@@ -17,11 +17,9 @@
 /// The caller must not hold the lock.
 #define FORKLORE_EXCLUDES(lock) FORKLORE_THREAD_SAFETY(locks_excluded(lock))
 /// The lock is held where this has answered true.
-#define FORKLORE_TRY_ACQUIRE(...) FORKLORE_THREAD_SAFETY(try_acquire_capability(true, ##__VA_ARGS__))
-/// The lock is held from here on.
-#define FORKLORE_ACQUIRE(...) FORKLORE_THREAD_SAFETY(acquire_capability(__VA_ARGS__))
+#define FORKLORE_TRY_ACQUIRE FORKLORE_THREAD_SAFETY(try_acquire_capability(true))
 /// The lock is no longer held from here on.
-#define FORKLORE_RELEASE(...) FORKLORE_THREAD_SAFETY(release_capability(__VA_ARGS__))
+#define FORKLORE_RELEASE FORKLORE_THREAD_SAFETY(release_capability())
 /// A member that is only read and written with the lock held.
 #define FORKLORE_GUARDED_BY(lock) FORKLORE_THREAD_SAFETY(guarded_by(lock))
 /// Not analysed. The reason stands beside it.

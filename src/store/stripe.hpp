@@ -143,12 +143,12 @@ class alignas(kCacheLine) Stripe {
     Guard(Stripe& stripe, std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED : stripe_(stripe),
                                                                                           held_(take(stripe, timeout)) {
     }
-    ~Guard() FORKLORE_RELEASE() {
+    ~Guard() FORKLORE_RELEASE {
       if (held_) base::release_lock(stripe_.header_->lock);
     }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
-    [[nodiscard]] bool held() const noexcept FORKLORE_TRY_ACQUIRE() { return held_; }
+    [[nodiscard]] bool held() const noexcept FORKLORE_TRY_ACQUIRE { return held_; }
 
    private:
     // Not analysed: here the lock is a word, and clang does not know which.
@@ -271,9 +271,12 @@ class alignas(kCacheLine) Stripe {
     slot.store(word, std::memory_order_release);
   }
   void remove(const Located& entry) noexcept FORKLORE_LOCKED;
+
   // stripe_recover.cpp
   /// Puts the stripe in order after an owner's death. The next owner calls it.
   void recover() noexcept FORKLORE_LOCKED;
+  /// Frees the chunks that a death left with nothing but the rest of a value to which no slot leads.
+  void free_orphans() noexcept FORKLORE_LOCKED;
   /// The answer to damage: empties the stripe.
   void reset() noexcept FORKLORE_LOCKED;
   void empty() noexcept FORKLORE_LOCKED;
@@ -361,8 +364,6 @@ class alignas(kCacheLine) Stripe {
   /// Moves the entries of a log in their order, from the oldest chunk on, until there is room for an entry of this
   /// head, or all were moved. True if there is room, or the renewal is done.
   bool compact_in_order(Kind kind, const EntryHead& head, Renewal* renewal, std::uint64_t now) noexcept FORKLORE_LOCKED;
-  /// Frees the chunks that a death left with nothing but the rest of a value to which no slot leads.
-  void free_orphans() noexcept FORKLORE_LOCKED;
 
   // Constant once made, but for private notes. What a read needs comes first, in one cache line: the index, and where
   // the chunks lie.

@@ -14,10 +14,10 @@ namespace forklore::store {
 class FORKLORE_SCOPED_CAPABILITY AsGuard {
  public:
   AsGuard() noexcept FORKLORE_UNLOCKED {}
-  ~AsGuard() FORKLORE_RELEASE() {}
+  ~AsGuard() FORKLORE_RELEASE {}
   AsGuard(const AsGuard&) = delete;
   AsGuard& operator=(const AsGuard&) = delete;
-  [[nodiscard]] bool held() const noexcept FORKLORE_TRY_ACQUIRE() { return true; }
+  [[nodiscard]] bool held() const noexcept FORKLORE_TRY_ACQUIRE { return true; }
 };
 
 void with_the_lock(Log& log) noexcept FORKLORE_LOCKED { log.free_chunk(1); }
