@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""prose_test.py [MOST]: no sentence of the pages or of the public headers' comments has more than 30 words. A list
-item or a cell of a table is a sentence of its own; code and quotes count as one word, numbers as none."""
+"""prose_test.py [MOST]: no sentence of the pages, or of the comments in the public headers and in the floors base and
+store, has more than 30 words. A list item or a cell of a table is a sentence of its own; code and quotes count as one word,
+numbers as none."""
 
 import re
 import sys
@@ -43,7 +44,10 @@ def sentences(block: str) -> list[str]:
 
 def main() -> int:
     texts = {path: path.read_text() for path in PAGES}
-    texts |= {path: comments(path.read_text()) for path in sorted((ROOT / "include").rglob("*.hpp"))}
+    code = [
+        path for folder in ("include", "src/base", "src/store") for path in sorted((ROOT / folder).rglob("*.[ch]pp"))
+    ]
+    texts |= {path: comments(path.read_text()) for path in code}
     faults = [
         f"{path.relative_to(ROOT)}: {words} words: {sentence}"
         for path, text in texts.items()
@@ -52,7 +56,7 @@ def main() -> int:
         if (words := len(re.findall(r"[\w'-]*[A-Za-z][\w'-]*", sentence))) > MOST
     ]
     print("\n".join(faults), end="\n" if faults else "")
-    print(f"{len(texts)} pages and headers, {len(faults)} sentences of more than {MOST} words")
+    print(f"{len(texts)} pages and sources, {len(faults)} sentences of more than {MOST} words")
     return 1 if faults else 0
 
 

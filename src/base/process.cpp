@@ -233,7 +233,7 @@ bool thread_alive(std::uint32_t tid) noexcept {
 }
 
 std::uint64_t own_process() noexcept {
-  // Acquire; partner: the release below. Who finds the epoch finds its word.
+  // Acquire; partner: the release below. A thread that finds the epoch finds its word.
   static constinit std::atomic<std::uint64_t> known{0};
   static constinit std::atomic<std::uint32_t> known_epoch{0};
   const std::uint32_t epoch = self().epoch;

@@ -124,7 +124,7 @@ class Index {
     /// key's. Load it again before you believe it.
     [[nodiscard, gnu::always_inline]] Word* first_match(std::uint64_t hash, std::uint64_t tag) const noexcept {
       Bucket* bucket = &first(hash);
-      // Both cache lines at once, not one after the other. In an index that has grown a third of the keys stand in the
+      // Both cache lines at once, not one after the other. In an index that has grown, a third of the keys stand in the
       // second bucket, and a key that is not there is looked for in both.
       Bucket* const other = &second(hash);
       __builtin_prefetch(other);
@@ -162,8 +162,8 @@ class Index {
     std::uint32_t mask_;
   };
 
-  /// The index now. Who sees the word sees every slot that it counts in; partner: the release stores in move_on() and
-  /// set_size().
+  /// The index now. A reader that sees the word sees every slot that it counts in; partner: the release stores in
+  /// move_on() and set_size().
   ///
   /// Sequentially consistent, so that a thread's get comes after its own set (protocol 28). It costs a reader nothing
   /// more. Partner: the release in base::release_lock. An acquire alone would not do: ARM has loads for it that do not

@@ -71,7 +71,7 @@ static_assert(sizeof(Word) == 8 && sizeof(HalfWord) == 4);
 //
 // The location counts units of 8 bytes from the start of the stripe. It is never 0, so a word of 0 is an empty slot.
 //
-// A writer stores a slot with release, under the lock. A reader loads it with acquire: who sees the slot sees the whole
+// A writer stores a slot with release, under the lock. A reader loads it with acquire: so it sees the whole
 // entry. Readers raise freq without the lock, by one compare-exchange that may fail. A lost raise costs a little hit
 // ratio. An old slot never comes back, as the generation differs.
 
@@ -285,7 +285,7 @@ inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;
 // else reads or writes them. Of a hint any value is valid: it is clamped where it is used.
 
 /// A stripe's lock, as clang's thread-safety analysis knows it. One name stands for the locks of all stripes, as a
-/// thread holds at most one. Who holds it may touch all of that stripe, and nothing of another.
+/// thread holds at most one. Its holder may touch all of that stripe, and nothing of another.
 struct FORKLORE_CAPABILITY("lock of a stripe") StripeLock {};
 inline constexpr StripeLock stripe_lock;
 /// Of a function: its caller holds the stripe's lock.

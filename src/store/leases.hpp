@@ -6,17 +6,17 @@
 // given back with the lock held (stripe_leases.cpp). Making room may evict it. Then its value is not stored, and the
 // next caller computes.
 //
-// A lease is taken with the stripe's lock held, and given back without it. Who finds a lease held looks, with no lock
-// held, whether its owner lives. If the owner is dead, the finder gives the lease back in the owner's place. It names
-// the lease by its token, so a lease that was taken meanwhile is not touched. From a living owner nothing is taken,
-// unless the owner set a deadline and that has passed.
+// A lease is taken with the stripe's lock held, and given back without it. A caller that finds a lease held looks, with
+// no lock held, whether its owner lives. If the owner is dead, the finder gives the lease back in the owner's place. It
+// names the lease by its token, so a lease that was taken meanwhile is not touched. From a living owner nothing is
+// taken, unless the owner set a deadline and that has passed.
 //
 // A flight whose computation failed may rest. Nobody holds it then, and until its deadline no caller that has an older
 // value gets it. It gives way to any flight that finds no free line.
 //
 // Waiters sleep on an event count, a word of the table. Names share it by their hash. A waiter reads it before it sees
-// the lease held, and each give-back adds to it. So who sleeps on the value that was read misses nothing. A wake may be
-// lost with a death; so a waiter looks again after a while.
+// the lease held, and each give-back adds to it. So a waiter that sleeps on the value it read misses nothing. A wake
+// may be lost with a death; so a waiter looks again after a while.
 #pragma once
 
 #include <algorithm>

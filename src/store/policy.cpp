@@ -45,16 +45,15 @@ constexpr std::uint64_t kLeastShare = kWhole / 50;
 constexpr std::uint64_t kMostShare = kWhole / 50 * 49;
 constexpr std::uint32_t kLargeShare = 20;  // one chunk in so many
 
-constexpr std::uint32_t kSoon =
-    Ghost::kStripe / 5;                  // ticks of the ghost's clock: who comes back before comes back soon
-constexpr std::uint64_t kStep = 2;       // the share moves by so many times the bytes of who came back
-constexpr std::uint64_t kOwed = 2;       // main owes so many times the bytes of who came back to it
-constexpr std::uint64_t kOwedSoon = 10;  // and so many times, if that was soon
-constexpr std::uint64_t kDearer = 4;     // an entry so many times as large is dearer by one
-constexpr std::uint64_t kUsual = 64;     // the usual size is a mean of about so many new entries
-constexpr std::uint64_t kSample = 32;    // so many entries tell the sizes in a chunk
-constexpr std::uint64_t kSure = 3;       // a difference of so many times the mean's error is no chance
-constexpr unsigned kLargeReads = 2;      // so many reads take a large entry into main
+constexpr std::uint32_t kSoon = Ghost::kStripe / 5;  // ticks of the ghost's clock: within them, a key comes back soon
+constexpr std::uint64_t kStep = 2;                   // the share moves by so many times the entry's bytes
+constexpr std::uint64_t kOwed = 2;                   // main owes so many times the entry's bytes
+constexpr std::uint64_t kOwedSoon = 10;              // and so many times, if that was soon
+constexpr std::uint64_t kDearer = 4;                 // an entry so many times as large is dearer by one
+constexpr std::uint64_t kUsual = 64;                 // the usual size is a mean of about so many new entries
+constexpr std::uint64_t kSample = 32;                // so many entries tell the sizes in a chunk
+constexpr std::uint64_t kSure = 3;                   // a difference of so many times the mean's error is no chance
+constexpr unsigned kLargeReads = 2;                  // so many reads take a large entry into main
 
 /// 16 times the binary logarithm of a number, rounded down. Between powers of two it is a straight line. For 0 as
 /// for 1.

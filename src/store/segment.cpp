@@ -16,7 +16,7 @@ constexpr unsigned kTokenRoom = 20;
 
 std::optional<Description> describe(const SegmentHeader& header, std::uint64_t bytes, std::string& fault) {
   fault.clear();
-  // Acquire; partner: the release in create(). Who sees the magic word sees a whole segment.
+  // Acquire; partner: the release in create(). A process that sees the magic word sees a whole segment.
   const std::uint64_t magic = header.magic.load(std::memory_order_acquire);
   if (magic == 0) return {};
   const auto fail = [&](const std::string& why) {

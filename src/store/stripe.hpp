@@ -7,7 +7,7 @@
 // one store to the slot. Before it the old entry stands, after it the new one. So there is no journal, and nothing to
 // undo.
 //
-// Who holds the lock may touch this stripe's memory and this object's private notes, and nothing else. It takes no
+// The lock's holder may touch this stripe's memory and this object's private notes, and nothing else. It takes no
 // second lock, calls no code of a user, allocates nothing and never waits. What needs the lock is marked
 // FORKLORE_LOCKED, what may wait FORKLORE_UNLOCKED: clang checks both. If the last owner died, Guard calls recover()
 // before anything else.
@@ -230,7 +230,7 @@ class alignas(kCacheLine) Stripe {
     Code code = Code::ok;
     bool voided = false;  ///< flights of the key: wake() is due
   };
-  /// Plans, makes room, applies. lease: the flight of who writes, or nullptr.
+  /// Plans, makes room, applies. lease: the writer's own flight, or nullptr.
   Outcome change(const HashedKey& key, std::uint64_t now, const Decide& decide,
                  const LeaseId* lease) noexcept FORKLORE_LOCKED;
   Outcome change_with_room(const HashedKey& key, std::uint64_t now, const Decide& decide, const LeaseId* lease,

@@ -64,7 +64,7 @@ std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
     }
     // Meanwhile an entry may have gone from a chunk that was yet to come to one that was already passed. So what a look
     // finds counts only once the next look finds the same (protocol 27). Partner: the release fence in Log::free_chunk.
-    // Who sees a chunk freed sees from here on where its entries went, and all of them there.
+    // A scan that sees a chunk freed sees, from here on, where all its entries went.
     std::atomic_thread_fence(std::memory_order_acquire);
   } while ((++looks == 1 || least != before) && looks < kMaxChunks);  // in a damaged stripe they may never agree
   if (next != kNoChunk && least != place.sequence) place = {place.log, least};
@@ -88,7 +88,7 @@ bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now
     const std::uint64_t word = log_.slot_word(Index::tag(hash), at);
     const std::uint64_t fresh_until = log_.fresh_until(at, head);
     // Partner: the release fences in Log::forget, free_chunk, take and append. If the state is the same, the bytes were
-    // of this use of the chunk. Who sees an entry marked dead sees where it is now.
+    // of this use of the chunk. A scan that sees an entry marked dead sees where it is now.
     std::atomic_thread_fence(std::memory_order_acquire);
     if (log_.state(chunk) != state) return false;
 

@@ -232,7 +232,7 @@ Code Stripe::update_with(const LeaseId& lease, const HashedKey& key, std::uint64
     }
     code = change(key, now, decide, &lease).code;
     if (code == Code::ok) count(header_->computed);
-    // After the value was stored: who finds the lease free finds the value.
+    // After the value was stored: so a caller that finds the lease free finds the value.
     leave(lease, key);
   }
   leases_.wake(key.hash, LeaseKind::flight);
@@ -329,8 +329,8 @@ inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const 
 }
 
 inline void Stripe::carry_out(const Located& old, const Decision& decision) noexcept {
-  // Both are release stores; partner: the acquire fence before a reader's second look. Who sees one of them sees what
-  // this thread changed before it (protocol 32).
+  // Both are release stores; partner: the acquire fence before a reader's second look. A reader that sees one of them
+  // sees what this thread changed before it (protocol 32).
   const auto change_integer = [&]() FORKLORE_LOCKED {
     auto* value = reinterpret_cast<Word*>(log_.at(old.place) + kEntryHeader);
     value->store(static_cast<std::uint64_t>(decision.integer), std::memory_order_release);
