@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """prose_test.py [MOST]: no sentence of the pages, or of the comments in the public headers and in the floors base and
-store, has more than 30 words. A list item or a cell of a table is a sentence of its own; code and quotes count as one word,
-numbers as none."""
+store, has more than 30 words. A list item or a cell of a table is a sentence of its own; code and quotes count as one
+word, numbers as none."""
 
 import re
 import sys
