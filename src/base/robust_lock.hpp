@@ -1,8 +1,8 @@
 // robust_lock.hpp - A lock in shared memory that survives its owner: one 32-bit futex word and nothing else.
 //
 // The word holds the owner's thread id and two bits of the kernel's, FUTEX_WAITERS and FUTEX_OWNER_DIED. Before a
-// thread tries for the lock, it names the word as pending in its robust list, which the kernel knows. The list itself
-// stays empty, so no pointer lies in shared memory.
+// thread tries for the lock, it names the word as pending in its robust list, which the kernel knows. It puts nothing
+// into the list itself, so no pointer lies in shared memory.
 //
 // What frees a dead owner's lock: the kernel. If a thread dies, the kernel looks at what the thread has pending, sets
 // FUTEX_OWNER_DIED there and wakes one waiter. Where the kernel misses a death, a waiter does the same: it looks every
