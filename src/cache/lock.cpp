@@ -118,9 +118,8 @@ Code Lock::acquire(milliseconds wait) noexcept {
                                 .deadline = expiry};
     store::LeaseId lease;
     store::Holders holders;
-    const Grant answer =
-        stripe.acquire({{}, hash_}, wish, 0, call.now(), Access::lock_timeout(*cache_), lease, holders);
-    if (answer == Grant::granted) {
+    const Grant grant = stripe.acquire({{}, hash_}, wish, 0, call.now(), Access::lock_timeout(*cache_), lease, holders);
+    if (grant == Grant::granted) {
       lease_ = lease_of(call.view(), wish, lease);
       depth_ = 1;
       if (options_.reentrant && !remember({&Access::attachment(*cache_), lease_, 1})) {
@@ -130,16 +129,16 @@ Code Lock::acquire(milliseconds wait) noexcept {
       }
       return Code::ok;
     }
-    if (answer != Grant::busy && stripe.give_back_of_dead(holders, {}, milliseconds(0)) != 0) continue;
-    if (answer == Grant::full) say_lacking(*cache_, call.view(), Lacking::lock);
+    if (grant != Grant::busy && stripe.give_back_of_dead(holders, {}, milliseconds(0)) != 0) continue;
+    if (grant == Grant::full) say_lacking(*cache_, call.view(), Lacking::lock);
     const auto left = until - Clock::now();
     if (left <= Clock::duration::zero()) {
       call.count(&store::CounterLine::busy);
-      return answer == Grant::full ? Code::full : Code::busy;
+      return grant == Grant::full ? Code::full : Code::busy;
     }
     if (!std::exchange(waits, true)) stripe.leases().count_wait();
     const base::Waiting waiting;
-    if (answer == Grant::busy) {
+    if (grant == Grant::busy) {
       std::this_thread::sleep_for(milliseconds(1));  // lock_timeout may be 0
       continue;
     }

@@ -19,8 +19,8 @@ namespace {
 
 using std::filesystem::path;
 
-/// A moment for whoever holds the lock; throws when there have been too many. Only waiting counts, not what this
-/// process itself takes to make a segment, nor being stopped.
+/// Waits a moment for the process that holds the lock. Throws after 10 seconds of waiting. The time in which this
+/// process makes a segment itself, or is stopped, does not count.
 class Patience {
  public:
   explicit Patience(const path& file) : file_(file) {}
@@ -35,7 +35,7 @@ class Patience {
   }
 
  private:
-  static constexpr std::chrono::milliseconds kMost{20};  // of one time
+  static constexpr std::chrono::milliseconds kMost{20};  // that one moment counts
   const path& file_;
   std::chrono::nanoseconds waited_{0};
 };
@@ -111,7 +111,7 @@ base::LockDomain own_domain(bool named) {
                                      "mount /proc whole, or use place = anonymous");
 }
 
-/// Turns an empty or unfinished file, locked exclusively, into a segment.
+/// Makes an empty or unfinished file a segment. It is locked exclusively.
 void fill(const path& name, base::File& f, const store::Shape& shape, const Options& options) {
   const store::Geometry geometry = plan_or_throw(shape);
   const std::uint64_t bytes = geometry.shape.capacity;
@@ -138,7 +138,7 @@ void fill(const path& name, base::File& f, const store::Shape& shape, const Opti
                          {identity.device, identity.inode});
 }
 
-/// Makes the file under name a segment, unless somebody else is at it or has done it: then false.
+/// Makes the file under name a segment. Returns false if another process does it now, or has done it.
 bool create(const path& name, const store::Shape& shape, const Options& options) {
   std::error_code error;
   base::File f = base::File::open(name, base::File::Access::create, options.mode, error);
@@ -157,8 +157,8 @@ bool create(const path& name, const store::Shape& shape, const Options& options)
   return true;
 }
 
-/// Puts a segment of the shape that options ask for in the place of the one under name. What they leave open of
-/// when_full is as it was.
+/// Puts a segment of the shape that options ask for in the place of the one under name. It keeps when_full unless they
+/// give it.
 void succeed(const path& name, const Options& options) {
   const path next = successor_of(name);
   std::error_code error;
@@ -229,7 +229,7 @@ void adopt(const path& name, const base::LockDomain& domain, const Options& opti
   const auto description = describe_file(name, f);
   if (!description) return;
   if (description->domain.boot_id != domain.boot_id && !description->clean) {
-    // The machine went down with the file in use: pages may have reached the disk in any order.
+    // The machine went down while the file was in use. Its pages may have reached the disk in any order.
     fill(name, f, description->geometry.shape, options);
     return;
   }
@@ -249,7 +249,8 @@ std::unique_ptr<View> map_view(const path& name, base::File f, const store::Desc
   const int descriptor = f.release();
   ::close(descriptor);  // from here on the mapping holds the shared lock
   if (!base::lock_is_held(name)) {
-    // Not on this file system (overlay): hold it by a descriptor, and make sure that it is still the same file.
+    // Not so on this file system (overlay). Hold the lock by a descriptor, and make sure that it is still the same
+    // file.
     base::File again = base::File::open(
         name, options.read_only ? base::File::Access::read : base::File::Access::read_write, options.mode, error);
     if (error || !again.try_lock(base::FileLock::shared) || again.identity() != identity) return nullptr;
@@ -343,6 +344,7 @@ void close_file(const path& name, base::FileIdentity identity) noexcept {
   }
   if (error || mapping.size() < sizeof(store::SegmentHeader)) return;
   mapping.flush();
+  // Release; partner: the next exclusive flock on the file. All else reaches the disk before, by the first flush().
   reinterpret_cast<store::SegmentHeader*>(mapping.data())->clean.store(1, std::memory_order_release);
   mapping.flush();
 }
