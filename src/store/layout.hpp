@@ -273,7 +273,8 @@ constexpr bool is_lease(std::uint64_t lease, LeaseKind kind) noexcept {
 constexpr bool is_held(std::uint64_t lease) noexcept { return lease_kind_number(lease) != 0; }
 inline constexpr std::uint32_t kNoLine = ~std::uint32_t{0};  // the line of a lease that a placeholder keeps
 inline constexpr std::uint64_t kPlaceholderMs = 600'000;     // how long a placeholder stands at most
-inline constexpr std::size_t kLeaseBytes = 5 * sizeof(Word) + sizeof(HalfWord);  // a line, and an event count
+inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + 2 * sizeof(HalfWord);  // a line, and an event count
+inline constexpr std::uint64_t kLeaseTick = 100;  // ms: a line says to this what time its lease was taken
 // How many lines a stripe has: first those for flights, then those for locks.
 inline constexpr unsigned kMinFlights = 16, kMaxFlights = 32;
 inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;

@@ -75,7 +75,7 @@ bool Leases::see_lock(std::uint32_t line, std::uint64_t now, SeenLock& seen) con
   if (!is_lease(seen.lease.word, LeaseKind::lock)) return false;
   seen.hash = hashes_[line].load(std::memory_order_acquire);
   seen.owner = owners_[line].load(std::memory_order_acquire);
-  seen.begun = begun_[line].load(std::memory_order_acquire);
+  seen.begun = begun_[line].load(std::memory_order_acquire) * kLeaseTick;
   seen.deadline = deadlines_[line].load(std::memory_order_acquire);
   return now < seen.deadline && holds(seen.lease);
 }
@@ -131,7 +131,7 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, 
   hashes_[line].store(wish.hash, std::memory_order_release);
   owners_[line].store(wish.owner, std::memory_order_release);
   deadlines_[line].store(wish.deadline, std::memory_order_release);
-  begun_[line].store(now, std::memory_order_release);
+  begun_[line].store(static_cast<std::uint32_t>(now / kLeaseTick), std::memory_order_release);
   words_[line].store(word, std::memory_order_release);
   lease = {line, word};
   return Grant::granted;

@@ -98,8 +98,8 @@ class Leases {
         hashes_(words_ + g.leases),
         owners_(hashes_ + g.leases),
         deadlines_(owners_ + g.leases),
-        begun_(deadlines_ + g.leases),
-        events_(reinterpret_cast<HalfWord*>(begun_ + g.leases)),
+        begun_(reinterpret_cast<HalfWord*>(deadlines_ + g.leases)),
+        events_(begun_ + g.leases),
         count_(g.leases),
         flights_(g.flights),
         events_mask_(std::bit_floor(g.leases) - 1) {}
@@ -205,7 +205,7 @@ class Leases {
   Word* hashes_;
   Word* owners_;
   Word* deadlines_;
-  Word* begun_;  // when it was taken, in ms since birth
+  HalfWord* begun_;  // when it was taken, in kLeaseTick since birth
   HalfWord* events_;
   std::uint32_t count_;
   std::uint32_t flights_;  // of these

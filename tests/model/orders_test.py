@@ -19,7 +19,7 @@ NOT_MODELLED = {
     "acquire_contended release_contended": "acquire_lock() and release_lock(), when others want the lock",
     "set_clean": "the file is written to disk before and after",
     "extend": "as Leases::acquire() stores a deadline",
-    "find_locks": "reads a line as find_flight() does, and its deadline as holds() does",
+    "find_locks see_lock": "read a line as find_flight() does, and its deadline as holds() does",
 }
 FUNCTION = re.compile(
     r"^ *(?!return |else )[\w\[][\w:<>&*,\[\] ]*?[ &*](?:\w+::)*(\w+)\([^;{}]*\)[^;{}]*\{", re.MULTILINE
