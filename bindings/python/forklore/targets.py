@@ -27,8 +27,8 @@ class CacheTarget:
     def compute(self, key: str, function: Callable[[], Any]) -> Any:
         return self.cache.get_or_compute(key, function, self.ttl, **self.how)
 
-    def native(self) -> tuple[Any, ...]:
-        """As Memoized wants it."""
+    def native(self) -> tuple[Any, ...] | None:
+        """As Memoized wants it; None: it is told at each call."""
         return self.cache, self.ttl, *(self.how.get(name) for name in HOW)
 
     async def acompute(self, key: str, function: Callable[[], Awaitable[Any]]) -> Any:
