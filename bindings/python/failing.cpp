@@ -69,7 +69,7 @@ struct Caught {
 
 }  // namespace
 
-bool parse_failing(PyObject* const* four, Wanted& wanted) {
+bool parse_given(PyObject* const* four, Wanted& wanted) {
   if (four[0] != nullptr && four[0] != Py_None) {
     if (!PyBool_Check(four[0])) {
       PyErr_Format(PyExc_TypeError, "stale_if_error is a bool or None, not %.200s", Py_TYPE(four[0])->tp_name);

@@ -8,9 +8,15 @@
 
 namespace forklore::python {
 
+/// The rarer part of parse_failing().
+bool parse_given(PyObject* const* four, Wanted& wanted);
 /// stale_if_error, error_ttl, compute_timeout and refresh, as Python has them; nullptr or None: as it is. False with
 /// TypeError or ValueError set.
-bool parse_failing(PyObject* const* four, Wanted& wanted);
+inline bool parse_failing(PyObject* const* four, Wanted& wanted) {
+  const auto given = [](PyObject* one) { return one != nullptr && one != Py_None; };
+  if (!given(four[0]) && !given(four[1]) && !given(four[2]) && !given(four[3])) return true;
+  return parse_given(four, wanted);
+}
 /// Calls a function of forklore.MODULE with (cache, key, fn, ttl, stale_for, early, wait, stale_if_error, error_ttl,
 /// compute_timeout, refresh).
 PyObject* call_with_all(const char* module, const char* function, PyObject* cache, NamedKey key, const Wanted& wanted);

@@ -27,7 +27,6 @@ Reference name_of(NamedKey key) {
 Turn Look::begin() {
   sleeps_ = false;
   while (true) {
-    decoded_ = Decoded();
     Found found;
     const auto begin = [&] { return computation_.begin({&decoded_, Decoded::room_for_one}, found); };
     const Turn turn = guarded(begin, Turn::no_room);
