@@ -12,14 +12,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {"cache": {"cache", "session", "store", "base"}, "session": {"session", "store", "base"},
           "store": {"store", "base"}, "base": {"base"}, "cli": {"cli"}}  # fmt: skip
-WORDS = {"cache": {"*"}, "session": {"cache", "hooks", "options"}, "store": {"code", "found", "options", "stats"},
-         "base": set(), "cli": {"*"}}  # fmt: skip
+WORDS = {"cache": {"*"}, "session": {"cache", "hooks", "open", "option", "options"},
+         "store": {"code", "counts", "found", "options", "stats"}, "base": set(), "cli": {"*"}}  # fmt: skip
 # The inner order of the store. The third row never include each other; geometry has the numbers they are built from.
 STORE = {"layout": 0, "decision": 1, "reading": 1, "geometry": 1, "known": 1, "index": 2, "log": 2, "ghost": 2,
          "leases": 2, "counters": 2, "policy": 3, "stripe": 4, "segment": 5}  # fmt: skip
 # Those of the session and of the cache.
 SESSION = {"header": 0, "log": 0, "refusal": 0, "thread": 0, "view": 0, "hooks": 1, "naming": 1, "need": 2,
-           "segments": 2, "opening": 3, "attachment": 4}  # fmt: skip
+           "permission": 2, "segments": 2, "opening": 3, "attachment": 4}  # fmt: skip
 CACHE = {"call": 0, "code": 0, "gcra": 0, "cache": 1, "lease": 1, "compute": 2, "lock": 2, "rate": 2}
 ORDER = {"store": STORE, "session": SESSION, "cache": CACHE}
 ALONE = {"boost": "base/mapping", "xxhash.h": "base/hash"}  # who may include what is not ours

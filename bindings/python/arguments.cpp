@@ -115,12 +115,14 @@ PyObject* to_seconds(Ttl ttl) {
   return PyFloat_FromDouble(static_cast<double>(ttl.count()) / 1000);
 }
 
-bool parse_size(const char* option, PyObject* object, std::size_t& size) {
+bool parse_size(Option option, PyObject* object, std::size_t& size) {
   if (PyLong_Check(object) && !PyBool_Check(object)) {
     size = PyLong_AsSize_t(object);
     if (size == static_cast<std::size_t>(-1) && PyErr_Occurred() != nullptr) {
       PyErr_Clear();
-      set_option_error("%s must be a number of bytes from 1 to %zu, not %R", option, kMaxCapacityBytes, object);
+      set_option_error({.option = option,
+                        .given = shown(object),
+                        .bound = "a number of bytes from 1 to " + std::to_string(kMaxCapacityBytes)});
       return false;
     }
     return true;
@@ -128,9 +130,7 @@ bool parse_size(const char* option, PyObject* object, std::size_t& size) {
   const char* text = PyUnicode_Check(object) ? PyUnicode_AsUTF8(object) : nullptr;
   if (text == nullptr) {
     PyErr_Clear();
-    PyErr_Format(PyExc_TypeError, "%s is an int of bytes or a str such as \"64MB\", not %.200s", option,
-                 Py_TYPE(object)->tp_name);
-    return false;
+    return set_option_type_error(option, "an int of bytes or a str such as \"64MB\"", object);
   }
   const std::string whole(text);
   const std::size_t digits = whole.find_first_not_of("0123456789.");
@@ -147,8 +147,9 @@ bool parse_size(const char* option, PyObject* object, std::size_t& size) {
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
   if (error != std::errc{} || end != number.data() + number.size() || power == std::string_view::npos ||
       std::ldexp(value, static_cast<int>(power) * 10) > 1e18) {
-    set_option_error("%s must be a size such as 67108864, \"64MB\" or \"1.5GB\" (powers of 1024), not %R", option,
-                     object);
+    set_option_error({.option = option,
+                      .given = shown(object),
+                      .bound = "a size such as 67108864, \"64MB\" or \"1.5GB\" (powers of 1024)"});
     return false;
   }
   size = static_cast<std::size_t>(std::ldexp(value, static_cast<int>(power) * 10));

@@ -110,8 +110,8 @@ bool parse_ttl(PyObject* object, Ttl& ttl);
 /// A Ttl as seconds, None for kForever.
 PyObject* to_seconds(Ttl ttl);
 /// An int of bytes, or a str such as "64MB", "1.5 GiB" or "4096", in powers of 1024. False with OpenError or
-/// TypeError set, which name the option.
-bool parse_size(const char* option, PyObject* object, std::size_t& size);
+/// TypeError set, which name the option. May throw std::bad_alloc.
+bool parse_size(Option option, PyObject* object, std::size_t& size);
 /// A signed 64-bit integer. False with TypeError or OverflowError set.
 bool parse_integer(PyObject* object, std::int64_t& integer);
 

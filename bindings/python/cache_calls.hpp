@@ -30,9 +30,9 @@ int is_there(const Call& call, NamedKey key);
 
 // cache_store.cpp
 enum class Store { set, add, replace };
-/// ok, or what says no (exists of add, not_found of replace), or buffer_too_small with an exception set. May run Python
-/// code, and so may invalidate what is not held.
-Code store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl ttl);
+/// ok, or what says no (exists of add, not_found of replace). None with an exception set. May run Python code, and so
+/// may invalidate what is not held.
+std::optional<Code> store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl ttl);
 /// True or False as a new reference, nullptr with an exception set.
 PyObject* touch_key(const Call& call, NamedKey key, Ttl ttl);
 PyObject* delete_key(const Call& call, NamedKey key);

@@ -5,17 +5,18 @@
 namespace forklore::python {
 
 int look_up(const Call& call, NamedKey key, Decoded& decoded, Found& found) {
-  const Code code = guarded(
-      [&] {
+  const std::optional<Code> code = guarded(
+      [&]() -> std::optional<Code> {
         return call.cache().get_to(key.bytes, {&decoded, Decoded::room_for_one}, found);
       },
-      Code::buffer_too_small);
+      std::optional<Code>());
   if (code == Code::ok) return 1;
   if (code == Code::not_found) {
     PyErr_Clear();  // of a room that a later attempt no longer needed
     return 0;
   }
-  if (PyErr_Occurred() == nullptr) raise_code(code, call, key.object);
+  // buffer_too_small: there was no memory for the value, which set an exception.
+  if (code && PyErr_Occurred() == nullptr) raise_code(*code, call, key.object);
   return -1;
 }
 

@@ -1,7 +1,9 @@
-// Opening, attaching and pickling: Python's arguments as forklore::Options and back.
+// Opening and attaching: Python's arguments as forklore::Options.
 #include <cmath>
+#include <iterator>
 #include <string>
 
+#include "argument_list.hpp"
 #include "cache_type.hpp"
 #include "compression.hpp"
 #include "errors.hpp"
@@ -12,28 +14,20 @@
 namespace forklore::python {
 namespace {
 
-// The arguments that are given as Python objects, borrowed.
+#define FORKLORE_NAME(argument) #argument,
+#define FORKLORE_ANY_OBJECT(argument) "O"
+#define FORKLORE_PLACE(argument) , &given.argument
+#define FORKLORE_MEMBER(argument) PyObject* argument = nullptr;
+
+// What is given of them, borrowed.
 struct Given {
   PyObject* name = nullptr;
   PyObject* capacity = nullptr;
-  PyObject* place = nullptr;
-  PyObject* path = nullptr;
-  PyObject* max_value = nullptr;
-  PyObject* stripes = nullptr;
-  PyObject* default_ttl = nullptr;
-  PyObject* when_full = nullptr;
-  PyObject* lock_timeout = nullptr;
-  PyObject* mode = nullptr;
-  PyObject* owner = nullptr;
-  PyObject* serializer = nullptr;
-  PyObject* compress_above = nullptr;
-  PyObject* compression = nullptr;
-  int read_only = 0;
+  FORKLORE_OF_HANDLE(FORKLORE_MEMBER)
+  FORKLORE_OF_SEGMENT(FORKLORE_MEMBER)
 };
 
 bool absent(PyObject* object) { return object == nullptr || object == Py_None; }
-
-const char* to_string(Place place) { return place == Place::shm ? "shm" : place == Place::file ? "file" : "anonymous"; }
 
 bool parse_when_full(PyObject* object, std::optional<WhenFull>& when_full) {
   if (absent(object)) return true;
@@ -45,7 +39,10 @@ bool parse_when_full(PyObject* object, std::optional<WhenFull>& when_full) {
     when_full = WhenFull::reject;
     return true;
   }
-  set_option_error("when_full must be \"evict\" or \"reject\", not %R; None takes what is there", object);
+  set_option_error({.option = Option::when_full,
+                    .given = shown(object),
+                    .bound = "\"evict\" or \"reject\"",
+                    .remedy = "None takes what is there"});
   return false;
 }
 
@@ -59,38 +56,38 @@ bool parse_path(PyObject* object, std::filesystem::path& path) {
 }
 
 // An int option within its bounds.
-bool parse_bounded(const char* option, PyObject* object, long least, long most, long& value) {
-  if (!PyLong_Check(object) || PyBool_Check(object)) {
-    PyErr_Format(PyExc_TypeError, "%s is an int, not %.200s", option, Py_TYPE(object)->tp_name);
-    return false;
-  }
+bool parse_bounded(Option option, PyObject* object, long least, long most, long& value) {
+  if (!PyLong_Check(object) || PyBool_Check(object)) return set_option_type_error(option, "an int", object);
   int beyond = 0;
   value = PyLong_AsLongAndOverflow(object, &beyond);
   if (beyond == 0 && least <= value && value <= most) return true;
-  set_option_error("%s must be %ld to %ld, not %R", option, least, most, object);
+  set_option_error(
+      {.option = option, .given = shown(object), .bound = std::to_string(least) + " to " + std::to_string(most)});
   return false;
 }
 
 bool parse_mode(PyObject* object, long& mode) {
-  const bool is_int = PyLong_Check(object) && !PyBool_Check(object);
-  int beyond = 0;
-  if (is_int) mode = PyLong_AsLongAndOverflow(object, &beyond);
-  if (is_int && beyond == 0 && 0 <= mode && mode <= 0777) return true;
-  if (is_int) {
-    Reference octal(PyNumber_ToBase(object, 8));
-    if (octal) set_option_error("mode must be one such as 0o600 or 0o660, not %U", octal.get());
-  } else {
-    PyErr_Format(PyExc_TypeError, "mode is an int such as 0o600, not %.200s", Py_TYPE(object)->tp_name);
+  if (!PyLong_Check(object) || PyBool_Check(object)) {
+    return set_option_type_error(Option::mode, "an int such as 0o600", object);
   }
+  int beyond = 0;
+  mode = PyLong_AsLongAndOverflow(object, &beyond);
+  if (beyond == 0 && 0 <= mode && mode <= 0777) return true;
+  const Reference octal(PyNumber_ToBase(object, 8));
+  const char* text = octal ? PyUnicode_AsUTF8(octal.get()) : nullptr;
+  if (text != nullptr) set_option_error({.option = Option::mode, .given = text, .bound = "one such as 0o600 or 0o660"});
   return false;
 }
 
 bool parse_lock_timeout(PyObject* object, std::chrono::milliseconds& timeout) {
   if (object == nullptr) return true;
   double seconds = 0;
-  if (!parse_seconds("lock_timeout is seconds (int, float, timedelta)", object, seconds)) return false;
+  if (!parse_seconds("", object, seconds)) {
+    PyErr_Clear();
+    return set_option_type_error(Option::lock_timeout, "seconds (int, float, timedelta)", object);
+  }
   if (!(seconds >= 0 && seconds <= 3600)) {  // nan is neither
-    set_option_error("lock_timeout must be 0 to 3600 seconds, not %R", object);
+    set_option_error({.option = Option::lock_timeout, .given = shown(object), .bound = "0 to 3600 seconds"});
     return false;
   }
   timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
@@ -98,15 +95,17 @@ bool parse_lock_timeout(PyObject* object, std::chrono::milliseconds& timeout) {
 }
 
 bool parse_default_ttl(PyObject* object, Ttl& ttl) {
-  if (absent(object)) return true;
+  if (absent(object) || is_default(object)) return true;
   double seconds = 0;
-  if (!is_default(object) && !parse_seconds("default_ttl is seconds (int, float, timedelta) or None", object, seconds))
-    return false;
+  if (!parse_seconds("", object, seconds)) {
+    PyErr_Clear();
+    return set_option_type_error(Option::default_ttl, "seconds (int, float, timedelta) or None", object);
+  }
   if (std::isnan(seconds)) {
-    set_option_error("default_ttl must be a number of seconds, not %R", object);
+    set_option_error({.option = Option::default_ttl, .given = shown(object), .bound = "a number of seconds"});
     return false;
   }
-  return is_default(object) || parse_ttl(object, ttl);
+  return parse_ttl(object, ttl);
 }
 
 bool parse_options(const Given& given, Options& options) {
@@ -119,21 +118,16 @@ bool parse_options(const Given& given, Options& options) {
   if (given.place != nullptr && !parse_place(given.place, options.place)) return false;
   if (!absent(given.capacity)) {
     std::size_t bytes = 0;
-    if (!parse_size("capacity", given.capacity, bytes)) return false;
+    if (!parse_size(Option::capacity_bytes, given.capacity, bytes)) return false;
     options.capacity_bytes = bytes;
-    if (bytes == 0) {
-      set_option_error("capacity must be %zu bytes to %zu, not %R; None takes what is there", kMinCapacityBytes,
-                       kMaxCapacityBytes, given.capacity);
-      return false;
-    }
   }
   if (!absent(given.max_value)) {
     std::size_t bytes = 0;
-    if (!parse_size("max_value", given.max_value, bytes)) return false;
+    if (!parse_size(Option::max_value_bytes, given.max_value, bytes)) return false;
     options.max_value_bytes = bytes;
   }
   if (!absent(given.stripes)) {
-    if (!parse_bounded("stripes", given.stripes, 1, 64, number)) return false;
+    if (!parse_bounded(Option::stripes, given.stripes, 1, 64, number)) return false;
     options.stripes = static_cast<unsigned>(number);
   }
   if (!absent(given.mode)) {
@@ -141,23 +135,31 @@ bool parse_options(const Given& given, Options& options) {
     options.mode = static_cast<::mode_t>(number);
   }
   if (!parse_default_ttl(given.default_ttl, options.default_ttl)) return false;
-  options.read_only = given.read_only != 0;
-  return true;
+  const int read_only = given.read_only == nullptr ? 0 : PyObject_IsTrue(given.read_only);
+  options.read_only = read_only > 0;
+  return read_only >= 0;
 }
 
 // The arguments of Cache(). False with TypeError set.
 bool take_arguments(PyObject* positional, PyObject* keywords, Given& given) {
-  static const char* names[] = {"name",           "capacity",    "place",        "path", "max_value", "stripes",
-                                "default_ttl",    "when_full",   "lock_timeout", "mode", "owner",     "serializer",
-                                "compress_above", "compression", "read_only",    nullptr};
-  return PyArg_ParseTupleAndKeywords(positional, keywords, "O|O$OOOOOOOOOOOOp:Cache", const_cast<char**>(names),
-                                     &given.name, &given.capacity, &given.place, &given.path, &given.max_value,
-                                     &given.stripes, &given.default_ttl, &given.when_full, &given.lock_timeout,
-                                     &given.mode, &given.owner, &given.serializer, &given.compress_above,
-                                     &given.compression, &given.read_only) != 0;
+  static const char* names[] = {"name", "capacity",
+                                FORKLORE_OF_HANDLE(FORKLORE_NAME) FORKLORE_OF_SEGMENT(FORKLORE_NAME) nullptr};
+  constexpr const char* kFormat =
+      "O|O$" FORKLORE_OF_HANDLE(FORKLORE_ANY_OBJECT) FORKLORE_OF_SEGMENT(FORKLORE_ANY_OBJECT) ":Cache";
+  return PyArg_ParseTupleAndKeywords(
+             positional, keywords, kFormat, const_cast<char**>(names), &given.name,
+             &given.capacity FORKLORE_OF_HANDLE(FORKLORE_PLACE) FORKLORE_OF_SEGMENT(FORKLORE_PLACE)) != 0;
 }
 
-// How a handle with these arguments writes and reads values. False with OpenError or TypeError set.
+// Those of attach().
+bool take_arguments_of_handle(PyObject* positional, PyObject* keywords, Given& given) {
+  static const char* names[] = {"name", FORKLORE_OF_HANDLE(FORKLORE_NAME) nullptr};
+  constexpr const char* kFormat = "O|$" FORKLORE_OF_HANDLE(FORKLORE_ANY_OBJECT) ":attach";
+  return PyArg_ParseTupleAndKeywords(positional, keywords, kFormat, const_cast<char**>(names),
+                                     &given.name FORKLORE_OF_HANDLE(FORKLORE_PLACE)) != 0;
+}
+
+// How a handle with these arguments writes and reads values. False with OpenError or TypeError set. May throw.
 bool parse_codec(const Given& given, Codec& codec) {
   const Reference usual(given.serializer == nullptr ? PyUnicode_FromString("pickle") : Py_NewRef(given.serializer));
   return usual && parse_serializer(usual.get(), codec.serializer) &&
@@ -194,7 +196,7 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
   }
   Options options;
   Codec codec;
-  if (!parse_options(given, options) || !parse_codec(given, codec)) return false;
+  if (!guarded([&] { return parse_options(given, options) && parse_codec(given, codec); }, false)) return false;
   if (attach_only && options.place == Place::file && options.path.empty()) options.path = options.name;
   Handle* handle = guarded(
       [&] {
@@ -216,13 +218,14 @@ bool open_object(PyObject* self, const Given& given, bool attach_only) {
 
 }  // namespace
 
+const char* to_string(Place place) { return place == Place::shm ? "shm" : place == Place::file ? "file" : "anonymous"; }
+
 bool parse_name(PyObject* object, std::string& name) {
   Py_ssize_t size = 0;
   const char* text = PyUnicode_Check(object) ? PyUnicode_AsUTF8AndSize(object, &size) : nullptr;
   if (text == nullptr) {
     PyErr_Clear();
-    PyErr_Format(PyExc_TypeError, "name is a str, not %.200s", Py_TYPE(object)->tp_name);
-    return false;
+    return set_option_type_error(Option::name, "a str", object);
   }
   name.assign(text, static_cast<std::size_t>(size));
   return true;
@@ -236,12 +239,15 @@ bool parse_owner(PyObject* object, std::optional<::uid_t>& owner) {
     Reference entry(pwd ? PyObject_CallMethod(pwd.get(), "getpwnam", "O", object) : nullptr);
     if (!entry) {
       PyErr_Clear();
-      set_option_error("owner must be a user of this host or a user id; there is no user %R", object);
+      set_option_error({.option = Option::owner,
+                        .fault = "there is no user " + shown(object),
+                        .bound = "a user of this host or a user id",
+                        .remedy = "give the name or the id of one that this host has"});
       return false;
     }
     Reference uid(PyObject_GetAttrString(entry.get(), "pw_uid"));
     if (!uid || (number = PyLong_AsLong(uid.get())) < 0) return false;
-  } else if (!parse_bounded("owner", object, 0, 0xFFFFFFFEL, number)) {
+  } else if (!parse_bounded(Option::owner, object, 0, 0xFFFFFFFEL, number)) {
     return false;
   }
   owner = static_cast<::uid_t>(number);
@@ -256,7 +262,7 @@ bool parse_place(PyObject* object, Place& place) {
       return true;
     }
   }
-  set_option_error("place must be \"shm\", \"file\" or \"anonymous\", not %R", object);
+  set_option_error({.option = Option::place, .given = shown(object), .bound = "\"shm\", \"file\" or \"anonymous\""});
   return false;
 }
 
@@ -272,10 +278,10 @@ PyObject* check_arguments(PyObject*, PyObject* positional, PyObject* keywords) {
   Given given;
   Options options;
   Codec codec;
-  if (!take_arguments(positional, keywords, given) || !parse_options(given, options) || !parse_codec(given, codec))
-    return nullptr;
+  if (!take_arguments(positional, keywords, given)) return nullptr;
   const bool right = guarded(
       [&] {
+        if (!parse_options(given, options) || !parse_codec(given, codec)) return false;
         check_options(options);
         return true;
       },
@@ -290,111 +296,39 @@ PyObject* needed_by(PyObject*, PyObject* given) {
   Options options;
   if (!PyArg_ParseTuple(given, "KO!:_need", &beside, &PyDict_Type, &arguments)) return nullptr;
   const Reference none(PyTuple_New(0));
-  if (!none || !take_arguments(none.get(), arguments, taken) || !parse_options(taken, options)) return nullptr;
+  if (!none || !take_arguments(none.get(), arguments, taken)) return nullptr;
   return guarded(
-      [&] {
+      [&]() -> PyObject* {
+        if (!parse_options(taken, options)) return nullptr;
         const Need need = need_of(options, beside);
-        const std::string shortage = in_python_words(need.shortage);
-        return Py_BuildValue("(NKs)", PyUnicode_DecodeFSDefault(need.path.c_str()),
-                             static_cast<unsigned long long>(need.bytes), shortage.c_str());
+        PyObject* shortage = Py_NewRef(Py_None);
+        if (need.shortage) {
+          shortage = Py_BuildValue("(NN)", parts_of(need.shortage->fault), parts_of(need.shortage->remedy));
+        }
+        return Py_BuildValue("(NKN)", PyUnicode_DecodeFSDefault(need.path.c_str()),
+                             static_cast<unsigned long long>(need.bytes), shortage);
       },
       static_cast<PyObject*>(nullptr));
 }
 
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords) {
-  static const char* names[] = {"name",  "place",      "path",           "default_ttl", "lock_timeout", "mode",
-                                "owner", "serializer", "compress_above", "compression", "read_only",    nullptr};
   Given given;
-  if (PyArg_ParseTupleAndKeywords(positional, keywords, "O|$OOOOOOOOOp:attach", const_cast<char**>(names), &given.name,
-                                  &given.place, &given.path, &given.default_ttl, &given.lock_timeout, &given.mode,
-                                  &given.owner, &given.serializer, &given.compress_above, &given.compression,
-                                  &given.read_only) == 0) {
-    return nullptr;
-  }
+  if (!take_arguments_of_handle(positional, keywords, given)) return nullptr;
   auto* made = reinterpret_cast<PyTypeObject*>(type);
   Reference self(made->tp_alloc(made, 0));
   return self && open_object(self.get(), given, true) ? self.release() : nullptr;
 }
 
-namespace {
-
-// How to attach to the same segment once more: (_reopen, (type, name, options)).
-Reference recipe(PyObject* self, const Call& call) {
-  const Options& options = call.options();
-  Reference module(PyImport_ImportModule("forklore._core"));
-  Reference function(module ? PyObject_GetAttrString(module.get(), "_reopen") : nullptr);
-  Reference path(PyUnicode_DecodeFSDefault(options.path.c_str()));
-  Reference ttl(to_seconds(options.default_ttl));
-  if (!function || !path || !ttl) return {};
-  Reference owner(options.owner ? PyLong_FromUnsignedLong(*options.owner) : Py_NewRef(Py_None));
-  const Codec& codec = call.codec();
-  const bool compresses = codec.compression != nullptr;
-  Reference above(compresses ? PyLong_FromSize_t(codec.compress_above) : Py_NewRef(Py_None));
-  if (!owner || !above) return {};
-  return Reference(
-      Py_BuildValue("O(Os{sssOsOsdsIsOsssOszsO})", function.get(), Py_TYPE(self), options.name.c_str(), "place",
-                    to_string(options.place), "path", options.path.empty() ? Py_None : path.get(), "default_ttl",
-                    ttl.get(), "lock_timeout", static_cast<double>(options.lock_timeout.count()) / 1000, "mode",
-                    static_cast<unsigned>(options.mode), "owner", owner.get(), "serializer", name_of(codec.serializer),
-                    "compress_above", above.get(), "compression", compresses ? name_of(*codec.compression) : nullptr,
-                    "read_only", options.read_only ? Py_True : Py_False));
-}
-
-// The attributes that an object of a subclass has; None of a plain one.
-Reference attributes_of(PyObject* self) {
-  Reference attributes(PyObject_GetAttrString(self, "__dict__"));
-  if (attributes || PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return attributes;
-  PyErr_Clear();
-  return Reference(Py_NewRef(Py_None));
-}
-
-// A handle of this process to the same segment, in anonymous memory too.
-PyObject* copy(PyObject* self, PyObject* attributes) {
-  const Call call(self);
-  const Reference made(call ? recipe(self, call) : Reference());
-  if (!made || attributes == nullptr) return nullptr;
-  Reference again(run_python(
-      [&] { return PyObject_CallObject(PyTuple_GET_ITEM(made.get(), 0), PyTuple_GET_ITEM(made.get(), 1)); }));
-  if (!again || attributes == Py_None) return again.release();
-  const Reference own(PyObject_GetAttrString(again.get(), "__dict__"));
-  return own && PyDict_Update(own.get(), attributes) == 0 ? again.release() : nullptr;
-}
-
-}  // namespace
-
-PyObject* cache_reduce(PyObject* self, PyObject*) {
-  const Call call(self);
-  if (!call) return nullptr;
-  if (call.options().place == Place::anonymous) {
-    PyErr_SetString(errors().error,
-                    "a Cache in anonymous memory is shared by fork alone and cannot be pickled; place=\"shm\" can");
-    return nullptr;
+bool add_options(PyObject* module) {
+  static constexpr const char* kNames[] = {"name", "capacity",
+                                           FORKLORE_OF_HANDLE(FORKLORE_NAME) FORKLORE_OF_SEGMENT(FORKLORE_NAME)};
+  Reference names(PyTuple_New(static_cast<Py_ssize_t>(std::size(kNames))));
+  for (std::size_t i = 0; names && i < std::size(kNames); ++i) {
+    PyObject* name = PyUnicode_InternFromString(kNames[i]);
+    if (name == nullptr) return false;
+    PyTuple_SET_ITEM(names.get(), static_cast<Py_ssize_t>(i), name);
   }
-  const Reference made = recipe(self, call);
-  const Reference attributes(made ? attributes_of(self) : Reference());
-  if (!attributes) return nullptr;
-  return PyTuple_Pack(3, PyTuple_GET_ITEM(made.get(), 0), PyTuple_GET_ITEM(made.get(), 1), attributes.get());
-}
-
-PyObject* cache_copy(PyObject* self, PyObject*) { return copy(self, attributes_of(self).get()); }
-
-PyObject* cache_deepcopy(PyObject* self, PyObject* memo) {
-  const Reference attributes = attributes_of(self);
-  const Reference module(attributes ? PyImport_ImportModule("copy") : nullptr);
-  const Reference deep(
-      module ? run_python([&] { return PyObject_CallMethod(module.get(), "deepcopy", "OO", attributes.get(), memo); })
-             : nullptr);
-  return copy(self, deep.get());
-}
-
-PyObject* reopen(PyObject*, PyObject* const* given, Py_ssize_t count) {
-  if (count != 3 || !PyType_Check(given[0]) || !PyDict_Check(given[2]) ||
-      PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(given[0]), interpreter().cache_type) == 0) {
-    PyErr_SetString(PyExc_TypeError, "_reopen(type, name, options) is for pickle alone");
-    return nullptr;
-  }
-  Reference positional(PyTuple_Pack(1, given[1]));
-  return positional ? cache_attach(given[0], positional.get(), given[2]) : nullptr;
+  return names && PyModule_AddObjectRef(module, "_OPTIONS", names.get()) == 0;
 }
 
 }  // namespace forklore::python

@@ -9,22 +9,21 @@ namespace {
 
 constexpr const char* kNames[] = {"set", "add", "replace"};
 
-// (key, value, ttl) of the three methods; the answer is left to the caller. buffer_too_small: an exception is set.
+// (key, value, ttl) of the three methods; the answer is left to the caller. None: an exception is set.
 template <Store kStore>
-Code store(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+std::optional<Code> store(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   static constexpr Parameters<3> kParameters{kNames[static_cast<int>(kStore)], 2, 3, {"key", "value", "ttl"}};
   std::array<PyObject*, 3> values{};
   Ttl ttl{};
-  if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[2], ttl)) return Code::buffer_too_small;
+  if (!kParameters.bind(given, count, keywords, values) || !parse_ttl(values[2], ttl)) return std::nullopt;
   const Call call(self);
   Key key;
-  if (!call || !key.take(values[0])) return Code::buffer_too_small;
+  if (!call || !key.take(values[0])) return std::nullopt;
   return store_value(call, kStore, {key.view(), values[0]}, values[1], ttl);
 }
 
-PyObject* truth(Code code) {
-  return code == Code::buffer_too_small ? nullptr : Py_NewRef(code == Code::ok ? Py_True : Py_False);
-}
+PyObject* truth(Code code) { return Py_NewRef(code == Code::ok ? Py_True : Py_False); }
+PyObject* truth(std::optional<Code> code) { return code ? truth(*code) : nullptr; }
 
 PyObject* overflow() {
   PyErr_SetString(PyExc_OverflowError, "a counter is from -2**63 to 2**63 - 1; this one has not changed");
@@ -53,9 +52,9 @@ PyObject* count(PyObject* self, PyObject* const* given, Py_ssize_t number, PyObj
 
 }  // namespace
 
-Code store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl ttl) {
+std::optional<Code> store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl ttl) {
   Encoded encoded;
-  if (!encoded.take(value, call.codec())) return Code::buffer_too_small;
+  if (!encoded.take(value, call.codec())) return std::nullopt;
   Cache& cache = call.cache();
   Code code{};
   Code no = Code::ok;
@@ -74,7 +73,7 @@ Code store_value(const Call& call, Store how, NamedKey key, PyObject* value, Ttl
   }
   if (code == Code::ok || code == no) return code;
   raise_code(code, call, key.object, encoded.view().size());
-  return Code::buffer_too_small;
+  return std::nullopt;
 }
 
 PyObject* touch_key(const Call& call, NamedKey key, Ttl ttl) {
@@ -95,7 +94,7 @@ PyObject* add_number(const Call& call, NamedKey key, std::int64_t delta, std::op
 }
 
 PyObject* cache_set(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
-  if (store<Store::set>(self, given, count, keywords) == Code::buffer_too_small) return nullptr;
+  if (!store<Store::set>(self, given, count, keywords)) return nullptr;
   Py_RETURN_NONE;
 }
 

@@ -24,59 +24,62 @@ void Call::refuse() {
 
 void Call::finish() { delete_handle(std::exchange(self_->handle, nullptr)); }
 
-// How an error calls a key: its repr, cut short.
-static Reference key_in_words(PyObject* key) {
-  constexpr Py_ssize_t kMost = 60;
-  Reference whole(key == nullptr ? nullptr : PyObject_Repr(key));
-  if (!whole || PyUnicode_GET_LENGTH(whole.get()) <= kMost) return whole;
-  Reference begin(PyUnicode_Substring(whole.get(), 0, kMost - 3));
-  return Reference(begin ? PyUnicode_FromFormat("%U...", begin.get()) : nullptr);
-}
+namespace {
 
-PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t size) {
+// The exception for a code, and what it says. May throw std::bad_alloc.
+void set_code(Code code, const Call& call, PyObject* key, std::size_t size) {
   switch (code) {
     case Code::not_found:
       PyErr_SetObject(PyExc_KeyError, key);
       break;
     case Code::too_large: {
-      const std::size_t most = guarded([&] { return call.cache().stats().max_value_bytes; }, std::size_t{0});
-      PyErr_Clear();
-      const Reference words = key_in_words(key);
-      if (!words) break;
-      PyErr_Format(errors().too_large,
-                   "%zu bytes under %U: this segment takes values of up to %zu; max_value raises it", size, words.get(),
-                   most);
+      const std::size_t most = call.cache().stats().max_value_bytes;
+      set_error(errors().too_large, std::to_string(size) + " bytes under " + shown(key) +
+                                        ": this segment takes values of up to " + std::to_string(most) + "; " +
+                                        Option::max_value_bytes + " raises it");
       break;
     }
     case Code::invalid_key:
       PyErr_Format(PyExc_ValueError, "a key is 1 to %zu bytes long", kMaxKeyBytes);
       break;
-    case Code::not_a_number: {
-      const Reference words = key_in_words(key);
-      if (words) PyErr_Format(PyExc_TypeError, "the value under %U is not an int of 64 bits", words.get());
+    case Code::not_a_number:
+      set_error(PyExc_TypeError, "the value under " + shown(key) + " is not an int of 64 bits");
       break;
-    }
     case Code::invalid_argument:
       PyErr_SetString(PyExc_ValueError, "a count, a limit, a period or a time to live that makes no sense");
       break;
+    case Code::no_memory:
+      PyErr_NoMemory();
+      break;
     case Code::full:
-      PyErr_SetString(errors().full, "no room left, and when_full=\"reject\" keeps what is there; raise the capacity");
+      set_error(errors().full, Message("no room left, and ") + Message(Option::when_full, "reject") +
+                                   " keeps what is there; a larger " + Option::capacity_bytes + " has more");
       break;
     case Code::busy:
-      PyErr_Format(errors().busy, "another process held the lock for all of lock_timeout (%d ms)",
-                   static_cast<int>(call.options().lock_timeout.count()));
+      set_error(errors().busy, Message("another process held the lock for all of ") + Option::lock_timeout + " (" +
+                                   std::to_string(call.options().lock_timeout.count()) + " ms)");
       break;
     case Code::read_only:
-      PyErr_SetString(errors().read_only,
-                      call.options().read_only
-                          ? "this Cache was opened with read_only=True"
-                          : "this process may not write the segment: it was removed and could not be made "
-                            "anew here (the log says why), or is of another pid namespace");
+      set_error(errors().read_only, call.options().read_only
+                                        ? Message("this Cache was opened with ") + Message(Option::read_only, "True")
+                                        : "this process may not write the segment: it was removed and could not be "
+                                          "made anew here (the log says why), or is of another pid namespace");
       break;
     default:
       PyErr_Format(errors().error, "unexpected answer: %s", to_string(code).data());
       break;
   }
+}
+
+}  // namespace
+
+PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t size) {
+  guarded(
+      [&] {
+        set_code(code, call, key, size);
+        return 0;
+      },
+      0);
   return nullptr;
 }
 

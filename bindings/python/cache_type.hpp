@@ -71,20 +71,26 @@ PyObject* raise_code(Code code, const Call& call, PyObject* key, std::size_t siz
 // cache_open.cpp
 /// A segment's name. False with TypeError set.
 bool parse_name(PyObject* object, std::string& name);
-/// "shm", "file" or "anonymous". False with OpenError set.
+/// "shm", "file" or "anonymous".
+const char* to_string(Place place);
+/// That of its name. False with OpenError set.
 bool parse_place(PyObject* object, Place& place);
 /// A user id or name; None leaves it.
 bool parse_owner(PyObject* object, std::optional<::uid_t>& owner);
 int cache_init(PyObject* self, PyObject* positional, PyObject* keywords);
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords);
-PyObject* cache_reduce(PyObject* self, PyObject*);
-PyObject* cache_copy(PyObject* self, PyObject*);
-PyObject* cache_deepcopy(PyObject* self, PyObject* memo);
 /// The module function that Django's system checks call: what Cache() would say of the arguments, which opens nothing.
 PyObject* check_arguments(PyObject* module, PyObject* positional, PyObject* keywords);
 /// Likewise: (beside, {arguments of Cache()}) -> what opening would take: (path, bytes, shortage), where so many bytes
-/// are to be taken beside it.
+/// are to be taken beside it. shortage: None, or (what is wrong, the remedy), each as parts_of() makes them.
 PyObject* needed_by(PyObject* module, PyObject* given);
+/// Adds _OPTIONS, the names of all arguments of Cache(), to the module. False with an exception set.
+bool add_options(PyObject* module);
+
+// cache_copy.cpp
+PyObject* cache_reduce(PyObject* self, PyObject*);
+PyObject* cache_copy(PyObject* self, PyObject*);
+PyObject* cache_deepcopy(PyObject* self, PyObject* memo);
 /// The module function that unpickling calls: (type, name, options) -> Cache.
 PyObject* reopen(PyObject* module, PyObject* const* given, Py_ssize_t count);
 

@@ -32,15 +32,15 @@ struct Selection {
 // One step of a scan. False with an exception set.
 bool scan(const Call& call, Cursor& cursor, std::size_t limit, const Selection& selection,
           std::vector<std::string>& keys) {
-  const Code code = guarded(
-      [&] {
+  const std::optional<Code> code = guarded(
+      [&]() -> std::optional<Code> {
         const Unlocked unlocked;
         const Code answer = call.cache().scan(cursor, limit, selection.prefix, keys);
         if (selection.pattern) std::erase_if(keys, [&](const auto& key) { return !selection.pattern->matches(key); });
         return answer;
       },
-      Code::buffer_too_small);
-  if (code != Code::ok && PyErr_Occurred() == nullptr) raise_code(code, call, nullptr);
+      std::optional<Code>());
+  if (code && code != Code::ok) raise_code(*code, call, nullptr);
   return code == Code::ok;
 }
 
@@ -188,8 +188,8 @@ PyObject* cache_delete_pattern(PyObject* self, PyObject* const* given, Py_ssize_
   for (Cursor cursor; !cursor.finished();) {
     std::vector<std::string> keys;
     if (run_python(PyErr_CheckSignals) < 0 || !scan(call, cursor, kBatch, selection, keys)) return nullptr;
-    const Code code = guarded([&] { return erase_all(call, keys, erased); }, Code::buffer_too_small);
-    if (code != Code::ok) return PyErr_Occurred() == nullptr ? raise_code(code, call, nullptr) : nullptr;
+    const auto code = guarded([&] { return std::optional(erase_all(call, keys, erased)); }, std::optional<Code>());
+    if (code != Code::ok) return code ? raise_code(*code, call, nullptr) : nullptr;
   }
   return PyLong_FromSize_t(erased);
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <forklore/cache.hpp>
 #include <limits>
+#include <string>
 
 #include "arguments.hpp"
 #include "errors.hpp"
@@ -73,11 +74,14 @@ bool parse_way(PyObject* name, const Compression*& compression) {
     if (functions_of(one) != nullptr) return true;
     if (PyErr_ExceptionMatches(PyExc_ImportError) == 0 || one.package == nullptr) return false;
     PyErr_Clear();
-    set_option_error("compression=%R needs the Python package %s, which cannot be imported: pip install %s", name,
-                     one.package, one.package);
+    const std::string package = one.package;
+    set_option_error({.option = kCompression,
+                      .fault = std::string("\"") + name_of(one) + "\" needs the Python package " + package +
+                               ", which cannot be imported",
+                      .remedy = "pip install " + package});
     return false;
   }
-  set_option_error("compression must be \"zlib\", \"zstd\" or \"lz4\", not %R", name);
+  set_option_error({.option = kCompression, .given = shown(name), .bound = "\"zlib\", \"zstd\" or \"lz4\""});
   return false;
 }
 
@@ -93,11 +97,13 @@ bool parse_compression(PyObject* name, PyObject* above, Codec& codec) {
   const Compression* compression = kAllCompressions;
   if (!absent(name) && !parse_way(name, compression)) return false;
   if (absent(above)) {
-    set_option_error("compression=%R needs compress_above, the bytes of a value from which on it is compressed", name);
+    set_option_error({.option = kCompression,
+                      .fault = kCompressAbove + Message(" is not given"),
+                      .remedy = kCompressAbove + Message(" is the bytes of a value from which on it is compressed")});
     return false;
   }
   std::size_t size = 0;
-  if (!parse_size("compress_above", above, size)) return false;
+  if (!parse_size(kCompressAbove, above, size)) return false;
   codec.compression = compression;
   codec.compress_above = std::max(size, kSmall);
   return functions_of(*compression) != nullptr;

@@ -35,8 +35,11 @@ struct CompressionCalls {
 
 /// The name of a compression in the API: "zlib", "zstd", "lz4".
 const char* name_of(const Compression& compression);
+/// Options that C++ does not have.
+inline constexpr Option kCompression{"compression"};
+inline constexpr Option kCompressAbove{"compress_above"};
 /// The options compression and compress_above of a handle, nullptr or None: not given. False with OpenError or
-/// TypeError set.
+/// TypeError set. May throw std::bad_alloc.
 bool parse_compression(PyObject* name, PyObject* above, Codec& codec);
 
 /// Compresses a value that is larger than the handle's compress_above, unless it does not shrink. False with an

@@ -105,8 +105,8 @@ PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   if (!target) return nullptr;
   const Call call(target.handle());
   if (!call) return nullptr;
-  const Code code = store_value(call, kStore, target.key(), given[1], ttl);
-  if (code == Code::buffer_too_small) return nullptr;
+  const std::optional<Code> code = store_value(call, kStore, target.key(), given[1], ttl);
+  if (!code) return nullptr;
   return Py_NewRef(kStore == Store::set ? Py_None : code == Code::ok ? Py_True : Py_False);
 }
 

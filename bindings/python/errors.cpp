@@ -1,9 +1,10 @@
 #include "errors.hpp"
 
-#include <cerrno>
-#include <cstdarg>
+#include <initializer_list>
 #include <new>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include "docstrings.hpp"
 #include "interpreter.hpp"
@@ -22,6 +23,14 @@ PyObject* make(PyObject* module, const char* name, const char* doc, PyObject* fi
   return made;
 }
 
+// Errors that are made by Python code have None there.
+bool have_nothing(PyObject* kind, std::initializer_list<const char*> attributes) {
+  for (const char* attribute : attributes) {
+    if (PyObject_SetAttrString(kind, attribute, Py_None) != 0) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Errors& errors() { return interpreter().errors; }
@@ -37,53 +46,115 @@ bool make_errors(PyObject* module) {
          (errors.serializer_error =
               make(module, "SerializerError", docs::kSerializerError, errors.error, PyExc_TypeError)) != nullptr &&
          (errors.unreadable = make(module, "Unreadable", docs::kUnreadable, errors.serializer_error)) != nullptr &&
-         PyObject_SetAttrString(errors.unreadable, "key", Py_None) == 0;
+         have_nothing(errors.unreadable, {"key"}) &&
+         have_nothing(errors.open_error, {"option", "bound", "remedy", "path"}) &&
+         have_nothing(errors.error, {"_parts"});
 }
 
-void set_open_error(int number, const char* message) {
-  Reference arguments(Py_BuildValue("(is)", number, message));
-  if (arguments) PyErr_SetObject(errors().open_error, arguments.get());
-}
-
-void set_option_error(const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  Reference message(PyUnicode_FromFormatV(format, list));
-  va_end(list);
-  if (!message) return;
-  Reference arguments(Py_BuildValue("(iO)", EINVAL, message.get()));
-  if (arguments) PyErr_SetObject(errors().open_error, arguments.get());
-}
-
-std::string in_python_words(std::string message) {
-  for (const std::string name : {"capacity", "max_value"}) {
-    const std::string wordy = name + "_bytes";
-    for (std::size_t at; (at = message.find(wordy)) != std::string::npos;) message.replace(at, wordy.size(), name);
-  }
-  return message;
+std::string_view name_of(Option option) {
+  std::string_view name = option.word;
+  if (name.ends_with("_bytes")) name.remove_suffix(std::string_view("_bytes").size());
+  return name;
 }
 
 namespace {
 
-// The library's message in Python's words. The system's own words, which Python's OSError has as a number, are left out
-// where a remedy follows.
-std::string message_of(const OpenError& error) {
-  std::string message = error.what();
-  const std::string prefix = "forklore: ";
-  const std::string suffix = ": " + error.code().message();
-  if (message.starts_with(prefix)) message.erase(0, prefix.size());
-  const bool needs_no_more = error.code() == std::errc::invalid_argument || message.find("; ") != std::string::npos;
-  if (needs_no_more && message.ends_with(suffix)) message.resize(message.size() - suffix.size());
-  return in_python_words(std::move(message));
+// A value as it is written in Python, where C++ has a word or an octal number.
+std::string literal_of(Option option, std::string_view value) {
+  std::string text(value);
+  if (option == Option::place || option == Option::when_full) return '"' + text + '"';
+  if (option == Option::mode && text.starts_with('0') && text.size() > 1) return "0o" + text.substr(1);
+  return text;
+}
+
+// Text of the library. A path in it may have any bytes.
+PyObject* to_str(std::string_view text) {
+  return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace");
+}
+
+// None if there is nothing.
+PyObject* to_str_or_none(std::string_view text) { return text.empty() ? Py_NewRef(Py_None) : to_str(text); }
+
+bool give(PyObject* error, const char* name, PyObject* value) {
+  const Reference held(value);
+  return held && PyObject_SetAttrString(error, name, held.get()) == 0;
+}
+
+// The reason's parts as attributes of an OpenError.
+bool give_reason(PyObject* error, const Reason& reason) {
+  return give(error, "option", to_str_or_none(name_of(reason.option))) &&
+         give(error, "bound", to_str_or_none(reason.bound)) &&
+         give(error, "remedy", to_str_or_none(reason.remedy.said(in_python))) &&
+         give(error, "path", reason.path.empty() ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(reason.path.c_str()));
+}
+
+void set_open_error(const OpenError& error) {
+  const Message message = error.message();
+  const Reference text(to_str(message.said(in_python)));
+  const Reference made(text ? PyObject_CallFunction(errors().open_error, "iO", error.code().value(), text.get())
+                            : nullptr);
+  if (made && give(made.get(), "_parts", parts_of(message)) && give_reason(made.get(), error.reason())) {
+    PyErr_SetObject(errors().open_error, made.get());
+  }
 }
 
 }  // namespace
+
+std::string in_python(Option option, std::string_view value) {
+  const std::string name(name_of(option));
+  return value.empty() ? name : name + "=" + literal_of(option, value);
+}
+
+PyObject* parts_of(const Message& message) {
+  Reference parts(PyTuple_New(static_cast<Py_ssize_t>(message.parts().size())));
+  Py_ssize_t i = 0;
+  for (const auto& [option, text] : message.parts()) {
+    if (!parts) return nullptr;
+    const Reference value(option ? to_str_or_none(text.empty() ? text : literal_of(option, text)) : nullptr);
+    PyObject* part = option ? Py_BuildValue("(NO)", to_str(name_of(option)), value.get()) : to_str(text);
+    if (part == nullptr) return nullptr;
+    PyTuple_SET_ITEM(parts.get(), i++, part);
+  }
+  return parts.release();
+}
+
+void set_error(PyObject* kind, const Message& message) {
+  const Reference text(to_str(message.said(in_python)));
+  const Reference made(text ? PyObject_CallOneArg(kind, text.get()) : nullptr);
+  if (made && give(made.get(), "_parts", parts_of(message))) PyErr_SetObject(kind, made.get());
+}
+
+void set_option_error(Reason reason) {
+  set_open_error(OpenError(std::make_error_code(std::errc::invalid_argument), std::move(reason)));
+}
+
+bool set_option_type_error(Option option, const char* what, PyObject* given) {
+  set_error(PyExc_TypeError, Message(option) + " is " + what + ", not " + Py_TYPE(given)->tp_name);
+  return false;
+}
+
+std::string shown(PyObject* object) {
+  constexpr Py_ssize_t kMost = 60;
+  const Reference whole(object == nullptr ? nullptr : PyObject_Repr(object));
+  const bool is_long = whole && PyUnicode_GET_LENGTH(whole.get()) > kMost;
+  const Reference begin(is_long ? PyUnicode_Substring(whole.get(), 0, kMost - 3) : nullptr);
+  const Reference& cut = is_long ? begin : whole;
+  const char* text = cut ? PyUnicode_AsUTF8(cut.get()) : nullptr;
+  if (text == nullptr) PyErr_Clear();  // what is to be said is worth more than what it is said of
+  if (text == nullptr) return object == nullptr ? "?" : Py_TYPE(object)->tp_name;
+  return is_long ? std::string(text) + "..." : text;
+}
 
 void set_current_exception() {
   try {
     throw;
   } catch (const OpenError& error) {
-    set_open_error(error.code().value(), message_of(error).c_str());
+    guarded(
+        [&] {
+          set_open_error(error);
+          return 0;
+        },
+        0);
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& error) {

@@ -7,6 +7,7 @@
 #include <forklore/code.hpp>
 #include <forklore/options.hpp>
 #include <string>
+#include <string_view>
 
 namespace forklore::python {
 
@@ -27,12 +28,22 @@ Errors& errors();
 /// Makes the classes and adds them to the module. False with an exception set if Python fails.
 bool make_errors(PyObject* module);
 
-/// Sets OpenError with an errno and the message.
-void set_open_error(int number, const char* message);
-/// Sets OpenError(EINVAL) about an option whose value is wrong; a PyErr_Format format.
-void set_option_error(const char* format, ...);
-/// What the library says with its options called as they are here, where they do not end in _bytes.
-std::string in_python_words(std::string message);
+/// What an option is called here: the field without its unit, as "capacity" for capacity_bytes.
+std::string_view name_of(Option option);
+/// That, or how one that has a value is given: place="file", mode=0o660.
+std::string in_python(Option option, std::string_view value);
+
+/// Sets kind with the message in the words of Python. The parts of the message go with it, as the attribute _parts, for
+/// whoever calls options otherwise: forklore.django.
+void set_error(PyObject* kind, const Message& message);
+/// Sets OpenError(EINVAL): an option that nothing could be opened with. May throw std::bad_alloc.
+void set_option_error(Reason reason);
+/// Sets TypeError: "OPTION is WHAT, not int". Always false. May throw std::bad_alloc.
+bool set_option_type_error(Option option, const char* what, PyObject* given);
+/// A message as a tuple: a str for each text, (name, value or None) for each option. nullptr with an exception set.
+PyObject* parts_of(const Message& message);
+/// An object as errors show it: its repr, cut short. May throw std::bad_alloc.
+std::string shown(PyObject* object);
 
 /// Sets the exception for the C++ exception in flight. Call it in a catch block.
 void set_current_exception();

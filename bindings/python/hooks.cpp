@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <forklore/hooks.hpp>
+#include <string>
 #include <string_view>
 
+#include "errors.hpp"
 #include "reference.hpp"
 
 namespace forklore::python {
@@ -73,6 +75,17 @@ void log(std::string_view line) {
 
 }  // namespace
 
+namespace {
+
+// In the log: a process of Python may have its options from Django's settings.
+std::string in_log(Option option, std::string_view value) {
+  const std::string said = in_python(option, value);
+  if (option == Option::owner && !value.empty()) return said + " (Django: OWNER)";
+  return said;
+}
+
+}  // namespace
+
 void sleep_for_good() {
   while (true) ::pause();
 }
@@ -82,7 +95,7 @@ bool install_hooks() {
     PyErr_SetString(PyExc_ImportError, "no key for thread-specific storage is left in this process");
     return false;
   }
-  set_hooks({before_wait, after_wait, log});
+  set_hooks({before_wait, after_wait, log, in_log});
   return true;
 }
 

@@ -42,8 +42,8 @@ PyObject* acquire(PyObject* self, PyObject* given) {
   if (!parse_seconds("wait is seconds", given, seconds)) return nullptr;
   const auto most = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(std::fmin(seconds, 1e9) * 1000)));
   const Code code = state_of<State>(self).lock->acquire(most);
-  state_of<State>(self).lacking = code == Code::full;
-  return answer(self, code == Code::full ? Code::busy : code, Code::busy);
+  state_of<State>(self).lacking = code == Code::no_line;
+  return answer(self, code, code == Code::no_line ? Code::no_line : Code::busy);
 }
 
 // A lock's time: not what is over already.

@@ -45,12 +45,12 @@ PyObject* remove(PyObject*, PyObject* const* given, Py_ssize_t count, PyObject* 
   std::array<PyObject*, 3> values{};
   std::string name;
   Place place = Place::shm;
-  if (!kParameters.bind(given, count, keywords, values) || !parse_name(values[0], name)) return nullptr;
-  if (values[1] != nullptr && !parse_place(values[1], place)) return nullptr;
   std::optional<::uid_t> owner;
-  if (!parse_owner(values[2], owner)) return nullptr;
+  if (!kParameters.bind(given, count, keywords, values)) return nullptr;
   return guarded(
-      [&] {
+      [&]() -> PyObject* {
+        if (!parse_name(values[0], name) || !parse_owner(values[2], owner)) return nullptr;
+        if (values[1] != nullptr && !parse_place(values[1], place)) return nullptr;
         const bool removed = [&] {
           const Unlocked unlocked;
           return remove_segment(name, place, owner);
@@ -97,9 +97,9 @@ int execute(PyObject* module) {
   if (again) return 0;
   prepare_formats();
   const bool made = PyModule_AddStringConstant(module, "__version__", FORKLORE_VERSION) == 0 && make_default(module) &&
-                    make_errors(module) && make_cache_type(module) && make_django_type(module) &&
-                    make_computing(module) && make_computation_type(module) && make_lease_type(module) &&
-                    make_memoized_type(module);
+                    make_errors(module) && add_options(module) && add_counts(module) && make_cache_type(module) &&
+                    make_django_type(module) && make_computing(module) && make_computation_type(module) &&
+                    make_lease_type(module) && make_memoized_type(module);
   return made ? 0 : -1;
 }
 

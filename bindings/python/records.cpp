@@ -2,8 +2,9 @@
 
 #include <cmath>
 #include <concepts>
-#include <forklore/options.hpp>
+#include <forklore/stats.hpp>
 #include <string>
+#include <string_view>
 
 #include "arguments.hpp"
 #include "hooks.hpp"
@@ -14,7 +15,7 @@ namespace forklore::python {
 namespace {
 
 PyObject* to_object(std::unsigned_integral auto number) { return PyLong_FromUnsignedLongLong(number); }
-PyObject* to_object(const char* text) { return PyUnicode_FromString(text); }
+PyObject* to_object(WhenFull policy) { return PyUnicode_FromString(policy == WhenFull::evict ? "evict" : "reject"); }
 PyObject* to_object(bool truth) { return PyBool_FromLong(truth ? 1 : 0); }
 PyObject* to_object(const std::string& text) {
   return PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
@@ -61,24 +62,24 @@ class Fields {
 
 PyObject* to_python(const Stats& stats) {
   Fields fields;
-  fields("capacity_bytes", stats.capacity_bytes)("max_value_bytes", stats.max_value_bytes)("stripes", stats.stripes);
-  fields("chunk_bytes", stats.chunk_bytes)("chunks", stats.chunks)("free_chunks", stats.free_chunks);
-  fields("when_full", stats.when_full == WhenFull::evict ? "evict" : "reject")("age_seconds", stats.age_seconds);
-  fields("entries", stats.entries)("slots", stats.slots);
-  fields("live_bytes", stats.live_bytes)("index_bytes", stats.index_bytes);
-  fields("hits", stats.hits)("misses", stats.misses)("writes", stats.writes)("erases", stats.erases);
-  fields("refused", stats.refused)("busy", stats.busy)("rereads", stats.rereads);
-  fields("evictions", stats.evictions)("bucket_evictions", stats.bucket_evictions);
-  fields("main_evictions", stats.main_evictions)("large_evictions", stats.large_evictions);
-  fields("expirations", stats.expirations)("moves", stats.moves)("reclaims", stats.reclaims);
-  fields("recoveries", stats.recoveries)("resets", stats.resets);
-  fields("lock_lines", stats.lock_lines)("computation_lines", stats.computation_lines);
-  fields("leases_held", stats.leases_held)("computations", stats.computations)("computed", stats.computed);
-  fields("voided", stats.voided)("locked", stats.locked)("waits", stats.waits);
-  fields("leases_lacking", stats.leases_lacking)("leases_overdue", stats.leases_overdue);
-  fields("leases_taken_over", stats.leases_taken_over)("reattachments", stats.reattachments);
-  fields("processes", stats.processes);
+#define FORKLORE_COUNT(type, name, kind, unit, help) fields(#name, stats.name);
+  FORKLORE_COUNTS(FORKLORE_COUNT)
+#undef FORKLORE_COUNT
   return fields.make("Stats");
+}
+
+bool add_counts(PyObject* module) {
+  Reference list(PyTuple_New(static_cast<Py_ssize_t>(kCounts.size())));
+  for (std::size_t i = 0; list && i < kCounts.size(); ++i) {
+    const auto& [name, kind, unit, help] = kCounts[i];
+    const auto text = [](std::string_view words) {
+      return PyUnicode_DecodeUTF8(words.data(), static_cast<Py_ssize_t>(words.size()), nullptr);
+    };
+    PyObject* row = Py_BuildValue("(NNNN)", text(name), text(to_string(kind)), text(unit), text(help));
+    if (row == nullptr) return false;
+    PyTuple_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), row);
+  }
+  return list && PyModule_AddObjectRef(module, "_COUNTS", list.get()) == 0;
 }
 
 namespace {

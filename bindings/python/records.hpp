@@ -20,4 +20,7 @@ PyObject* to_python(const LockHolder& holder);
 PyObject* to_python(const RateDecision& decision);
 PyObject* to_python(const WindowCount& count);
 
+/// Adds _COUNTS, the list of counts.hpp, to the module: (name, kind, unit, help). False with an exception set.
+bool add_counts(PyObject* module);
+
 }  // namespace forklore::python

@@ -47,8 +47,10 @@ bool load_calls(const Serializer& serializer) {
 bool say_what_is_missing(PyObject* name) {
   if (!PyErr_ExceptionMatches(PyExc_ImportError)) return false;
   PyErr_Clear();
-  set_option_error("serializer=%R needs the Python package %U, which cannot be imported: pip install %U", name, name,
-                   name);
+  const std::string package = PyUnicode_AsUTF8(name);
+  set_option_error({.option = kSerializer,
+                    .fault = "\"" + package + "\" needs the Python package " + package + ", which cannot be imported",
+                    .remedy = "pip install " + package});
   return false;
 }
 
@@ -77,7 +79,7 @@ bool parse_serializer(PyObject* name, const Serializer*& serializer) {
     serializer = &one;
     return load_calls(one) || say_what_is_missing(name);
   }
-  set_option_error("serializer must be %s, not %R", all_names().c_str(), name);
+  set_option_error({.option = kSerializer, .given = shown(name), .bound = all_names()});
   return false;
 }
 

@@ -30,7 +30,10 @@ struct SerializerCalls {
 
 /// The name of a serializer in the API: "none" of nullptr.
 const char* name_of(const Serializer* serializer);
-/// The serializer of that name, its module imported; nullptr is "none". False with OpenError set.
+/// An option that C++ does not have.
+inline constexpr Option kSerializer{"serializer"};
+/// The serializer of that name, its module imported; nullptr is "none". False with OpenError set. May throw
+/// std::bad_alloc.
 bool parse_serializer(PyObject* name, const Serializer*& serializer);
 
 /// Writes a value of any type. False with SerializerError or MemoryError set. May run Python code.

@@ -87,7 +87,8 @@ class FORKLORE_EXPORT Cache {
   // next read may miss, or find the old value. The compiler warns if it ignores an answer that is what the call is for:
   // that of add, replace, compare_and_set and increment.
 
-  /// Stores value under key, whatever was there. Also answers too_large, full, not_a_number (kInteger of another size).
+  /// Stores value under key, whatever was there. Also answers too_large, full, and invalid_argument (format kInteger,
+  /// and a value of another size).
   Code set(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
   /// Stores value if key is absent. An expired entry counts as absent. Also answers exists, and what set() does.
   [[nodiscard]] Code add(std::string_view key, std::string_view value, Ttl ttl = kDefaultTtl,

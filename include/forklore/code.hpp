@@ -15,15 +15,18 @@ enum class Code : std::uint8_t {
   changed,       ///< compare_and_set: the version is no longer the entry's
   too_large,     ///< larger than Stats::max_value_bytes; Options::max_value_bytes raises it
   invalid_key,   ///< empty, or longer than kMaxKeyBytes
-  not_a_number,  ///< increment of an entry, or a value in format kInteger, that is no 64-bit integer
+  not_a_number,  ///< increment, a rate or a window: the entry that is there is no 64-bit integer
   overflow,      ///< increment past the range of a 64-bit integer
   full,          ///< WhenFull::reject alone: no room for a new key, or a larger value than the one that is there,
-                 ///< without taking a live entry. Of a Lock: no line for one more
-  busy,          ///< the lock was held by a living owner for all of Options::lock_timeout
+                 ///< without taking a live entry
+  busy,          ///< a living owner held the lock for all of Options::lock_timeout, or of a Lock's wait
   read_only,     ///< a write through a handle that only reads: opened so, of a segment that was removed and cannot be
                  ///< made anew here, or forked into another pid namespace
-  buffer_too_small,  ///< get_into: Found::size says how much is wanted
-  invalid_argument,  ///< a rate, a window, a limit or a time that makes no sense: a count of 0, say
+  buffer_too_small,  ///< get_into, get_to: the caller gave too little room; Found::size says how much is wanted
+  invalid_argument,  ///< a rate, a window, a limit or a time that makes no sense: a count of 0, say. Or a value in
+                     ///< format kInteger that does not have the size of one
+  no_line,           ///< a Lock: the stripe has no line left for one more
+  no_memory,         ///< this process has no memory for what it must remember, such as a reentrant lock
 };
 
 /// The enumerator's own name, "not_found" for Code::not_found.

@@ -86,7 +86,7 @@ class FORKLORE_EXPORT Computation {
   /// After Turn::compute or refresh: stores the value for all, and gives the right back, whatever the answer. Keeps the
   /// time since begin() for ComputeOptions::early. Returns ok, or changed, and then nothing was stored: the key was
   /// written to or erased meanwhile, the segment was replaced, or there was no right. Also answers too_large, full,
-  /// busy, not_a_number, invalid_key and read_only.
+  /// busy, invalid_argument (kInteger of another size), invalid_key and read_only.
   Code store(std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
   /// In place of store(), if computing failed: gives the right back. For error_ttl nobody computes then, unless
   /// somebody writes to the key or erases it, or the cache makes room by it. what: for the others; it keeps the first

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <forklore/export.hpp>
+#include <forklore/option.hpp>
+#include <string>
 #include <string_view>
 
 namespace forklore {
@@ -11,6 +13,8 @@ struct Hooks {
   void (*before_wait)() = nullptr;               ///< the thread is about to wait: release an interpreter lock here
   void (*after_wait)() = nullptr;                ///< the wait is over. One for each before_wait
   void (*log)(std::string_view line) = nullptr;  ///< an operator should know this, such as a move to a successor
+  /// Says what an option is called in those lines, and how one that has a value is given. nullptr: as in C++.
+  std::string (*option)(Option option, std::string_view value) = nullptr;
 };
 
 /// Sets the hooks of this process. Call it once, before the first Cache is used by another thread.

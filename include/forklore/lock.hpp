@@ -15,7 +15,7 @@
 //  * Waiting callers get a lock in no order. A thread that waits for a name it holds waits for itself, unless the lock
 //    is reentrant.
 //  * Each stripe has 16 to 64 lines for locks, about one for every 64 KiB. When they are used up, acquire() waits as if
-//    the lock were held. In the end it answers full, and the log says so.
+//    the lock were held. In the end it answers no_line, and the log says so.
 #pragma once
 
 #include <sys/types.h>
@@ -64,7 +64,8 @@ class FORKLORE_EXPORT Lock {
   /// Acquires the lock, and waits for it up to wait. Calls the wait hooks while it sleeps. Returns:
   ///   ok
   ///   busy               others held it all the time, or this object holds it and is not reentrant
-  ///   full               there was no line for it
+  ///   no_line            there was no line for it
+  ///   no_memory          it is reentrant, and this process has no memory to remember it
   ///   invalid_argument   the ttl is zero or less, or the limit is 0
   ///   invalid_key, read_only
   [[nodiscard]] Code acquire(std::chrono::milliseconds wait = kForever) noexcept;

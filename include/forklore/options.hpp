@@ -1,4 +1,4 @@
-// options.hpp - How a segment is opened, and what is said when it cannot be.
+// options.hpp - How a segment is opened. Why it cannot be is in open_error.hpp.
 #pragma once
 
 #include <sys/types.h>
@@ -9,10 +9,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <forklore/export.hpp>
+#include <forklore/open_error.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 namespace forklore {
 
@@ -94,20 +94,14 @@ struct Options {
   std::chrono::milliseconds lock_timeout{1000};
 };
 
-/// Why a segment could not be opened. what() names the option, the bound or path, and the remedy.
-class FORKLORE_EXPORT OpenError : public std::system_error {
- public:
-  using std::system_error::system_error;
-};
-
 /// Throws OpenError (invalid_argument) for the first option with which no segment could be opened. Opens nothing.
 FORKLORE_EXPORT void check_options(const Options& options);
 
 /// What opening would take of this host's memory or disk.
 struct Need {
-  std::filesystem::path path;  ///< the file of the segment; empty for Place::anonymous
-  std::uint64_t bytes = 0;     ///< bytes to take. 0: a segment of that capacity is there
-  std::string shortage;  ///< why they cannot be had: both numbers, whose limit it is, the remedy. Empty if they can
+  std::filesystem::path path;      ///< the file of the segment; empty for Place::anonymous
+  std::uint64_t bytes = 0;         ///< bytes to take. 0: a segment of that capacity is there
+  std::optional<Reason> shortage;  ///< why they cannot be had: both numbers, whose limit it is, the remedy
 };
 
 /// Tells what opening with these options would take now. beside: bytes that others are to take as well. Opens nothing.

@@ -104,7 +104,7 @@ inline Code check(const Call& call, std::string_view key, std::string_view value
   Code code = Code::ok;
   if (!is_key(key)) return Code::invalid_key;
   if (value.size() > call.segment().geometry().shape.max_value) code = Code::too_large;
-  if (format == kInteger && value.size() != store::kIntegerBytes) code = Code::not_a_number;
+  if (format == kInteger && value.size() != store::kIntegerBytes) code = Code::invalid_argument;
   if (code != Code::ok) call.count(&store::CounterLine::refused);
   return code;
 }

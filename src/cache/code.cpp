@@ -30,6 +30,10 @@ std::string_view to_string(Code code) noexcept {
       return "buffer_too_small";
     case Code::invalid_argument:
       return "invalid_argument";
+    case Code::no_line:
+      return "no_line";
+    case Code::no_memory:
+      return "no_memory";
   }
   return "unknown";
 }

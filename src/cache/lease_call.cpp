@@ -20,11 +20,11 @@ void say_lacking(const Cache& cache, session::View& view, Lacking what) noexcept
     const std::string locks = std::to_string(g.leases - g.flights);
     session::log_line(
         what == Lacking::lock
-            ? where + "all " + locks + " lines for locks of a stripe are held, so one more lock waits or fails; " +
-                  "a larger capacity has more lines (stats: lock_lines, leases_lacking)"
-            : where + "all " + std::to_string(g.flights) + " lines for computations of a stripe are taken and it " +
-                  "is full, so a computed value is not stored; open it with a larger capacity " +
-                  "(stats: computation_lines, leases_lacking)");
+            ? Message(where) + "all " + locks + " lines for locks of a stripe are held, so one more lock waits or " +
+                  "fails; a larger " + Option::capacity_bytes + " has more lines (stats: lock_lines, leases_lacking)"
+            : Message(where) + "all " + std::to_string(g.flights) + " lines for computations of a stripe are taken " +
+                  "and it is full, so a computed value is not stored; open it with a larger " + Option::capacity_bytes +
+                  " (stats: computation_lines, leases_lacking)");
   } catch (const std::exception&) {
     // no memory for the words
   }

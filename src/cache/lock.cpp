@@ -125,7 +125,7 @@ Code Lock::acquire(milliseconds wait) noexcept {
       if (options_.reentrant && !remember({&Access::attachment(*cache_), lease_, 1})) {
         depth_ = 0;
         give_back(*cache_, std::exchange(lease_, {}));
-        return Code::busy;
+        return Code::no_memory;
       }
       return Code::ok;
     }
@@ -134,7 +134,7 @@ Code Lock::acquire(milliseconds wait) noexcept {
     const auto left = until - Clock::now();
     if (left <= Clock::duration::zero()) {
       call.count(&store::CounterLine::busy);
-      return grant == Grant::full ? Code::full : Code::busy;
+      return grant == Grant::full ? Code::no_line : Code::busy;
     }
     if (!std::exchange(waits, true)) stripe.leases().count_wait();
     const base::Waiting waiting;

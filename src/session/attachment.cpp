@@ -67,18 +67,18 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
       attachment->become(session::open_view(path, options, {session::wanted_shape(options), must_exist}));
     }
   } else if (attachment) {
-    const std::string differs = session::difference(options, attachment->view().segment.geometry().shape);
-    if (!differs.empty()) {
-      session::fail(std::errc::invalid_argument,
-                    attachment->path() + ": " + differs +
-                        "; this process has one of that name, which nothing replaces: take another name");
+    if (auto differs = session::difference(options, attachment->view().segment.geometry().shape)) {
+      differs->path = attachment->path();
+      differs->remedy =
+          Message("this process has one of that name, which nothing replaces: take another ") + Option::name;
+      session::fail(std::errc::invalid_argument, *std::move(differs));
     }
   }
   if (!attachment) {
     attachment = std::shared_ptr<Attachment>(new Attachment(options, must_exist));
     known = attachment;
     lock.unlock();
-    if (const std::string others = attachment->view().made ? session::owned_by_others(options) : std::string();
+    if (const Message others = attachment->view().made ? session::owned_by_others(options) : Message();
         !others.empty()) {
       session::log_line("forklore: " + path.string() + " is new; " + others);
     }
@@ -91,7 +91,10 @@ Attachment::Attachment(const Options& options, bool must_exist)
   if (options.place == Place::anonymous) {
     if (must_exist) {
       session::fail(std::errc::no_such_file_or_directory,
-                    "anonymous:" + options.name + ": this process has none of that name");
+                    {.option = Option::name,
+                     .path = "anonymous:" + options.name,
+                     .fault = "this process has none of that name",
+                     .remedy = "open it here, or before the fork, rather than attach to it"});
     }
     views_.push_back(session::open_anonymous(options));
   } else {
@@ -136,7 +139,7 @@ void Attachment::check_name(std::uint64_t boottime) noexcept {
     return;
   }
   if (options_.place == Place::anonymous) return;
-  std::string line;
+  Message line;
   try {
     if (base::identity_of(view().path) == view().identity && !view().lost) {
       line = note_other_user();
@@ -151,38 +154,46 @@ void Attachment::check_name(std::uint64_t boottime) noexcept {
   if (!line.empty()) session::log_line(line);
 }
 
-std::string Attachment::move_on() {
+Message Attachment::move_on() {
   View& old = view();
   const std::string what = "forklore: " + old.path.string() + " was removed or replaced; this process ";
   const std::filesystem::path now = session::path_of(options_);
   try {
     become(session::open_view(now, options_, {old.segment.geometry().shape, false}));
+  } catch (const OpenError& error) {
+    return lose(what, error.message());
   } catch (const std::exception& error) {
-    // What is mapped is no longer the truth. A miss is better than a value that no other process sees.
-    if (!old.lost.exchange(true, std::memory_order_relaxed)) {
-      old.segment.forbid_writing();
-      let_go(old);
-    }
-    check_every_.store(std::min(2 * check_every_.load(std::memory_order_relaxed), kCheckSlowest),
-                       std::memory_order_relaxed);
-    if (trouble_ == error.what()) return {};
-    trouble_ = error.what();
-    return what + "reads misses and writes nothing until it can open it again: " + trouble_;
+    return lose(what, std::string(error.what()));
   }
   if (now == old.path) return what + "has moved to the segment now there";
   return what + "is no longer user " + std::to_string(opened_by_) + ", and has moved to " + now.string();
 }
 
-std::string Attachment::note_other_user() {
+Message Attachment::lose(const std::string& what, const Message& why) {
+  View& old = view();
+  // What is mapped is no longer the truth. A miss is better than a value that no other process sees.
+  if (!old.lost.exchange(true, std::memory_order_relaxed)) {
+    old.segment.forbid_writing();
+    let_go(old);
+  }
+  check_every_.store(std::min(2 * check_every_.load(std::memory_order_relaxed), kCheckSlowest),
+                     std::memory_order_relaxed);
+  std::string trouble = why.said();
+  if (trouble_ == trouble) return {};
+  trouble_ = std::move(trouble);
+  return what + "reads misses and writes nothing until it can open it again: " + why;
+}
+
+Message Attachment::note_other_user() {
   if (::geteuid() == opened_by_ || view().path == session::path_of(options_)) return {};
   if (noted_other_user_.exchange(true, std::memory_order_relaxed)) return {};
   const std::string then = std::to_string(opened_by_);
   const std::string now = std::to_string(::geteuid());
-  return "forklore: " + view().path.string() + " was opened as user " + then + ", and this process is now user " + now +
-         ". Others of user " + now +
-         " that open the name have another segment, and so has this process once this one " +
-         "is removed. Open it after the change of user, or give owner = " + now + " (Django: OWNER) also as user " +
-         then + "; mode 0600 is enough then";
+  return Message("forklore: ") + view().path.string() + " was opened as user " + then +
+         ", and this process is now user " + now + ". Others of user " + now +
+         " that open the name have another segment, and so has this process once this one is removed. " +
+         "Open it after the change of user, or give " + Message(Option::owner, now) + " also as user " + then + "; " +
+         Message(Option::mode, "0600") + " is enough then";
 }
 
 constinit thread_local Claimed Attachment::last;

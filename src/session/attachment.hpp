@@ -71,10 +71,12 @@ class Attachment {
   void become(std::unique_ptr<session::View> next);
   static void let_go(session::View& view) noexcept;
   /// Moves to what the name means now. Returns a line for the log, empty if the log has it.
-  std::string move_on();
+  Message move_on();
+  /// Gives the mapping up, as nothing else can be opened. Returns likewise.
+  Message lose(const std::string& what, const Message& why);
 
   /// Returns a line for the log, once, if the segment belongs to a user that this process no longer is.
-  std::string note_other_user();
+  Message note_other_user();
 
   const Options options_;
   const ::uid_t opened_by_;

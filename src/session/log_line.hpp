@@ -1,10 +1,10 @@
 // log_line.hpp - Gives the operator one line, through Hooks::log. Not to be called with a lock that others wait for.
 #pragma once
 
-#include <string_view>
+#include "forklore/option.hpp"
 
 namespace forklore::session {
 
-void log_line(std::string_view line);
+void log_line(const Message& line);
 
 }  // namespace forklore::session

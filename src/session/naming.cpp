@@ -18,7 +18,9 @@ namespace {
 constexpr std::string_view kPrefix = "forklore-";
 constexpr std::string_view kFormatMark = "-v";
 
-[[noreturn]] void refuse(const std::string& what) { fail(std::errc::invalid_argument, what); }
+[[noreturn]] void refuse(Reason reason) { fail(std::errc::invalid_argument, std::move(reason)); }
+
+constexpr const char* kNameBound = "1 to 128 characters of A-Z a-z 0-9 . _ - that begin with no dot";
 
 bool is_name(std::string_view name) {
   constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -47,6 +49,12 @@ std::string in_words(std::uint64_t bytes) {
   return std::string(text.data()) + " " + kUnits[unit];
 }
 
+std::string in_octal(::mode_t mode) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "0%o", static_cast<unsigned>(mode));
+  return text.data();
+}
+
 std::string exactly(std::uint64_t bytes) { return in_words(bytes) + " (" + std::to_string(bytes) + ")"; }
 
 store::Shape wanted_shape(const Options& options) {
@@ -54,38 +62,43 @@ store::Shape wanted_shape(const Options& options) {
           options.max_value_bytes.value_or(std::size_t{0}), options.when_full == WhenFull::reject};
 }
 
-std::string difference(const Options& options, const store::Shape& there) {
-  const auto differ = [](const char* option, const std::string& asked, const std::string& is) {
-    return std::string(option) + ": " + asked + " is asked for, and " + is + " is there";
+std::optional<Reason> difference(const Options& options, const store::Shape& there) {
+  const auto differ = [](Option option, const std::string& asked, const std::string& is) {
+    return Reason{.option = option, .fault = asked + " is asked for, and " + is + " is there", .bound = is};
   };
   const auto word = [](bool reject) { return reject ? "reject" : "evict"; };
   if (options.capacity_bytes && *options.capacity_bytes != there.capacity) {
-    return differ("capacity_bytes", exactly(*options.capacity_bytes), exactly(there.capacity));
+    return differ(Option::capacity_bytes, exactly(*options.capacity_bytes), exactly(there.capacity));
   }
   if (options.when_full && (*options.when_full == WhenFull::reject) != there.reject) {
-    return differ("when_full", word(!there.reject), word(there.reject));
+    return differ(Option::when_full, word(!there.reject), word(there.reject));
   }
   if (options.max_value_bytes && *options.max_value_bytes != there.max_value) {
-    return differ("max_value_bytes", exactly(*options.max_value_bytes), exactly(there.max_value));
+    return differ(Option::max_value_bytes, exactly(*options.max_value_bytes), exactly(there.max_value));
   }
   if (options.stripes && *options.stripes != there.stripes) {
-    return differ("stripes", std::to_string(*options.stripes), std::to_string(there.stripes));
+    return differ(Option::stripes, std::to_string(*options.stripes), std::to_string(there.stripes));
   }
-  return {};
+  return std::nullopt;
 }
 
 store::Geometry plan_or_throw(store::Shape shape) {
   if (shape.capacity == 0) shape.capacity = kDefaultCapacityBytes;
   if (const std::uint64_t most = store::largest_value(shape.capacity, shape.reject); shape.max_value > most) {
-    refuse("max_value_bytes: " + in_words(shape.max_value) + " does not fit a capacity of " + in_words(shape.capacity) +
-           (shape.reject ? " with when_full = reject" : "") + "; at most " + in_words(most) +
-           " does. Raise capacity_bytes");
+    const Message policy = shape.reject ? " with " + Message(Option::when_full, "reject") : Message();
+    refuse({.option = Option::max_value_bytes,
+            .fault = in_words(shape.max_value) + Message(" does not fit a ") + Option::capacity_bytes + " of " +
+                     in_words(shape.capacity) + policy + ", where at most " + in_words(most) + " does",
+            .bound = "at most " + exactly(most),
+            .remedy = Message("raise ") + Option::capacity_bytes});
   }
   const store::Geometry geometry = store::plan(shape);
   if (geometry.chunks == 0) {
-    refuse("stripes: " + std::to_string(shape.stripes) + " stripes of a capacity of " + in_words(shape.capacity) +
-           " are too small" + (shape.max_value != 0 ? " for values of " + in_words(shape.max_value) : "") +
-           "; ask for fewer, or leave it out");
+    refuse({.option = Option::stripes,
+            .fault = std::to_string(shape.stripes) + Message(" stripes of a ") + Option::capacity_bytes + " of " +
+                     in_words(shape.capacity) + " are too small" +
+                     (shape.max_value != 0 ? " for values of " + in_words(shape.max_value) : ""),
+            .remedy = "ask for fewer, or leave it out"});
   }
   return geometry;
 }
@@ -94,8 +107,9 @@ std::string test_prefix() {
   const char* given = ::secure_getenv("FORKLORE_TEST_PREFIX");
   std::string prefix = given == nullptr ? "" : given;
   if (!prefix.empty() && (!is_name(prefix) || prefix.size() > 64)) {
-    refuse("FORKLORE_TEST_PREFIX: \"" + prefix +
-           "\" in the environment is not 1 to 64 characters of A-Z a-z 0-9 . _ - that begin with no dot");
+    refuse({.fault = "FORKLORE_TEST_PREFIX in the environment must be 1 to 64 characters of A-Z a-z 0-9 . _ - that "
+                     "begin with no dot, not \"" +
+                     prefix + "\""});
   }
   return prefix;
 }
@@ -141,21 +155,78 @@ std::optional<FileName> parse_file_name(std::string_view file) {
   return is;
 }
 
-std::string owned_by_others(const Options& options) {
+Message owned_by_others(const Options& options) {
   std::string users;
   std::error_code error;
-  if (options.place != Place::shm) return users;
+  if (options.place != Place::shm) return {};
   for (const auto& entry : std::filesystem::directory_iterator(kShmDirectory, error)) {
     const std::optional<FileName> is = parse_file_name(entry.path().filename().string());
     if (!is || is->format != store::kFormatVersion || is->name != options.name) continue;
     if (is->owner != options.owner.value_or(::geteuid()))
       users += (users.empty() ? "user " : ", user ") + std::to_string(is->owner);
   }
-  if (users.empty()) return users;
-  return users +
-         " has one of this name, which is another: one name is one segment for each user. To share it, give its "
-         "owner, and its mode to all who open it";
+  if (users.empty()) return {};
+  return users + " has one of this name, which is another: one name is one segment for each user. To share it, give " +
+         "its " + Option::owner + ", and its " + Option::mode + " to all who open it";
 }
+
+namespace {
+
+void check_path(const std::filesystem::path& path) {
+  const Message remedy = Message("give ") + Option::path + " the absolute path of a file on a local file system";
+  if (path.empty()) {
+    refuse({.option = Option::path, .fault = Message(Option::place, "file") + " needs it", .remedy = remedy});
+  }
+  if (!path.is_absolute()) {
+    refuse({.option = Option::path, .given = path.string(), .bound = "an absolute path"});
+  }
+}
+
+void check_name(const Options& options) {
+  if (!is_name(options.name)) {
+    refuse({.option = Option::name, .given = "\"" + options.name + "\"", .bound = kNameBound});
+  }
+  if (!options.path.empty()) {
+    refuse({.option = Option::path,
+            .fault = "only " + Message(Option::place, "file") + " takes one",
+            .remedy = Message("leave it out, or give ") + Message(Option::place, "file")});
+  }
+}
+
+/// What belongs to the segment, each by itself.
+void check_shape(const Options& options) {
+  if (options.place > Place::anonymous) {
+    refuse({.option = Option::place,
+            .given = std::to_string(static_cast<unsigned>(options.place)),
+            .bound = "shm, file or anonymous"});
+  }
+  if (options.when_full.value_or(WhenFull::evict) > WhenFull::reject) {
+    refuse({.option = Option::when_full,
+            .given = std::to_string(static_cast<unsigned>(*options.when_full)),
+            .bound = "evict or reject"});
+  }
+  if (options.capacity_bytes &&
+      (*options.capacity_bytes < kMinCapacityBytes || *options.capacity_bytes > kMaxCapacityBytes)) {
+    refuse({.option = Option::capacity_bytes,
+            .given = in_words(*options.capacity_bytes),
+            .bound = in_words(kMinCapacityBytes) + " to " + in_words(kMaxCapacityBytes),
+            .remedy = "leave it out to take what is there"});
+  }
+  if (options.max_value_bytes && *options.max_value_bytes == 0) {
+    refuse({.option = Option::max_value_bytes,
+            .given = "0",
+            .bound = "1 byte at least",
+            .remedy = "leave it out to take what is there"});
+  }
+  if (options.stripes && (*options.stripes > store::kMaxStripes || !std::has_single_bit(*options.stripes))) {
+    refuse({.option = Option::stripes,
+            .given = std::to_string(*options.stripes),
+            .bound = "a power of two from 1 to 64",
+            .remedy = Message("leave it out to have it chosen by ") + Option::capacity_bytes});
+  }
+}
+
+}  // namespace
 
 }  // namespace forklore::session
 
@@ -164,38 +235,33 @@ namespace forklore {
 void check_options(const Options& options) {
   using namespace session;
   if (options.place == Place::file) {
-    if (options.path.empty()) refuse("path: place = file needs the path of the file");
-    if (!options.path.is_absolute()) refuse("path: " + options.path.string() + " is not absolute");
+    check_path(options.path);
   } else {
-    if (!is_name(options.name)) {
-      refuse("name: \"" + options.name + "\" is not 1 to 128 characters of A-Z a-z 0-9 . _ - that begin with no dot");
-    }
-    if (!options.path.empty()) refuse("path: only place = file takes one");
+    check_name(options);
   }
-  if (options.place > Place::anonymous) refuse("place: no such place");
-  if (options.when_full.value_or(WhenFull::evict) > WhenFull::reject) refuse("when_full: no such policy");
-  if (options.capacity_bytes &&
-      (*options.capacity_bytes < kMinCapacityBytes || *options.capacity_bytes > kMaxCapacityBytes)) {
-    refuse("capacity_bytes: " + in_words(*options.capacity_bytes) + " is not between " + in_words(kMinCapacityBytes) +
-           " and " + in_words(kMaxCapacityBytes));
-  }
-  if (options.max_value_bytes && *options.max_value_bytes == 0) {
-    refuse("max_value_bytes: 0 would take no value; leave it out to take what is there");
-  }
-  if (options.stripes && (*options.stripes > store::kMaxStripes || !std::has_single_bit(*options.stripes))) {
-    refuse("stripes: " + std::to_string(*options.stripes) +
-           " is not a power of two from 1 to 64; leave it out to have it chosen by capacity");
-  }
+  check_shape(options);
   if (options.lock_timeout < std::chrono::milliseconds{0} || options.lock_timeout > std::chrono::hours{1}) {
-    refuse("lock_timeout: not between 0 and an hour");
+    refuse({.option = Option::lock_timeout,
+            .given = std::to_string(options.lock_timeout.count()) + " ms",
+            .bound = "0 to 3600 seconds"});
   }
   if ((options.mode & 0600) != 0600 || (options.mode & ~::mode_t{0666}) != 0) {
-    refuse("mode: must give the owner read and write (0600), and may give 0066 beside it, nothing else");
+    refuse({.option = Option::mode,
+            .given = in_octal(options.mode),
+            .bound = "0600, or that and some of 0066",
+            .remedy = "its owner must be able to read and write it, and nobody can execute it"});
   }
   if (options.read_only && options.place == Place::anonymous) {
-    refuse("read_only: anonymous memory that nobody can write stays empty");
+    refuse({.option = Option::read_only,
+            .fault = "anonymous memory that nobody can write stays empty",
+            .remedy = Message("leave it out, or take another ") + Option::place});
   }
-  if (options.default_ttl == kDefaultTtl) refuse("default_ttl: cannot be kDefaultTtl itself");
+  if (options.default_ttl == kDefaultTtl) {
+    refuse({.option = Option::default_ttl,
+            .given = "kDefaultTtl",
+            .bound = "a time to live",
+            .remedy = "kForever never expires"});
+  }
   if (options.capacity_bytes) static_cast<void>(plan_or_throw(wanted_shape(options)));
 }
 

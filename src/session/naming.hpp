@@ -16,9 +16,9 @@ inline constexpr std::string_view kShmDirectory = "/dev/shm";
 /// Returns the shape of a segment made as options ask. Its capacity is 0 if they ask for none.
 store::Shape wanted_shape(const Options& options);
 
-/// Says which option a segment of this shape does not meet: "when_full: reject is asked for, and evict is there". Empty
+/// Says which option a segment of this shape does not meet: "when_full: reject is asked for, and evict is there". None
 /// if it meets all. An option that is not given is met.
-std::string difference(const Options& options, const store::Shape& there);
+std::optional<Reason> difference(const Options& options, const store::Shape& there);
 
 /// Plans a new segment. A capacity of 0 takes the default. Throws OpenError if there can be none of that shape.
 store::Geometry plan_or_throw(store::Shape shape);
@@ -45,10 +45,12 @@ struct FileName {
 std::optional<FileName> parse_file_name(std::string_view file);
 
 /// Says which other users have a segment of this name: "user 33 has one of this name, ...". Empty if none has.
-std::string owned_by_others(const Options& options);
+Message owned_by_others(const Options& options);
 
 /// "64 MiB", "1.5 GiB", "100 bytes".
 std::string in_words(std::uint64_t bytes);
+/// "0660".
+std::string in_octal(::mode_t mode);
 /// "64 MiB (67108864)".
 std::string exactly(std::uint64_t bytes);
 

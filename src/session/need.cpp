@@ -5,13 +5,18 @@
 
 namespace forklore::session {
 
-std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more, Place place) {
+std::optional<Reason> shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more,
+                                  Place place) {
   const std::filesystem::path directory = place == Place::anonymous ? std::filesystem::path{} : path.parent_path();
   const auto shortage = base::find_shortage(directory, more, place != Place::file);
   if (!shortage) return {};
   const std::string beside = more > bytes ? " beside the " + exactly(more - bytes) + " of others" : "";
-  return "capacity_bytes asks for " + exactly(bytes) + beside + ", and " + shortage->limit + " has " +
-         exactly(shortage->available) + " left; " + shortage->remedy + ", or lower capacity_bytes";
+  const std::string left = exactly(shortage->available);
+  return Reason{.option = Option::capacity_bytes,
+                .path = path,
+                .fault = exactly(bytes) + beside + " is asked for, and " + shortage->limit + " has " + left + " left",
+                .bound = "at most " + left,
+                .remedy = shortage->remedy + ", or lower " + Option::capacity_bytes};
 }
 
 }  // namespace forklore::session
@@ -30,7 +35,7 @@ Need need_of(const Options& options, std::uint64_t beside) {
   if (is_there && (!options.capacity_bytes || bytes == there)) return need;
   need.bytes = bytes;
   need.shortage = shortage_of(need.path, bytes, bytes + beside, options.place);
-  if (beside != 0 && !need.shortage.empty()) need.shortage += ", or that of the others";
+  if (beside != 0 && need.shortage) need.shortage->remedy += ", or that of the others";
   return need;
 }
 

@@ -3,14 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
+#include <optional>
 
 #include "forklore/options.hpp"
 
 namespace forklore::session {
 
-/// Why more bytes cannot be had under path for a segment of so many in all, in the words of the options; empty if they
-/// can.
-std::string shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more, Place place);
+/// Why more bytes cannot be had under path for a segment of so many in all; none if they can.
+std::optional<Reason> shortage_of(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t more,
+                                  Place place);
 
 }  // namespace forklore::session

@@ -4,14 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cstdio>
 #include <thread>
 
 #include "session/header.hpp"
 #include "session/naming.hpp"
 #include "session/need.hpp"
+#include "session/permission.hpp"
 #include "session/refusal.hpp"
 
 namespace forklore::session {
@@ -26,8 +25,9 @@ class Patience {
   explicit Patience(const path& file) : file_(file) {}
   void wait() {
     if (waited_ >= std::chrono::seconds(10)) {
-      fail(std::errc::timed_out,
-           file_.string() + ": another process has kept it locked for 10 seconds while making it");
+      fail(std::errc::timed_out, {.path = file_,
+                                  .fault = "another process has kept it locked for 10 seconds while making it",
+                                  .remedy = "try again, or see what that process waits for (fuser shows it)"});
     }
     const auto begin = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -40,57 +40,11 @@ class Patience {
   std::chrono::nanoseconds waited_{0};
 };
 
-std::string octal(::mode_t mode) {
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "0%o", static_cast<unsigned>(mode));
-  return text.data();
-}
-
-void check_file(const path& file, const base::File& f, const Options& options) {
-  if (!f.is_regular()) fail(std::errc::invalid_argument, file.string() + ": is not a regular file");
-  const ::uid_t owner = options.owner.value_or(::geteuid());
-  if (f.owner() != owner) {
-    fail(std::errc::permission_denied, file.string() + ": belongs to user " + std::to_string(f.owner()) + ", not to " +
-                                           std::to_string(owner) + "; set owner to share another user's segment");
-  }
-  if (((f.mode() & 0066) & ~options.mode) != 0) {
-    fail(std::errc::permission_denied, file.string() + ": others may read or write it (its mode is " + octal(f.mode()) +
-                                           "), which mode does not allow; set mode to that, or chmod it");
-  }
-}
-
-/// Why there is no file, or none could be made.
-[[noreturn]] void fail_to_open(const path& name, std::error_code error, const Options& options, bool may_make) {
-  if (error == std::errc::too_many_symbolic_link_levels) fail(error, name.string() + ": is a symbolic link");
-  if (error == std::errc::is_a_directory) fail(error, name.string() + ": is a directory; give the path of a file");
-  if (error == std::errc::no_such_file_or_directory) {
-    const path directory = name.parent_path();
-    if (!std::filesystem::exists(directory)) {
-      fail(error, name.string() + ": path: there is no directory " + directory.string() + "; make it first");
-    }
-    if (!may_make) {
-      const std::string whose = std::to_string(options.owner.value_or(::geteuid()));
-      const std::string others = owned_by_others(options);
-      const std::string check =
-          options.place == Place::file ? "check path" : "check name, and owner (now user " + whose + ")";
-      fail(error, name.string() + ": there is no such segment; " + (others.empty() ? check : others) +
-                      "; its owner makes one by opening it for writing");
-    }
-  }
-  if (error == std::errc::permission_denied) {
-    fail(error, name.string() + ": user " + std::to_string(::geteuid()) + " may not " +
-                    (options.read_only ? "read" : "write") +
-                    " it; have the permissions of it and its directory changed, or choose another " +
-                    (options.place == Place::file ? "path" : "name"));
-  }
-  fail(error, name.string() + ": cannot open it");
-}
-
 /// The description of a finished segment, none of an unfinished one; throws for a damaged one.
 std::optional<store::Description> describe_file(const path& name, const base::File& f) {
   const FileHeader header = read_header(f);
   if (!header.fault.empty()) {
-    fail(std::errc::bad_message, name.string() + ": " + header.fault + "; remove it to begin anew");
+    fail(std::errc::bad_message, {.path = name, .fault = header.fault, .remedy = "remove it to begin anew"});
   }
   return header.description;
 }
@@ -98,17 +52,20 @@ std::optional<store::Description> describe_file(const path& name, const base::Fi
 base::LockDomain own_domain(bool named) {
   const base::DomainLookup lookup = base::lock_domain();
   if (lookup.known || !named) return lookup.domain;
-  const std::string unknown = "so it cannot be known with whom locks may be shared; ";
+  const std::string unknown = ", so it cannot be known with whom locks may be shared";
+  const Message or_anonymous = Message(", or use ") + Message(Option::place, "anonymous");
   if (lookup.proc_of_others) {
-    fail(std::errc::not_supported,
-         "/proc is not that of this pid namespace, " + unknown + "mount it, or use place = anonymous");
+    fail(std::errc::not_supported, {.path = "/proc",
+                                    .fault = "is not that of this pid namespace" + unknown,
+                                    .remedy = Message("mount it") + or_anonymous});
   }
   const std::error_code why(lookup.why, std::generic_category());
   if (why != std::errc::no_such_file_or_directory && why != std::errc::permission_denied) {
-    fail(why, std::string(lookup.file) + ": cannot read it");
+    fail(why, {.path = lookup.file, .fault = "cannot read it"});
   }
-  fail(std::errc::not_supported, std::string(lookup.file) + ": cannot be read (" + why.message() + "), " + unknown +
-                                     "mount /proc whole, or use place = anonymous");
+  fail(std::errc::not_supported, {.path = lookup.file,
+                                  .fault = "cannot be read (" + why.message() + ")" + unknown,
+                                  .remedy = Message("mount /proc whole") + or_anonymous});
 }
 
 /// Makes an empty or unfinished file a segment. It is locked exclusively.
@@ -117,22 +74,23 @@ void fill(const path& name, base::File& f, const store::Shape& shape, const Opti
   const std::uint64_t bytes = geometry.shape.capacity;
   const std::uint64_t more = bytes - std::min(bytes, f.size());  // what an unfinished segment has taken is there
   if (!f.promises_allocation()) {
-    fail(std::errc::not_supported,
-         name.string() + ": its file system does not keep what it allocates (SIGBUS is possible); use another");
+    fail(std::errc::not_supported, {.path = name,
+                                    .fault = "its file system does not keep what it allocates (SIGBUS is possible)",
+                                    .remedy = "use one that does, such as tmpfs, ext4 or xfs"});
   }
-  if (const std::string shortage = shortage_of(name, bytes, more, options.place); !shortage.empty()) {
-    fail(std::errc::not_enough_memory, name.string() + ": " + shortage);
+  if (auto shortage = shortage_of(name, bytes, more, options.place)) {
+    fail(std::errc::not_enough_memory, *std::move(shortage));
   }
   if (options.owner && *options.owner != ::geteuid() &&
       ::fchown(f.descriptor(), *options.owner, static_cast<::gid_t>(-1)) != 0) {
     fail(std::error_code(errno, std::generic_category()),
-         name.string() + ": owner: cannot give it to user " + std::to_string(*options.owner));
+         {.option = Option::owner, .path = name, .fault = "cannot give it to user " + std::to_string(*options.owner)});
   }
   std::error_code error;
   f.allocate(bytes, error);
-  if (error) fail(error, name.string() + ": cannot take " + in_words(bytes));
+  if (error) fail(error, {.option = Option::capacity_bytes, .path = name, .fault = "cannot take " + in_words(bytes)});
   base::Mapping mapping = base::Mapping::map(f, false, error);
-  if (error) fail(error, name.string() + ": cannot map it");
+  if (error) fail(error, {.path = name, .fault = "cannot map it"});
   const base::FileIdentity identity = f.identity();
   store::Segment::create(mapping.data(), geometry, own_domain(options.place != Place::anonymous),
                          {identity.device, identity.inode});
@@ -167,17 +125,18 @@ void succeed(const path& name, const Options& options) {
   if (!f.try_lock(base::FileLock::exclusive) || f.identity() != base::identity_of(next)) return;
   // What a death has left there is used; what somebody else has put there stays.
   if (!f.is_regular() || (f.owner() != ::geteuid() && f.owner() != options.owner.value_or(::geteuid()))) {
-    fail(std::errc::permission_denied,
-         next.string() + ": is in the way and belongs to user " + std::to_string(f.owner()) + "; have it removed");
+    fail(std::errc::permission_denied, {.path = next,
+                                        .fault = "is in the way and belongs to user " + std::to_string(f.owner()),
+                                        .remedy = "have it removed"});
   }
   static_cast<void>(describe_file(next, f));
   try {
     if (::fchmod(f.descriptor(), options.mode) != 0) {
-      fail(std::error_code(errno, std::generic_category()), next.string() + ": cannot set its mode");
+      fail(std::error_code(errno, std::generic_category()), {.path = next, .fault = "cannot set its mode"});
     }
     base::File old = base::File::open(name, base::File::Access::read, options.mode, error);
     const auto now = error ? std::nullopt : describe_file(name, old);
-    if (now && difference(options, now->geometry.shape).empty()) {
+    if (now && !difference(options, now->geometry.shape)) {
       ::unlink(next.c_str());  // somebody else was faster
       return;
     }
@@ -185,27 +144,12 @@ void succeed(const path& name, const Options& options) {
     if (now && !options.when_full) shape.reject = now->geometry.shape.reject;
     fill(next, f, shape, options);
     if (::rename(next.c_str(), name.c_str()) != 0) {
-      fail(std::error_code(errno, std::generic_category()), name.string() + ": cannot put its successor in its place");
+      fail(std::error_code(errno, std::generic_category()),
+           {.path = name, .fault = "cannot put its successor in its place"});
     }
   } catch (...) {
     ::unlink(next.c_str());
     throw;
-  }
-}
-
-/// Throws unless options allow a successor of f, which differs from what they ask for.
-void check_successor(const path& name, const base::File& f, const Options& options, const std::string& differs) {
-  const std::string what = name.string() + ": " + differs + "; ";
-  if (!options.capacity_bytes) {
-    fail(std::errc::invalid_argument,
-         what + "leave it out to take what is there, or give capacity_bytes to put an empty successor in its place");
-  }
-  if (options.read_only) {
-    fail(std::errc::permission_denied, what + "a read_only handle cannot replace it: leave them out");
-  }
-  if (::geteuid() != f.owner() && ::geteuid() != 0) {
-    fail(std::errc::permission_denied, what + "only its owner, user " + std::to_string(f.owner()) +
-                                           ", can replace it: leave out capacity_bytes to take what is there");
   }
 }
 
@@ -218,10 +162,11 @@ void adopt(const path& name, const base::LockDomain& domain, const Options& opti
   while (!f.try_lock(base::FileLock::exclusive)) {
     if (std::chrono::steady_clock::now() > until) {
       fail(std::errc::device_or_resource_busy,
-           name.string() +
-               ": is in use in another pid namespace (another container?), where thread ids mean other threads, so "
-               "locks cannot be shared; run both in one (docker: --pid, Kubernetes: shareProcessNamespace), or give "
-               "each a name of its own");
+           {.path = name,
+            .fault = "is in use in another pid namespace (another container?), where thread ids mean other threads, "
+                     "so locks cannot be shared",
+            .remedy = Message("run both in one (docker: --pid, Kubernetes: shareProcessNamespace), or give each a ") +
+                      Option::name + " of its own"});
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -234,7 +179,7 @@ void adopt(const path& name, const base::LockDomain& domain, const Options& opti
     return;
   }
   base::Mapping mapping = base::Mapping::map(f, false, error);
-  if (error) fail(error, name.string() + ": cannot map it");
+  if (error) fail(error, {.path = name, .fault = "cannot map it"});
   const base::FileIdentity identity = f.identity();
   store::Segment::adopt(mapping.data(), *description, domain, {identity.device, identity.inode});
 }
@@ -244,7 +189,7 @@ std::unique_ptr<View> map_view(const path& name, base::File f, const store::Desc
   std::error_code error;
   const base::FileIdentity identity = f.identity();
   base::Mapping mapping = base::Mapping::map(f, options.read_only, error);
-  if (error) fail(error, name.string() + ": cannot map it");
+  if (error) fail(error, {.path = name, .fault = "cannot map it"});
   auto view = std::make_unique<View>(std::move(mapping), description, !options.read_only, identity, name);
   const int descriptor = f.release();
   ::close(descriptor);  // from here on the mapping holds the shared lock
@@ -281,13 +226,17 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
     check_file(name, f, options);
     const auto description = describe_file(name, f);
     if (!description) {
-      if (!may_make) fail(std::errc::no_such_file_or_directory, name.string() + ": nobody has finished making it");
+      if (!may_make) {
+        fail(std::errc::no_such_file_or_directory, {.path = name,
+                                                    .fault = "nobody has finished making it",
+                                                    .remedy = "its owner does by opening it for writing"});
+      }
       f = {};
       made |= create(name, wish.shape, options);
       continue;
     }
-    if (const std::string differs = difference(options, description->geometry.shape); !differs.empty()) {
-      check_successor(name, f, options, differs);
+    if (auto differs = difference(options, description->geometry.shape)) {
+      check_successor(name, f, options, *std::move(differs));
       f = {};
       succeed(name, options);
       continue;
@@ -295,8 +244,10 @@ std::unique_ptr<View> open_view(const path& name, const Options& options, const 
     const base::FileIdentity identity = f.identity();
     if (description->domain != domain || description->origin != store::Origin{identity.device, identity.inode}) {
       if (options.read_only) {
-        fail(std::errc::not_supported,
-             name.string() + ": comes from another boot or pid namespace; open it for writing");
+        fail(std::errc::not_supported, {.option = Option::read_only,
+                                        .path = name,
+                                        .fault = "it comes from another boot or pid namespace",
+                                        .remedy = "open it for writing"});
       }
       f = {};
       adopt(name, domain, options);
@@ -314,18 +265,18 @@ bool is_as_asked(const path& name, const Options& options, const View& view) {
   const base::File f = base::File::open(name, base::File::Access::read, options.mode, error);
   if (error || f.identity() != view.identity) return false;
   check_file(name, f, options);
-  return difference(options, view.segment.geometry().shape).empty();
+  return !difference(options, view.segment.geometry().shape);
 }
 
 std::unique_ptr<View> open_anonymous(const Options& options) {
   std::error_code error;
   const path name = "anonymous:" + options.name;
   base::File f = base::File::anonymous(("forklore-" + options.name).c_str(), error);
-  if (error) fail(error, name.string() + ": cannot make it");
+  if (error) fail(error, {.path = name, .fault = "cannot make it"});
   fill(name, f, wanted_shape(options), options);
   const auto description = describe_file(name, f);
   base::Mapping mapping = base::Mapping::map(f, false, error);
-  if (error || !description) fail(error, name.string() + ": cannot map it");
+  if (error || !description) fail(error, {.path = name, .fault = "cannot map it"});
   return std::make_unique<View>(std::move(mapping), *description, true, base::FileIdentity{}, name);
 }
 

@@ -40,7 +40,7 @@ std::vector<Named> named_files() {
     if (auto is = parse_file_name(at->path().filename().string())) found.push_back({at->path(), *std::move(is)});
   }
   if (error && error != std::errc::no_such_file_or_directory) {
-    fail(error, std::string(kShmDirectory) + ": cannot list it");
+    fail(error, {.path = kShmDirectory, .fault = "cannot list it"});
   }
   return found;
 }
@@ -62,21 +62,27 @@ bool remove_file(const path& where, std::optional<::uid_t> owner, bool may_be_an
   remove_unfinished(successor_of(where));
   if (::lstat(where.c_str(), &status) != 0) {
     if (errno == ENOENT) return false;
-    fail(last_error(), where.string() + ": cannot look at it");
+    fail(last_error(), {.path = where, .fault = "cannot look at it"});
   }
-  if (!S_ISREG(status.st_mode)) fail(std::errc::invalid_argument, where.string() + ": is not a regular file");
+  if (!S_ISREG(status.st_mode)) fail(std::errc::invalid_argument, {.path = where, .fault = "is not a regular file"});
+  const std::string whose = std::to_string(status.st_uid);
   if (owner && status.st_uid != *owner) {
-    fail(std::errc::permission_denied, where.string() + ": belongs to user " + std::to_string(status.st_uid) +
-                                           ", not to " + std::to_string(*owner) + ", so it is not removed");
+    fail(std::errc::permission_denied,
+         {.option = Option::owner,
+          .path = where,
+          .fault = "it belongs to user " + whose + ", not to " + std::to_string(*owner) + ", so it is not removed",
+          .bound = whose,
+          .remedy = Message("give ") + Message(Option::owner, whose) + " if that one is meant"});
   }
   if (!may_be_anybodys && status.st_uid != ::geteuid() && ::geteuid() != 0) {
-    fail(std::errc::permission_denied, where.string() + ": belongs to user " + std::to_string(status.st_uid) +
-                                           "; only that user and root may remove it, and this is user " +
-                                           std::to_string(::geteuid()));
+    fail(std::errc::permission_denied,
+         {.path = where,
+          .fault = "belongs to user " + whose,
+          .remedy = "only that user and root may remove it, and this is user " + std::to_string(::geteuid())});
   }
   if (::unlink(where.c_str()) == 0) return true;
   if (errno == ENOENT) return false;
-  fail(last_error(), where.string() + ": cannot remove it");
+  fail(last_error(), {.path = where, .fault = "cannot remove it"});
 }
 
 bool remove_by_path(const path& where, std::optional<::uid_t> owner) {
@@ -84,9 +90,9 @@ bool remove_by_path(const path& where, std::optional<::uid_t> owner) {
   {
     const base::File file = base::File::open(where, base::File::Access::read, 0600, error);
     if (error == std::errc::no_such_file_or_directory) return false;
-    if (error) fail(error, where.string() + ": cannot open it");
+    if (error) fail(error, {.path = where, .fault = "cannot open it"});
     if (!is_segment(file)) {
-      fail(std::errc::invalid_argument, where.string() + ": is not a Forklore segment, so it is not removed");
+      fail(std::errc::invalid_argument, {.path = where, .fault = "is not a Forklore segment, so it is not removed"});
     }
   }
   return remove_file(where, owner, true);
@@ -99,7 +105,7 @@ bool look_at(const Named& file, SegmentInfo& info) {
   // It is another user's, was removed meanwhile, or cannot be a segment.
   if (error == std::errc::permission_denied || error == std::errc::no_such_file_or_directory) return false;
   if (error == std::errc::too_many_symbolic_link_levels || (!error && !opened.is_regular())) return false;
-  if (error) fail(error, file.where.string() + ": cannot open it");
+  if (error) fail(error, {.path = file.where, .fault = "cannot open it"});
   info.bytes = opened.size();
   if (file.is.format == store::kFormatVersion) {
     const FileHeader header = read_header(opened);

@@ -39,13 +39,9 @@ void Counters::sum(Stats& stats) const {
   std::set<::pid_t> processes;
   for (std::uint32_t i = 0; i < count_; ++i) {
     const CounterLine& line = lines_[i];
-    stats.hits += line.hits.load(std::memory_order_relaxed);
-    stats.misses += line.misses.load(std::memory_order_relaxed);
-    stats.writes += line.writes.load(std::memory_order_relaxed);
-    stats.erases += line.erases.load(std::memory_order_relaxed);
-    stats.refused += line.refused.load(std::memory_order_relaxed);
-    stats.busy += line.busy.load(std::memory_order_relaxed);
-    stats.rereads += line.rereads.load(std::memory_order_relaxed);
+#define FORKLORE_COUNT(type, name, kind, unit, help) stats.name += line.name.load(std::memory_order_relaxed);
+    FORKLORE_CALL_COUNTS(FORKLORE_COUNT)
+#undef FORKLORE_COUNT
     const std::uint64_t owner = line.owner.load(std::memory_order_relaxed);
     if (owner != 0 && base::thread_exists(static_cast<std::uint32_t>(owner))) {
       processes.insert(static_cast<::pid_t>(owner >> 32));

@@ -337,10 +337,10 @@ struct alignas(kCacheLine) StripeHeader {
   Word computed;                          // of these: their value was stored
   Word voided;                            // of these: their key was written to meanwhile
   Word locked;                            // locks given
-  Word no_lease;                          // refused, as the table was full
-  Word overdue;                           // leases given to another, as their time was over
+  Word leases_lacking;                    // refused, as the table was full
+  Word leases_overdue;                    // leases given to another, as their time was over
   Word waits;                             // calls that waited for a lease. Anybody adds, with no lock held
-  Word taken_over;                        // leases of the dead. Anybody adds, with no lock held
+  Word leases_taken_over;                 // leases of the dead. Anybody adds, with no lock held
 };
 static_assert(sizeof(StripeHeader) == 5 * kCacheLine);
 

@@ -99,7 +99,7 @@ Grant Leases::acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease, 
     if (deadlines_[i].load(std::memory_order_relaxed) <= now || (rests && same && wish.despite_rest)) {
       if (same || line == kNoLine) {
         free(i, word);
-        if (!rests) count(header_->overdue);
+        if (!rests) count(header_->leases_overdue);
         line = i;
       }
       continue;

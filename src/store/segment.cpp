@@ -127,24 +127,11 @@ void Segment::sum(Stats& stats) {
     stats.live_bytes += totals.live_bytes;
     stats.free_chunks += static_cast<unsigned>(totals.free_chunks);
     const StripeHeader& h = stripe.header();
-    stats.evictions += h.evictions.load(std::memory_order_relaxed);
-    stats.bucket_evictions += h.bucket_evictions.load(std::memory_order_relaxed);
-    stats.main_evictions += h.main_evictions.load(std::memory_order_relaxed);
-    stats.large_evictions += h.large_evictions.load(std::memory_order_relaxed);
-    stats.expirations += h.expirations.load(std::memory_order_relaxed);
-    stats.moves += h.moves.load(std::memory_order_relaxed);
-    stats.reclaims += h.reclaims.load(std::memory_order_relaxed);
-    stats.recoveries += h.recoveries.load(std::memory_order_relaxed);
-    stats.resets += h.resets.load(std::memory_order_relaxed);
     stats.leases_held += totals.leases;
-    stats.computations += h.computations.load(std::memory_order_relaxed);
-    stats.computed += h.computed.load(std::memory_order_relaxed);
-    stats.voided += h.voided.load(std::memory_order_relaxed);
-    stats.locked += h.locked.load(std::memory_order_relaxed);
-    stats.waits += h.waits.load(std::memory_order_relaxed);
-    stats.leases_lacking += h.no_lease.load(std::memory_order_relaxed);
-    stats.leases_overdue += h.overdue.load(std::memory_order_relaxed);
-    stats.leases_taken_over += h.taken_over.load(std::memory_order_relaxed);
+#define FORKLORE_COUNT(type, name, kind, unit, help) stats.name += h.name.load(std::memory_order_relaxed);
+    FORKLORE_WORK_COUNTS(FORKLORE_COUNT)
+    FORKLORE_LEASE_COUNTS(FORKLORE_COUNT)
+#undef FORKLORE_COUNT
   }
   counters_.sum(stats);
 }

@@ -83,7 +83,7 @@ Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t
   const Grant grant = leases_.acquire(wish, now, lease, holders);
   if (grant != Grant::full) return grant;
   if (may_place && place(key, wish, now, lease)) return Grant::granted;
-  if (wish.kind == LeaseKind::lock || wish.or_placeholder) count(header_->no_lease);
+  if (wish.kind == LeaseKind::lock || wish.or_placeholder) count(header_->leases_lacking);
   return Grant::full;
 }
 
@@ -143,7 +143,7 @@ std::uint32_t Stripe::give_back_of_dead(const Holders& holders, std::string_view
     if (i == 0 || !alike(held, holders.held[i - 1])) over = is_over(held);
     if (!over || !give_back(held.lease, {key, held.hash}, timeout)) continue;
     ++given;
-    header_->taken_over.fetch_add(1, std::memory_order_relaxed);
+    header_->leases_taken_over.fetch_add(1, std::memory_order_relaxed);
   }
   return given;
 }

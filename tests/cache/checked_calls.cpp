@@ -298,7 +298,7 @@ void CheckedCalls::look_at(const std::string& k) {
 void CheckedCalls::refused(const std::string& k) {
   std::int64_t now = 0;
   must_be(cache_.set(k, std::string(*cache_.options().max_value_bytes + 1, 'x')), Code::too_large, "a set too large");
-  must_be(cache_.set(k, "seven b", kForever, kInteger), Code::not_a_number, "a set of no integer");
+  must_be(cache_.set(k, "seven b", kForever, kInteger), Code::invalid_argument, "a set of no integer");
   must_be(cache_.set("", "x"), Code::invalid_key, "a set without a key");
   must_be(cache_.set(std::string(kMaxKeyBytes + 1, 'k'), "x"), Code::invalid_key, "a set of too long a key");
   must_be(cache_.increment("", 1, now), Code::invalid_key, "an increment without a key");

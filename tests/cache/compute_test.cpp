@@ -526,7 +526,7 @@ TEST_CASE("what cannot be stored is computed and returned all the same, and nobo
   CHECK(computation.store(large) == Code::too_large);
   CHECK_FALSE(computation.held());
   REQUIRE(begin(computation) == Turn::compute);
-  CHECK(computation.store("short", 1s, kInteger) == Code::not_a_number);
+  CHECK(computation.store("short", 1s, kInteger) == Code::invalid_argument);
   REQUIRE(begin(computation) == Turn::compute);
   CHECK(computation.store("value", Ttl(0)) == Code::ok);
   CHECK_FALSE(box.cache.get("key"));

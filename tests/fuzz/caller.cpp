@@ -92,7 +92,8 @@ void Caller::call() {
 
 void Caller::stored(Code code, std::initializer_list<Code> also, const char* call) {
   if (std::find(also.begin(), also.end(), code) != also.end()) return;
-  must_be_one_of(code, {Code::ok, Code::full, Code::busy, Code::not_a_number, Code::read_only}, call);
+  must_be_one_of(code, {Code::ok, Code::full, Code::busy, Code::not_a_number, Code::invalid_argument, Code::read_only},
+                 call);
 }
 
 void Caller::check_size(std::size_t size) const {
@@ -176,7 +177,7 @@ void Caller::coordinate(const std::string& key) {
   const auto waiting = std::chrono::milliseconds(0);
   const LockOptions options{.ttl = ttl(), .limit = 1 + static_cast<unsigned>(choices_.below(3))};
   Lock lock(cache_, key, options);
-  must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::full, Code::invalid_argument, Code::read_only},
+  must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::no_line, Code::invalid_argument, Code::read_only},
                  "acquire");
   must_be_one_of(lock.extend(ttl()), {Code::ok, Code::changed, Code::invalid_argument, Code::busy, Code::read_only},
                  "extend");

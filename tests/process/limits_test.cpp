@@ -94,8 +94,8 @@ TEST_CASE("a memory cgroup that is too small for the capacity") {
   for (const Place place : {Place::shm, Place::anonymous}) {
     CAPTURE(place == Place::shm);
     Options options{.name = name, .place = place, .capacity_bytes = 64 * kMiB};
-    const std::vector<std::string> parts{"capacity_bytes asks for 64 MiB (67108864)", "the memory cgroup", group.name(),
-                                         "left; raise its memory."};
+    const std::vector<std::string> parts{"capacity_bytes: 64 MiB (67108864) is asked for", "the memory cgroup",
+                                         group.name(), "left; raise its memory."};
     CHECK(open_under(inside, options, parts) == 1);
     CHECK_FALSE(fs::exists(session::path_of({.name = name})));
     options.capacity_bytes = 16 * kMiB;
@@ -112,7 +112,7 @@ TEST_CASE("a limit on the size of files that is below the capacity") {
   };
   for (const Place place : {Place::shm, Place::anonymous}) {
     Options options{.name = name, .place = place, .capacity_bytes = 4 * kMiB};
-    const std::vector<std::string> parts{"capacity_bytes asks for 4 MiB (4194304)",
+    const std::vector<std::string> parts{"capacity_bytes: 4 MiB (4194304) is asked for",
                                          "the limit on the size of files has 2 MiB (2097152) left", "ulimit -f"};
     CHECK(open_under(limited, options, parts) == 1);
     CHECK_FALSE(fs::exists(session::path_of({.name = name})));

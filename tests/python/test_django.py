@@ -621,7 +621,7 @@ def test_full(name: str) -> None:
             cache.set(f"k{i}", b"x" * 1000)
         assert cache.failed_sets > 100
         assert cache.get("k1") is not None
-        with pytest.raises(forklore.Full, match=r'WHEN_FULL="reject".*CAPACITY'):
+        with pytest.raises(forklore.Full, match=r'WHEN_FULL "reject".*CAPACITY'):
             for i in range(500):
                 cache.add(f"new{i}", b"x" * 1000)
 

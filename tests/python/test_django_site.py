@@ -63,7 +63,7 @@ def test_a_misspelt_option_is_refused(wrong: str, right: str) -> None:
 
 
 def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(InvalidCacheBackendError, match=r"'zzz'.*CAPACITY, MAX_VALUE"):
+    with pytest.raises(InvalidCacheBackendError, match=r"'zzz'.*CAPACITY, PLACE"):
         ForkloreCache("unused", {"OPTIONS": {"zzz": 1}})
     with pytest.raises(InvalidCacheBackendError, match="CAPACITY belongs into OPTIONS"):
         ForkloreCache("unused", {"CAPACITY": "64MB"})
@@ -71,14 +71,14 @@ def test_an_unknown_option_is_refused() -> None:
 
 WRONG_VALUES = [
     ({"CAPACITY": "64 parsecs"}, "CAPACITY must be a size"),
-    ({"CAPACITY": "1KB"}, "CAPACITY: 1 KiB is not between 128 KiB and 16 GiB"),
+    ({"CAPACITY": "1KB"}, "CAPACITY must be 128 KiB to 16 GiB, not 1 KiB"),
     ({"CAPACITY": "1MB", "MAX_VALUE": "1MB"}, "MAX_VALUE: 1 MiB does not fit a CAPACITY of 1 MiB"),
     ({"LOCK_TIMEOUT": "x"}, "LOCK_TIMEOUT is seconds"),
     ({"LOCK_TIMEOUT": -1}, "LOCK_TIMEOUT must be 0 to 3600 seconds, not -1"),
     ({"MODE": "0660"}, "MODE is an int such as 0o600, not str"),
-    ({"STRIPES": 3}, "STRIPES: 3 is not a power of two"),
+    ({"STRIPES": 3}, "STRIPES must be a power of two from 1 to 64, not 3; leave it out to have it chosen by CAPACITY"),
     ({"WHEN_FULL": "explode"}, "WHEN_FULL must be"),
-    ({"PLACE": "file"}, "PATH: place = file needs"),
+    ({"PLACE": "file"}, 'PATH: PLACE "file" needs it; give PATH'),
     ({"SERIALIZER": "xml"}, "SERIALIZER must be"),
 ]
 
@@ -119,7 +119,7 @@ except InvalidCacheBackendError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    says = "='msgpack' needs the Python package msgpack, which cannot be imported: pip install msgpack"
+    says = ': "msgpack" needs the Python package msgpack, which cannot be imported; pip install msgpack'
     assert done.stdout.splitlines() == [f"serializer{says}", f"CACHES, LOCATION '{name}': SERIALIZER{says}"]
 
 

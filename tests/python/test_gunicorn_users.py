@@ -77,7 +77,7 @@ def test_no_view_fails_after_a_removal(clean: str, tmp_path: Path) -> None:
         # It is said what will come of this, and how it is mended.
         said = f"is now user {uid}. Others of user"
         eventually(lambda: (site.ask_all("/stats"), site.log.read_text().count(said) == WORKERS)[1])
-        assert f"give owner = {uid} (Django: OWNER) also as user 0" in site.log.read_text()
+        assert f"give owner={uid} (Django: OWNER) also as user 0" in site.log.read_text()
 
         assert forklore.remove(clean) is True
         for _ in range(5):

@@ -181,7 +181,7 @@ def test_a_prefix_that_is_given_is_kept(project: Run, monkeypatch: pytest.Monkey
     assert forklore.remove("x")
     monkeypatch.setenv("FORKLORE_TEST_PREFIX", "not a name")
     with pytest.raises(
-        forklore.OpenError, match='FORKLORE_TEST_PREFIX: "not a name" in the environment is not 1 to 64'
+        forklore.OpenError, match=r'FORKLORE_TEST_PREFIX in the environment must be 1 to 64 .*, not "not a name"'
     ):
         forklore.Cache("x", "1MB")
     monkeypatch.delenv("FORKLORE_TEST_PREFIX")

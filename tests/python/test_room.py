@@ -51,7 +51,7 @@ def test_a_limit_that_the_capacity_exceeds(name: str) -> None:
     says = deploy_check(name, {"CAPACITY": "256MB"}, limit=64 * MB)
     assert "forklore.W002" in says
     assert (
-        "The cache 'default' cannot be made here: CAPACITY asks for 256 MiB (268435456), and the limit on the size"
+        "The cache 'default' cannot be made here: 256 MiB (268435456) is asked for, and the limit on the size of"
         in says
     )
     assert "has 64 MiB (67108864) left" in says
@@ -72,7 +72,7 @@ def test_64_mb_of_shared_memory_as_docker_has_it(name: str) -> None:
     """The README's 256 MB. Django answers, and the log says why nothing is kept."""
     mounted = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=64m none /dev/shm && exec "$@"', "sh"]
     says = deploy_check(name, {"CAPACITY": "256MB"}, *mounted)
-    assert "CAPACITY asks for 256 MiB (268435456), and the file system of /dev/shm has 64 MiB (67108864) left." in says
+    assert "here: 256 MiB (268435456) is asked for, and the file system of /dev/shm has 64 MiB (67108864) left." in says
     assert "docker run --shm-size=" in says
     script = f"""
 import logging, sys
@@ -92,7 +92,7 @@ for i in range(100):
         lines, ("forklore: forklore: cannot open a cache", "forklore.django: LOCATION"), strict=True
     ):
         assert line.startswith(logger)
-        assert "asks for 256 MiB (268435456), and the file system of /dev/shm has 64 MiB" in line
+        assert "256 MiB (268435456) is asked for, and the file system of /dev/shm has 64 MiB" in line
         assert "docker run --shm-size=" in line
 
 
@@ -102,7 +102,7 @@ def test_what_is_there_needs_no_room(name: str) -> None:
         caches["default"].set("k", "v")
         for capacity, wanted in (("4MB", 0), (None, 0), ("8MB", 8 * MB)):  # a successor is made beside it
             path, bytes_, shortage = _core._need(0, {"name": name, "capacity": capacity})
-            assert (path, bytes_, shortage) == (caches["default"].handle.path, wanted, "")
+            assert (path, bytes_, shortage) == (caches["default"].handle.path, wanted, None)
     assert _core._need(0, {"name": name + "-none"})[1] == 32 * MB  # the default
     assert _core._need(0, {"name": name, "place": "anonymous", "capacity": "4MB"})[:2] == ("", 4 * MB)
 
@@ -111,11 +111,10 @@ def test_aliases_are_added_up(name: str) -> None:
     """A limit that one fits and two do not; an alias at the same segment is counted once."""
     asked: list[int] = []
 
-    def need(beside: int, arguments: dict[str, Any]) -> tuple[str, int, str]:
+    def need(beside: int, arguments: dict[str, Any]) -> tuple[str, int, Any]:
         asked.append(beside)
-        short = (
-            "capacity asks for 4 MiB, and the memory cgroup /x has 5 MiB left; raise its memory.max" if beside else ""
-        )
+        wrong = ("4 MiB is asked for, and the memory cgroup /x has 5 MiB left",)
+        short = (wrong, ("raise its memory.max, or lower ", ("capacity", None))) if beside else None
         return f"/dev/shm/{arguments['name']}", 4 * MB, short
 
     more = {"same": {}, "other": {"LOCATION": name + "-other"}}
@@ -125,9 +124,9 @@ def test_aliases_are_added_up(name: str) -> None:
     assert (warning.id, warning.obj, warning.level) == ("forklore.W002", "CACHES['other']", checks.WARNING)
     assert (
         warning.msg
-        == "The cache 'other' cannot be made here: CAPACITY asks for 4 MiB, and the memory cgroup /x has 5 MiB left."
+        == "The cache 'other' cannot be made here: 4 MiB is asked for, and the memory cgroup /x has 5 MiB left."
     )
-    assert warning.hint.startswith("Raise its memory.max. ")
+    assert warning.hint.startswith("Raise its memory.max, or lower CAPACITY. ")
 
 
 def test_it_is_a_check_for_deployment_alone(name: str) -> None:

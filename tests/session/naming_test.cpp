@@ -78,16 +78,19 @@ TEST_CASE("what opening would take is what is not there yet") {
   const Need before = need_of(options);
   CHECK(before.path == path_of(options));
   CHECK(before.bytes == 1 << 20);
-  CHECK(before.shortage.empty());
+  CHECK_FALSE(before.shortage.has_value());
   const Cache cache = Cache::open(options);
   CHECK(need_of(options).bytes == 0);
   CHECK(need_of({.name = name}).bytes == 0);
   CHECK(need_of({.name = name, .capacity_bytes = 2 * MiB}).bytes == 2 << 20);  // a successor is made beside it
   CHECK(need_of({.name = name, .place = Place::anonymous}).bytes == kDefaultCapacityBytes);
-  const std::string short_of = need_of({.name = name, .capacity_bytes = 2 * MiB}, std::uint64_t{1} << 60).shortage;
-  CHECK(
-      short_of.starts_with("capacity_bytes asks for 2 MiB (2097152) beside the 1048576 TiB (1152921504606846976) of "));
-  CHECK(short_of.ends_with(", or lower capacity_bytes, or that of the others"));
+  const auto shortage = need_of({.name = name, .capacity_bytes = 2 * MiB}, std::uint64_t{1} << 60).shortage;
+  REQUIRE(shortage.has_value());
+  CHECK(shortage->option == Option::capacity_bytes);
+  CHECK(shortage->path == path_of(options));
+  CHECK(shortage->bound.starts_with("at most "));
+  CHECK(shortage->fault.said().starts_with("2 MiB (2097152) beside the 1048576 TiB (1152921504606846976) of others "));
+  CHECK(shortage->remedy.said().ends_with(", or lower capacity_bytes, or that of the others"));
   CHECK_THROWS_AS(static_cast<void>(need_of({.name = "not a name"})), OpenError);
 }
 

@@ -274,7 +274,7 @@ TEST_CASE("a capacity beyond what is free is refused with both numbers, and noth
   if (free < kMaxCapacityBytes) {
     const Refusal refused = refusal({.name = name, .capacity_bytes = kMaxCapacityBytes});
     CHECK(refused.code == std::errc::not_enough_memory);
-    CHECK(refused.has("capacity_bytes asks for 16 GiB (17179869184)"));
+    CHECK(refused.has("capacity_bytes: 16 GiB (17179869184) is asked for, and "));
     CHECK(refused.has(" left; "));
     CHECK_FALSE(fs::exists(session::path_of({.name = name})));
     return;
@@ -290,7 +290,7 @@ TEST_CASE("a capacity beyond what is free is refused with both numbers, and noth
   options.capacity_bytes = 8 * MiB;
   const Refusal refused = refusal(options);
   CHECK(refused.code == std::errc::not_enough_memory);
-  CHECK(refused.has("capacity_bytes asks for 8 MiB (8388608)"));
+  CHECK(refused.has("capacity_bytes: 8 MiB (8388608) is asked for, and "));
   CHECK(refused.has("4 MiB (4194304) left; "));
   CHECK_FALSE(fs::exists(scratch / "segment"));
   options.capacity_bytes = 2 * MiB;

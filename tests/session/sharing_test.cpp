@@ -78,7 +78,7 @@ TEST_CASE("another user opens it by owner and mode, not by owner alone") {
   CHECK(as_other_user([&] {
           const Options owner_alone{.name = name, .owner = 0};
           const Options both{.name = name, .mode = 0660, .owner = 0};
-          bool good = refused(owner_alone, "others may read or write it (its mode is 0660)");
+          bool good = refused(owner_alone, "others may read or write it: its mode is 0660");
           good &= opened({.name = name, .mode = 0660});  // its own of that name
           remove_segment(name.str());
           Cache attached = Cache::attach(both);
@@ -92,7 +92,8 @@ TEST_CASE("another user opens it by owner and mode, not by owner alone") {
 TEST_CASE("the mode is asked of every handle, in the maker's process too") {
   UniqueName name;
   const Cache made = Cache::open({.name = name, .capacity_bytes = 1 * MiB, .mode = 0640});
-  CHECK(refused({.name = name}, "others may read or write it (its mode is 0640), which mode does not allow"));
+  CHECK(refused({.name = name},
+                "mode: others may read or write it: its mode is 0640, and 0600 does not allow that; give mode = 0640"));
   CHECK_THROWS_AS(static_cast<void>(Cache::attach(name.str())), OpenError);
   CHECK(opened({.name = name, .mode = 0640}));
   CHECK_NOTHROW(static_cast<void>(Cache::attach(Options{.name = name, .mode = 0660})));

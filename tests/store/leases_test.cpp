@@ -142,7 +142,7 @@ TEST_CASE("a full table says so and names who has it; a line that comes free is 
   CHECK(table.flight("one more") == Grant::granted);  // lines for computations are others
   CHECK(table.give_back("name5", held[5]));
   CHECK(table.lock("one more") == Grant::granted);
-  CHECK(table.header().no_lease == 1);
+  CHECK(table.header().leases_lacking == 1);
 }
 
 TEST_CASE("what dead owners hold is given back for them, and nothing that was taken meanwhile") {
@@ -157,7 +157,7 @@ TEST_CASE("what dead owners hold is given back for them, and nothing that was ta
   REQUIRE(table.lock("a") == Grant::granted);
   CHECK(table.give_back_of_dead(seen) == 0);
   CHECK(table.holds(table.lease));
-  CHECK(table.header().taken_over == 1);
+  CHECK(table.header().leases_taken_over == 1);
 
   // A full table of the dead is a free one.
   for (std::uint32_t i = 0; i < table.flights(); ++i) {
@@ -213,7 +213,7 @@ TEST_CASE("a lock is another's from its deadline on, though its owner lives; bef
   REQUIRE(table.lock("a") == Grant::granted);
   CHECK_FALSE(table.holds(first));
   CHECK_FALSE(table.give_back("a", first));
-  CHECK(table.header().overdue == 1);
+  CHECK(table.header().leases_overdue == 1);
 }
 
 TEST_CASE("a flight is another's from its deadline on, and is found by nobody; the late one stores nothing") {
@@ -232,7 +232,7 @@ TEST_CASE("a flight is another's from its deadline on, and is found by nobody; t
   CHECK(table.put(late, "key", "late") == Code::changed);
   CHECK(table.holds(next));
   CHECK(table.put(next, "key", "value") == Code::ok);
-  CHECK(table.header().overdue == 1);
+  CHECK(table.header().leases_overdue == 1);
 }
 
 TEST_CASE("a flight rests until its deadline: nobody has it, and no death ends it") {
@@ -256,7 +256,7 @@ TEST_CASE("a flight rests until its deadline: nobody has it, and no death ends i
   table.now += 10;
   CHECK_FALSE(table.stripe.leases().find_flight(hash, table.now, found));
   REQUIRE(table.flight("key") == Grant::granted);
-  CHECK(table.header().overdue == 0);
+  CHECK(table.header().leases_overdue == 0);
 
   // Who has no older value does not leave it at that; and a write ends it.
   REQUIRE(rest(table.lease, 10) == Code::ok);
@@ -377,7 +377,7 @@ TEST_CASE("a flight without a line has a placeholder: one for a key, no value to
   CHECK_FALSE(table.holds(lease, "key"));
   CHECK(table.put(lease, "key", "late") == Code::changed);
   CHECK(table.get("key") == "");
-  CHECK(table.header().no_lease == 0);
+  CHECK(table.header().leases_lacking == 0);
   REQUIRE(table.erase("key") == Code::ok);
 
   REQUIRE(table.place("key") == Grant::granted);

@@ -40,6 +40,7 @@ _Seconds: TypeAlias = SupportsFloat | timedelta
 _Ttl: TypeAlias = SupportsFloat | timedelta | DefaultTtl | None
 _Size: TypeAlias = int | str
 _Place: TypeAlias = Literal["shm", "file", "anonymous"]
+_Part: TypeAlias = str | tuple[str, str | None]  # of a message: a text, or an option and what it is to be
 _Serializer: TypeAlias = Literal["pickle", "json", "msgpack", "none"]
 _Compression: TypeAlias = Literal["zlib", "zstd", "lz4"]
 
@@ -58,8 +59,20 @@ class Error(Exception):
     """Whatever Forklore has to say about itself; the base of the other errors. Raised as such by calls on a closed
     handle, and pickling of an anonymous one."""
 
+    _parts: tuple[_Part, ...] | None
+
 class OpenError(Error, OSError):
-    """A segment could not be opened. str() names the option, the bound or the path, and the remedy; errno is set."""
+    """A segment could not be opened, listed or removed. str() names the option, the bound or the path, and the remedy;
+    errno is set. The attributes have the same as data, each None where it does not apply."""
+
+    option: str | None
+    """The argument of Cache() that is wrong, or that could be given otherwise: "capacity"."""
+    bound: str | None
+    """What is allowed, or can be had: "128 KiB to 16 GiB"."""
+    remedy: str | None
+    """What to do."""
+    path: str | None
+    """The file of the segment, or what is in its way. Not `filename`, which str() would say a second time."""
 
 class TooLarge(Error, ValueError):
     """The value is larger than stats().max_value_bytes. The option max_value raises that. The old value stands."""
@@ -457,9 +470,17 @@ class DjangoCalls:
 def _check(*args: Any, **options: Any) -> None:
     """For forklore.django alone: raises what Cache() would say of these arguments wherever, and opens nothing."""
 
-def _need(beside: int, arguments: dict[str, Any], /) -> tuple[str, int, str]:
+def _need(
+    beside: int, arguments: dict[str, Any], /
+) -> tuple[str, int, tuple[tuple[_Part, ...], tuple[_Part, ...]] | None]:
     """For forklore.django alone: what Cache(**arguments) would take, where so many bytes are taken beside it: the file,
-    the bytes that are not taken yet, and why they cannot be had ("" if they can). Opens nothing."""
+    the bytes that are not taken yet, and why they cannot be had and the remedy (None if they can). Opens nothing."""
+
+_OPTIONS: Final[tuple[str, ...]]
+"""The arguments of Cache()."""
+
+_COUNTS: Final[tuple[tuple[str, str, str, str], ...]]
+"""For forklore.stats: name, kind, unit, help of each field of Stats."""
 
 def _formats() -> list[tuple[int, str, str, str]]:
     """The registry of value formats: (number, name, type, bytes) of each."""

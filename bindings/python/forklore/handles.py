@@ -6,6 +6,7 @@ a fork works in the child. Each interpreter of a process has handles of its own,
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class SharedHandle:
         raises the same OpenError at once."""
         if self._handle is None or self._handle.closed:
             if self._error is not None and clock.now() < self._retry_at:
-                raise OpenError(self._error.errno, self._error.strerror)
+                raise copy.copy(self._error)
             opened = self._open()
             # No lock, which a fork could leave held: of two that open at once the second handle is dropped.
             if self._handle is None or self._handle.closed:

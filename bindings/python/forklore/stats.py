@@ -1,11 +1,30 @@
 """What a segment holds and what has happened in it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from . import _core
+
+
+class Count(NamedTuple):
+    """A line of the list of counts: what a field of Stats is."""
+
+    name: str
+    kind: str
+    """"counter" grows and never goes back; "gauge" is a number as it is now; "word" and "list" are no single number."""
+    unit: str
+    """Of what it counts; empty for a word."""
+    help: str
+
+
+COUNTS = tuple(Count(*row) for row in _core._COUNTS)
+"""The list of counts, in the order of Stats, for whoever makes tables or metrics of them. The C++ library has it."""
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What `Cache.stats()` answers. Counts are those of all processes since the segment was made, and never go back."""
+    """What `Cache.stats()` answers. Counters are those of all processes since the segment was made. They never go
+    back."""
 
     # The segment.
     capacity_bytes: int
@@ -21,7 +40,7 @@ class Stats:
     free_chunks: int
     """Chunks that hold nothing."""
     when_full: str
-    """"evict" or "reject"."""
+    """What happens when it is full: evict or reject."""
     age_seconds: int
     """Since the segment was made."""
 
@@ -29,11 +48,11 @@ class Stats:
     entries: int
     """Entries, with those that have expired and are not yet collected."""
     slots: int
-    """Entries that the index has room for."""
+    """Entries that the index has room for. It grows and shrinks with them."""
     live_bytes: int
-    """Bytes of entries, headers included."""
+    """What the entries take, with their headers."""
     index_bytes: int
-    """Bytes of buckets, ghosts, chunk tables and headers."""
+    """Buckets, ghosts, chunk tables and headers."""
 
     # Calls.
     hits: int
@@ -41,7 +60,7 @@ class Stats:
     misses: int
     """Reads that did not."""
     writes: int
-    """Calls that changed something: set, add, replace, incr, touch, cas."""
+    """Calls that changed something: set, add, replace, increment, touch, cas."""
     erases: int
     """Calls that removed an entry."""
     refused: int
@@ -55,11 +74,11 @@ class Stats:
     evictions: int
     """Live entries that left for lack of room."""
     bucket_evictions: int
-    """Of these, those that left because the index had no slot near enough."""
+    """Of these: evicted as both buckets of a new key were full."""
     main_evictions: int
-    """Of these, those that had once been kept longer, because they were read again or memory was free."""
+    """Of these: from main, promoted by a read, or moved there as memory was free."""
     large_evictions: int
-    """Of these, those that were large beside the others. What is left were never read again."""
+    """Of these: from large, as they were large beside the others. The rest were not read again."""
     expirations: int
     """Expired entries collected."""
     moves: int
@@ -71,35 +90,37 @@ class Stats:
     resets: int
     """Stripes emptied because they were damaged."""
 
-    # Who computes, and who locks.
+    # Room for who computes and who locks (compute.hpp, lock.hpp).
     lock_lines: int
-    """How many locks there may be at once: as many in each stripe, and a name is in one."""
+    """How many locks there may be at once, in all stripes; alike in each."""
     computation_lines: int
-    """Likewise of computations that take no entry's room. Further ones have placeholders among the entries."""
+    """Likewise of computations that take no entry's room."""
     leases_held: int
-    """Of these lines, those in use at the moment of asking."""
+    """Of both, those in use at the moment of asking."""
+
+    # What they did.
     computations: int
     """Begun, each by one caller of all."""
     computed: int
     """Of these, whose value was stored."""
     voided: int
-    """Of these, whose key was written to or deleted meanwhile, or whose placeholder was evicted: nothing was stored."""
+    """Of these, not stored: the key was written to or erased meanwhile, or the placeholder was evicted."""
     locked: int
     """Locks taken."""
     waits: int
-    """Calls that had to wait for the value that somebody else computes, or for a lock."""
+    """Calls that had to wait for another's value, or for a lock."""
     leases_lacking: int
-    """Times that a stripe had no line left for one more lock, or neither line nor room for one more computation."""
+    """Times that a stripe had no line for one more lock, or neither line nor room for one more computation."""
     leases_overdue: int
-    """Locks whose ttl was over when somebody else took them."""
+    """Leases whose time was over when somebody else took them."""
     leases_taken_over: int
     """Computations and locks of dead processes, given to others."""
 
-    # This process.
+    # Processes.
     reattachments: int
     """Times that this process moved to a successor of its segment."""
     processes: tuple[int, ...]
-    """The process ids that have called it and still live."""
+    """Those that have called it and still live."""
 
     @property
     def hit_ratio(self) -> float:
@@ -119,6 +140,10 @@ class Stats:
     def lease_lines(self) -> int:
         """Lines of both kinds. The word of before: read lock_lines and computation_lines. It goes with version 0.2."""
         return self.lock_lines + self.computation_lines
+
+
+if Stats.__doc__ is not None:  # help(Stats) shows no text of a field: python -OO has neither
+    Stats.__doc__ += "\n\n" + "\n".join(f"{count.name}: {count.help}" for count in COUNTS)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,9 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
 
     LOCATION is the name of the segment. OPTIONS: CAPACITY MAX_VALUE STRIPES PLACE PATH WHEN_FULL LOCK_TIMEOUT MODE
     OWNER SERIALIZER COMPRESS_ABOVE COMPRESSION, as the arguments of forklore.Cache; TTL_JITTER, in percent by which
-    each timeout is made shorter or longer, at random; STALE_FOR, the seconds for which get_or_set serves an old value.
-    The segment is opened by the first call, so a command that does not use the cache makes none.
+    each timeout is made shorter or longer, at random. Of get_or_set: STALE_FOR STALE_IF_ERROR ERROR_TTL COMPUTE_TIMEOUT
+    REFRESH. Of what goes wrong: ON_ERROR ON_UNREADABLE THROTTLE_WHEN_DOWN. docs/django.md says what each does. The
+    segment is opened by the first call, so a command that does not use the cache makes none.
 
     Where Django leaves room:
 
@@ -185,7 +186,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         self._report(key, version, error)
         if isinstance(error, forklore.SerializerError):
             _raise_cause(error)
-        raise type(error)(_in_words(error)) from None
+        raise type(error)(in_settings_words(error)) from None
 
     def _refuse(self, key: Any, version: int | None, error: Exception) -> None:
         """After a set was refused: removes the old value and reports it. In a segment that is state the old value
@@ -203,7 +204,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         self._shared.count_failed_set()
         name = self.make_key(key, version)
         if not isinstance(error, forklore.Full):
-            logger.warning("Not stored: %r: %s", name, _in_words(error))
+            logger.warning("Not stored: %r: %s", name, in_settings_words(error))
         elif since := self._shared.due(forklore.Full):
             logger.error(
                 "The cache at LOCATION %r is full: %d not stored since this was last said, now %r. Old values stand. "
@@ -211,7 +212,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
                 self._arguments["name"],
                 since,
                 name,
-                _in_words(error),
+                in_settings_words(error),
             )
 
     def _miss(self, error: Exception) -> None:
@@ -491,12 +492,6 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
 
     async def aclose(self, **kwargs: Any) -> None:
         self.close(**kwargs)
-
-
-def _in_words(error: Exception) -> str:
-    """Of what was refused. A value or a key may have any words, so that only what is said of the segment is changed."""
-    before, colon, says = str(error).rpartition(": ")
-    return str(error) if isinstance(error, forklore.SerializerError) else before + colon + in_settings_words(says)
 
 
 def _plain(value: Any) -> Any:

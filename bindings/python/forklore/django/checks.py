@@ -15,7 +15,7 @@ import forklore
 from forklore import _core
 
 from .backend import ForkloreCache
-from .handles import arguments_of, check_arguments, in_settings_words
+from .handles import arguments_of, check_arguments, said
 from .policy import policy_of
 
 
@@ -66,9 +66,9 @@ def check_room(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         others[path] = wanted
         directory = os.path.dirname(path)
         if directory and not os.path.isdir(directory):
-            shortage = f"there is no directory {directory}; make it, owned by the site's user"
-        if shortage:
-            what, _, remedy = in_settings_words(shortage).partition("; ")
+            shortage = (f"there is no directory {directory}",), ("make it, owned by the site's user",)
+        if shortage is not None:
+            what, remedy = map(said, shortage)
             found.append(
                 Warning(
                     f"The cache '{alias}' cannot be made here: {what}.",

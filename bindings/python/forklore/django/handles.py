@@ -12,9 +12,8 @@ import difflib
 import errno
 import logging
 import os
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.cache.backends.base import InvalidCacheBackendError
@@ -25,21 +24,11 @@ from forklore.handles import shared
 
 from . import policy
 
-OPTIONS = (
-    "CAPACITY",
-    "MAX_VALUE",
-    "STRIPES",
-    "PLACE",
-    "PATH",
-    "WHEN_FULL",
-    "LOCK_TIMEOUT",
-    "MODE",
-    "OWNER",
-    "SERIALIZER",
-    "COMPRESS_ABOVE",
-    "COMPRESSION",
-)
-"""What OPTIONS may hold: the arguments of forklore.Cache in capitals."""
+ELSEWHERE = {"name": "LOCATION", "default_ttl": "TIMEOUT", "read_only": "read_only"}
+"""The arguments of forklore.Cache that are not in OPTIONS, and what stands for them in CACHES."""
+
+OPTIONS = tuple(name.upper() for name in _core._OPTIONS if name not in ELSEWHERE)
+"""What OPTIONS may hold: the other arguments of forklore.Cache in capitals."""
 
 IGNORED = ("MAX_ENTRIES", "CULL_FREQUENCY", "CULL_PROBABILITY")
 """What Django passes to every backend. The capacity is the limit here, so these are none."""
@@ -99,7 +88,7 @@ class Shared:
             logger.warning(
                 "LOCATION %r: %s. Reads miss and writes are not stored meanwhile (calls since the last such line: %d)",
                 self.arguments["name"],
-                in_settings_words(str(error)),
+                in_settings_words(error),
                 since,
             )
 
@@ -144,13 +133,20 @@ def _unknown(name: str, location: str) -> str:
     return f"Unknown name {name!r} in OPTIONS of the cache at LOCATION {location!r}. {hint}"
 
 
-# The option that an error is about comes first. These are named further on too, as no part of a path or of a key.
-_NAMED = re.compile(r"^[a-z_]+\b|(?<![\w/.'-])(?:capacity|max_value|stripes|when_full)(?![\w/.'-])")
+def said(parts: Iterable[str | tuple[str, str | None]]) -> str:
+    """A message of forklore.Cache in the words of CACHES. Its parts are texts, and options with what they are to be."""
+
+    def setting(name: str, value: str | None) -> str:
+        called = ELSEWHERE.get(name) or name.upper()
+        return called if value is None else f"{called} {value}"
+
+    return "".join(part if isinstance(part, str) else setting(*part) for part in parts)
 
 
-def in_settings_words(says: str) -> str:
-    """What forklore.Cache says, with its options as they are called in OPTIONS."""
-    return _NAMED.sub(lambda name: name[0].upper() if name[0].upper() in OPTIONS else name[0], says)
+def in_settings_words(error: BaseException) -> str:
+    """What an error of forklore.Cache says, with its options as they are called in CACHES."""
+    parts = getattr(error, "_parts", None)
+    return str(error) if parts is None else said(parts)
 
 
 @contextlib.contextmanager
@@ -161,8 +157,7 @@ def _settings_to_blame(arguments: dict[str, Any]) -> Iterator[None]:
     except (forklore.OpenError, TypeError, ValueError) as error:
         if isinstance(error, forklore.OpenError) and error.errno != errno.EINVAL:
             raise
-        says = (error.strerror or "") if isinstance(error, forklore.OpenError) else str(error)
-        says = in_settings_words(says)
+        says = in_settings_words(error)
         raise InvalidCacheBackendError(f"CACHES, LOCATION {arguments['name']!r}: {says}") from error
 
 
