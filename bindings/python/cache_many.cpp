@@ -52,8 +52,8 @@ bool raise_any(std::span<const Code> codes, const Call& call, const NamedKeys& k
   return false;
 }
 
-// Moves the Unreadable that is set, of that key, to the list. False with the exception set if there is no list, or it is
-// another.
+// Moves the Unreadable that is set, of that key, to the list. False with the exception set if there is no list, or it
+// is another.
 bool put_aside(PyObject* key, PyObject* list) {
   name_unreadable(key);
   if (list == nullptr || PyErr_ExceptionMatches(errors().unreadable) == 0) return false;

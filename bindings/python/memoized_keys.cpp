@@ -145,7 +145,8 @@ bool MemoizedKeys::make(const Given& given, Text& text) const {
     if (add_words(text, answer.get())) return finish(text);
     if (!is_about_words()) return false;
     PyErr_Clear();
-    return take_key(text, Reference(run_python([&] { return PyObject_CallMethod(behind, "key_of", "O", answer.get()); })));
+    return take_key(text,
+                    Reference(run_python([&] { return PyObject_CallMethod(behind, "key_of", "O", answer.get()); })));
   };
   return guarded(made, false);
 }

@@ -1,5 +1,5 @@
-// memoized_type.cpp - forklore.memoize.Memoized: a memoized function. A hit is one call of it, all of which happens here:
-// the key, the look, the value. What else there is to do is compute_value's, or that of forklore/memoize.py.
+// memoized_type.cpp - forklore.memoize.Memoized: a memoized function. A hit is one call of it, all of which happens
+// here: the key, the look, the value. What else there is to do is compute_value's, or that of forklore/memoize.py.
 #include <Python.h>
 #include <structmember.h>
 
@@ -94,8 +94,7 @@ PyObject* compute_elsewhere(const MemoizedObject& object, const Given& given, st
   const Reference bound(bind_to(object.function, given));
   const Reference name(bound ? Pending::as_str(key) : nullptr);
   if (!name) return nullptr;
-  return run_python(
-      [&] { return PyObject_CallMethod(object.keys.behind, "compute", "OO", name.get(), bound.get()); });
+  return run_python([&] { return PyObject_CallMethod(object.keys.behind, "compute", "OO", name.get(), bound.get()); });
 }
 
 PyObject* call_memoized(PyObject* self, PyObject* const* values, std::size_t count, PyObject* keywords) {
@@ -217,12 +216,11 @@ PyCFunction as_fast(Function* function) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
-PyMethodDef methods[] = {
-    {"cache_key", as_fast(cache_key), METH_FASTCALL | METH_KEYWORDS, docs::kCacheKey},
-    {"forget", as_fast(forget), METH_FASTCALL | METH_KEYWORDS, docs::kForget},
-    {"__reduce__", reduce, METH_NOARGS, nullptr},
-    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"cache_key", as_fast(cache_key), METH_FASTCALL | METH_KEYWORDS, docs::kCacheKey},
+                         {"forget", as_fast(forget), METH_FASTCALL | METH_KEYWORDS, docs::kForget},
+                         {"__reduce__", reduce, METH_NOARGS, nullptr},
+                         {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
 
 PyMemberDef members[] = {
     {"__dictoffset__", T_PYSSIZET, offsetof(MemoizedObject, attributes), READONLY, nullptr},

@@ -40,8 +40,8 @@ class Text {
   char near_[256];
 };
 
-/// Adds the words of value: int, float, str, bytes, bool, None, ... and tuples of these here, any other by words_of. May
-/// run Python code. False with an exception set, such as names.Unknown.
+/// Adds the words of value: int, float, str, bytes, bool, None, ... and tuples of these here, any other by words_of.
+/// May run Python code. False with an exception set, such as names.Unknown.
 bool add_words(Text& text, PyObject* value, unsigned depth = 0);
 /// A str as UTF-8, lone surrogates among it. False with an exception set.
 bool add_text(Text& text, PyObject* words);

@@ -144,8 +144,8 @@ constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state
 // A placeholder is a timed entry that is never fresh, and a value to nobody. It says that somebody computes the value
 // of its key and found no line for that (leases.hpp). Its own value is two words: the lease, and the owner.
 //
-// A failure is such an entry too, of a format of its own. It says that the last computation of its key failed. Its value
-// is what the error said. Until it expires nobody computes.
+// A failure is such an entry too, of a format of its own. It says that the last computation of its key failed. Its
+// value is what the error said. Until it expires nobody computes.
 
 inline constexpr std::size_t kEntryHeader = 16;
 inline constexpr std::uint64_t kNever = (std::uint64_t{1} << 48) - 1;

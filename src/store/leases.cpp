@@ -36,8 +36,8 @@ void Leases::wait(std::uint64_t hash, LeaseKind kind, std::uint32_t events, std:
 bool Leases::find_flight(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept {
   holders.count = 0;
   for (std::uint32_t i = 0; i < flights_; ++i) {
-    // Acquire, of all; partner: the releases in acquire(). Hash, owner and deadline may be those of a later lease of the
-    // line. If this one is still held afterwards, they are its own.
+    // Acquire, of all; partner: the releases in acquire(). Hash, owner and deadline may be those of a later lease of
+    // the line. If this one is still held afterwards, they are its own.
     const LeaseId lease{i, words_[i].load(std::memory_order_acquire)};
     if (!is_lease(lease.word, LeaseKind::flight)) continue;
     if (hashes_[i].load(std::memory_order_acquire) != hash) continue;
