@@ -153,7 +153,7 @@ def test_copies_and_children_compress_too(packing: forklore.Cache) -> None:
         ({"compress_above": 100, "compression": "gzip"}, 'compression must be "zlib", "zstd" or "lz4"'),
         ({"compress_above": 100, "compression": 5}, "compression must be"),
         ({"compress_above": "many"}, "compress_above"),
-        ({"compression": "zstd"}, "compression='zstd' needs compress_above"),
+        ({"compression": "zstd"}, "compress_above is not given"),
     ],
 )
 def test_wrong_options(name: str, options: dict[str, Any], words: str) -> None:
@@ -188,7 +188,7 @@ def test_without_the_package(name: str, how: str, package: str) -> None:
         assert done.returncode == 0, done.stderr
         reading, opening, anew = done.stdout.splitlines()
         assert reading == f"the stored value is compressed by {how}; pip install {package}"
-        assert opening.endswith(f"cannot be imported: pip install {package}")
+        assert opening.endswith(f"cannot be imported; pip install {package}")
         assert anew == "anew"
 
 
