@@ -48,7 +48,7 @@ struct ComputeOptions {
 /// The last computation of a key failed, no longer than its error_ttl ago, and there is no older value.
 class FORKLORE_EXPORT ComputeFailed : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit ComputeFailed(const std::string& what);
 };
 
 /// What a caller is to do next.

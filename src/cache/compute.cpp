@@ -74,6 +74,8 @@ std::uint32_t bounded(milliseconds time) noexcept {
 
 }  // namespace
 
+ComputeFailed::ComputeFailed(const std::string& what) : std::runtime_error(what) {}
+
 Computation::Computation(const Cache& cache, std::string_view key, const ComputeOptions& options) noexcept
     : cache_(&cache), key_(key), options_(options) {}
 

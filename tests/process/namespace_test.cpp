@@ -99,7 +99,7 @@ TEST_CASE("a segment is refused in another pid namespace while one uses it, and 
 TEST_CASE("who sees another namespace's /proc is refused") {
   UniqueName name;
   const int result = in_new_namespace(
-      Proc::of_parent, [&] { return has(refusal(name), "/proc is not that of this pid namespace") ? 0 : 1; });
+      Proc::of_parent, [&] { return has(refusal(name), "/proc: is not that of this pid namespace") ? 0 : 1; });
   if (allowed(result)) CHECK(result == 0);
 }
 

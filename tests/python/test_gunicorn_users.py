@@ -89,8 +89,8 @@ def test_no_view_fails_after_a_removal(clean: str, tmp_path: Path) -> None:
         counts = sorted(site.ask("/count")["count"] for _ in range(20))
         assert counts == list(range(counts[0], counts[0] + 20))
 
-        site.process.send_signal(signal.SIGHUP)
         old = set(site.ask_all("/stats"))
+        site.process.send_signal(signal.SIGHUP)
         eventually(lambda: not old & set(site.ask_all("/stats")), 60)
         eventually(lambda: (site.ask_all("/stats"), site.log.read_text().count("has moved to") == 2 * WORKERS)[1])
         for _ in range(5):
