@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Holds the pages to each other and to the code. Links lead somewhere. The tests, functions and classes that pages name
-exist. Every "protocol N" in the code is a rule of docs/protocol.md."""
+exist. Every "protocol N" in the code is a rule of docs/protocol.md. The list of places where an expired entry is absent
+is the code's."""
 
 import re
 import sys
@@ -94,6 +95,50 @@ def architecture() -> list[str]:
     return faults + [f"docs/architecture.md: no row has the file {name}" for name in sorted(unnamed)]
 
 
+def expired_places() -> list[str]:
+    """docs/architecture.md lists exactly those functions that compare an entry's time with the clock."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    section = re.search(r"^## Where an expired entry is absent\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    listed = set(re.findall(r"^\| `(\w+::\w+)` \|", section[1], re.MULTILINE)) if section else set()
+    definitions = ("layout.hpp", "log.hpp")  # of expired() and fresh_until()
+    found: set[str] = set()
+    for path in sorted((ROOT / "src").rglob("*.[ch]pp")):
+        function = ""
+        for line in path.read_text().splitlines():
+            code = line.partition("//")[0]
+            if head := re.match(r"[A-Za-z\[].*?(\w+::\w+)\(", code):
+                function = head[1]
+            if re.search(r"\.expired\(|\.fresh_until\(|\bexpiry <=? now\b", code) and path.name not in definitions:
+                found.add(function or f"{path.name}: {code.strip()}")
+    faults = [
+        f"docs/architecture.md: {name} is not in the list of where an expired entry is absent"
+        for name in found - listed
+    ]
+    faults += [f"docs/architecture.md: {name} does not look whether an entry has expired" for name in listed - found]
+    return sorted(faults)
+
+
+def sizes() -> list[str]:
+    """The widths that docs/layout.md gives are those of the code."""
+    code = "".join((ROOT / name).read_text() for name in ("src/store/layout.hpp", "src/store/geometry.cpp"))
+
+    def bytes_of(constant: str) -> int:
+        sum_of = re.search(rf"{constant} = (\d+) \* sizeof\(Word\) \+ (\d+) \* sizeof\(HalfWord\)", code)
+        return 8 * int(sum_of[1]) + 4 * int(sum_of[2]) if sum_of else 0
+
+    least = sum(int(number) for number in re.findall(r"kMin(?:Flights|Locks) = (\d+)", code))
+    line, chunk = bytes_of("kLeaseBytes"), bytes_of("kColumns")
+    page = " ".join((ROOT / "docs/layout.md").read_text().split())
+    wanted = [
+        f"| {chunk} bytes a | {line} b ",
+        f"{chunk} bytes of table for each chunk",
+        f"A line has {line} bytes.",
+        f"{least} lines in {least * line:,} bytes",
+        f"80 in {80 * line:,}.",
+    ]
+    return [f"docs/layout.md: it does not say {text!r}" for text in wanted if text not in page]
+
+
 def tests() -> list[str]:
     """Every test that a page names is there."""
     texts = {path: path.read_text() for folder in ("tests", "bench") for path in (ROOT / folder).rglob("*.py")}
@@ -108,7 +153,7 @@ def tests() -> list[str]:
 
 
 def main() -> int:
-    faults = links() + protocol() + architecture() + tests()
+    faults = links() + protocol() + architecture() + expired_places() + sizes() + tests()
     for line in faults:
         print(line)
     print(f"{len(PAGES)} pages, {len(faults)} faults")
