@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""prose_test.py [MOST]: no sentence of the pages, or of the comments in the public headers and in the floors base and
-store, has more than 30 words. A list item or a cell of a table is a sentence of its own; code and quotes count as one
-word, numbers as none."""
+"""prose_test.py [MOST]: no sentence has more than 30 words. It reads the pages, the comments in include, src and
+bindings, and the docstrings of the Python package. A list item or a cell of a table is a sentence of its own. Code and
+quotes count as one word, numbers as none."""
 
+import ast
+import inspect
+import io
 import re
 import sys
+import tokenize
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +28,7 @@ def blocks(text: str) -> list[str]:
 
 
 def comments(text: str) -> str:
-    """A header's comments, one paragraph for each run of lines; one behind code begins anew."""
+    """A header's comments, one paragraph for each run of lines; one behind code is a new one."""
     found = []
     for line in text.splitlines():
         code, slashes, comment = line.partition("//")
@@ -36,6 +40,27 @@ def comments(text: str) -> str:
     return "\n".join(found)
 
 
+def python_prose(text: str) -> str:
+    """The docstrings of a module and its comments, one paragraph for each. Lines set in are an example."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        for part in getattr(node, "body", None) or [] if not isinstance(node, ast.Lambda | ast.IfExp) else []:
+            if (
+                isinstance(part, ast.Expr)
+                and isinstance(part.value, ast.Constant)
+                and isinstance(part.value.value, str)
+            ):
+                lines = inspect.cleandoc(part.value.value).splitlines()  # a row of a table has gaps
+                found += ["", *(line if not re.search(r"\S  +\S", line) else "" for line in lines)]
+    last = -2
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            follows = token.start[0] == last + 1 and not token.line[: token.start[1]].strip()
+            found += ([] if follows else [""]) + [token.string.lstrip("# ")]
+            last = token.start[0]
+    return "\n".join(found)
+
+
 def sentences(block: str) -> list[str]:
     block = re.sub(r"`[^`]*`|\"[^\"]*\"", "code", block)
     block = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", block)
@@ -44,10 +69,13 @@ def sentences(block: str) -> list[str]:
 
 def main() -> int:
     texts = {path: path.read_text() for path in PAGES}
-    code = [
-        path for folder in ("include", "src/base", "src/store") for path in sorted((ROOT / folder).rglob("*.[ch]pp"))
-    ]
+    code = [path for folder in ("include", "src", "bindings") for path in sorted((ROOT / folder).rglob("*.[ch]pp"))]
     texts |= {path: comments(path.read_text()) for path in code}
+    texts |= {
+        path: python_prose(path.read_text())
+        for path in sorted((ROOT / "bindings").rglob("*.py*"))
+        if path.suffix in (".py", ".pyi")
+    }
     faults = [
         f"{path.relative_to(ROOT)}: {words} words: {sentence}"
         for path, text in texts.items()

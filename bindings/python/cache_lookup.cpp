@@ -15,7 +15,7 @@ int look_up(const Call& call, NamedKey key, Decoded& decoded, Found& found) {
     PyErr_Clear();  // of a room that a later attempt no longer needed
     return 0;
   }
-  // buffer_too_small: there was no memory for the value, which set an exception.
+  // Where room() had no memory for the value, it has set an exception. That one is raised, whatever the code is.
   if (code && PyErr_Occurred() == nullptr) raise_code(*code, call, key.object);
   return -1;
 }

@@ -32,7 +32,7 @@ struct CacheObject {
   Codec codec;
 };
 
-/// One call in flight: keeps the handle, which close() leaves to the last of them. Check it before use.
+/// One call in flight keeps the handle alive. After close() the last call in flight frees it. Check it before use.
 class Call {
  public:
   /// False after it with forklore.Error set if the cache is not open.
@@ -81,8 +81,9 @@ int cache_init(PyObject* self, PyObject* positional, PyObject* keywords);
 PyObject* cache_attach(PyObject* type, PyObject* positional, PyObject* keywords);
 /// The module function that Django's system checks call: what Cache() would say of the arguments, which opens nothing.
 PyObject* check_arguments(PyObject* module, PyObject* positional, PyObject* keywords);
-/// Likewise: (beside, {arguments of Cache()}) -> what opening would take: (path, bytes, shortage), where so many bytes
-/// are to be taken beside it. shortage: None, or (what is wrong, the remedy), each as parts_of() makes them.
+/// For Django's check too: (beside, {arguments of Cache()}) -> (path, bytes, shortage), which contract.py names. The
+/// bytes are those that opening would take. beside: how many bytes others will take on the same file system. shortage:
+/// None, or (what is wrong, the remedy), each as parts_of() makes them.
 PyObject* needed_by(PyObject* module, PyObject* given);
 /// Adds _OPTIONS, the names of all arguments of Cache(), to the module. False with an exception set.
 bool add_options(PyObject* module);

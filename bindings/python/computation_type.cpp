@@ -2,6 +2,7 @@
 // hub's pool, and compute in a coroutine. Python code drives it (forklore/compute.py).
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "compute.hpp"
 #include "errors.hpp"
@@ -136,7 +137,15 @@ PyMethodDef methods[] = {
 
 }  // namespace
 
+// The numbers that begin() answers, for forklore/compute.py.
+constexpr std::pair<const char*, Turn> kTurns[] = {
+    {"_FRESH", Turn::fresh}, {"_STALE", Turn::stale}, {"_REFRESH", Turn::refresh}, {"_COMPUTE", Turn::compute},
+    {"_ALONE", Turn::alone}, {"_WAIT", Turn::wait},   {"_FAILED", Turn::failed}};
+
 bool make_computation_type(PyObject* module) {
+  for (const auto& [name, turn] : kTurns) {
+    if (PyModule_AddIntConstant(module, name, static_cast<long>(turn)) < 0) return false;
+  }
   return add_native_type<State>(module, "forklore._core._Computation", make, methods);
 }
 

@@ -29,8 +29,8 @@ struct Wanted {
   Ttl ttl{};
   ComputeOptions options{};
   bool stale_if_error = true;   // fn that raises answers the old value, if there is one
-  bool background = false;      // who is to renew an old value takes it, and has a thread do that
-  PyObject* backend = nullptr;  // borrowed; of Django's, whose _not_stored is told why a value cannot be stored
+  bool background = false;      // the caller that is to renew an old value takes it, and a thread renews it
+  PyObject* backend = nullptr;  // borrowed; Django's backend: its _not_stored gets the reason why a value is not stored
   /// If given: makes function and the key's object, which a hit has no use for. False with an exception set.
   bool (*complete)(Wanted& wanted, NamedKey& key) = nullptr;
 };

@@ -23,7 +23,7 @@ struct BackendObject {
   unsigned class_version;          // of the class that was asked; 0: ask again
   unsigned changes;                // of attributes, so far
   Ttl ttl;                         // where no timeout is given
-  Ttl stale_for;                   // where none is given, as the four that follow
+  Ttl stale_for;                   // default; so are the next four fields
   std::chrono::milliseconds error_ttl;
   std::chrono::milliseconds compute_timeout;
   bool stale_if_error;

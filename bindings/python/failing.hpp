@@ -26,7 +26,8 @@ PyObject* raise_failed(const Computation& computation, NamedKey key);
 /// call wants that; else nullptr with the exception set.
 PyObject* answer_failure(Computation& computation, Turn turn, Look& look, const Call& call, NamedKey key,
                          const Wanted& wanted);
-/// After Turn::alone: an exception for what is to blame that the value cannot be stored, or nothing, with none set.
+/// After Turn::alone: the exception that explains why the value cannot be stored. Nothing, and none set, if nothing is
+/// to blame.
 Reference refusal_of(const Computation& computation, const Call& call, PyObject* key);
 
 }  // namespace forklore::python

@@ -12,9 +12,8 @@ namespace forklore::python {
 [[noreturn]] void sleep_for_good();
 
 /// Calls what may run Python code, or wait for the GIL. When the interpreter goes down, Python ends a daemon thread
-/// there by pthread_exit, whose unwinding would run our destructors without the GIL and end the process at a noexcept
-/// call: such a thread sleeps here until the process is gone, as Python 3.14 has it. What call makes holds no
-/// reference.
+/// there by pthread_exit. That would unwind our frames without the GIL, and end the process at a noexcept call. So such
+/// a thread sleeps here until the process is gone, as it does in Python 3.14. What call makes holds no reference.
 template <class Call>
 auto run_python(Call&& call) {
   try {

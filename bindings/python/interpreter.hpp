@@ -1,8 +1,8 @@
 // interpreter.hpp - What one interpreter has of forklore._core.
 //
-// A process may have several interpreters, and objects of one are never to be seen in another. So nothing native is
-// kept in a static variable but what is here, in the state of the module, of which each interpreter has its own. They
-// share the interpreter lock (GIL): one that has its own cannot import the module (module.cpp).
+// A process may have several interpreters, and objects of one must never be seen in another. So native state is kept
+// only here, in the module's state, and not in static variables. Each interpreter has a module of its own. They share
+// the interpreter lock (GIL): one that has its own cannot import the module (module.cpp).
 #pragma once
 
 #include <Python.h>

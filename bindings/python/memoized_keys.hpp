@@ -1,7 +1,7 @@
 // memoized_keys.hpp - How the calls of one memoized function become keys, which forklore/keys.py describes.
 //
-// The common calls are read here. Those whose arguments do not fit the parameters, functions of **words that are given
-// any, and arguments that cannot be told are left to Python (forklore/memoize.py), which also has the words of errors.
+// The common calls are read here. Python (forklore/memoize.py) does the others: arguments that do not fit the
+// parameters or cannot be told, and **words where any are given. It also has the words of errors.
 #pragma once
 
 #include <Python.h>

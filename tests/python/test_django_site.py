@@ -167,7 +167,7 @@ def test_many_instances_share_one_handle(site: str) -> None:
     assert len({id(backend.handle) for backend in backends}) == 1
     with open("/proc/self/maps") as maps:
         assert sum(f"-{site}-" in line for line in maps) <= 2
-    assert len([key for key in handles._shared if repr(site) in key]) == 1
+    assert len([opened for opened in handles._counted if opened.arguments["name"] == site]) == 1
 
 
 def test_threads_share_it(site: str) -> None:

@@ -115,9 +115,9 @@ class Cache:
     ttl is in seconds (int, float, timedelta; kept to the millisecond): None never expires, DEFAULT takes the handle's
     default_ttl, zero or less is "already expired", so that nothing is kept.
 
-    All calls may raise Error after close(). Writes may raise Busy, and ReadOnly if the handle is read-only, or its
-    segment was removed and this process cannot make it anew (then reads find nothing, until a process that can has done
-    so).
+    All calls may raise Error after close(). Writes may raise Busy. They raise ReadOnly if the handle is read-only, or
+    if its segment was removed and this process cannot make it again. Reads find nothing then, until another process
+    has made it.
     """
 
     def __init__(
@@ -468,13 +468,14 @@ class DjangoCalls:
     def _delete_many(self, keys: Iterable[Any], version: int | None, /) -> int: ...
 
 def _check(*args: Any, **options: Any) -> None:
-    """For forklore.django alone: raises what Cache() would say of these arguments wherever, and opens nothing."""
+    """Only for forklore.django: raises what Cache() would raise for these arguments on any host. Opens nothing."""
 
 def _need(
     beside: int, arguments: dict[str, Any], /
 ) -> tuple[str, int, tuple[tuple[_Part, ...], tuple[_Part, ...]] | None]:
-    """For forklore.django alone: what Cache(**arguments) would take, where so many bytes are taken beside it: the file,
-    the bytes that are not taken yet, and why they cannot be had and the remedy (None if they can). Opens nothing."""
+    """Only for forklore.django: what Cache(**arguments) would take. The file, the bytes that it does not have yet, and
+    why these cannot be had with the remedy (None if they can). beside: bytes that others will take there. Opens
+    nothing. The fields are those of forklore.contract.Need."""
 
 _OPTIONS: Final[tuple[str, ...]]
 """The arguments of Cache()."""
@@ -500,6 +501,15 @@ def segments() -> list[SegmentInfo]:
     for root of every owner. Raises OpenError if it cannot look."""
 
 # For forklore.compute and forklore.locks.
+
+# What a caller is to do next, as _Computation.begin() answers it.
+_FRESH: Final[int]
+_STALE: Final[int]
+_REFRESH: Final[int]
+_COMPUTE: Final[int]
+_ALONE: Final[int]
+_WAIT: Final[int]
+_FAILED: Final[int]
 
 _computing: ContextVar[Any]
 

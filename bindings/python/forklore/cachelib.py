@@ -28,8 +28,8 @@ R = TypeVar("R")
 
 
 def _or(failure: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorates a method: what the cache raises is said to the log, and the answer is that, as cachelib has it. A value
-    that cannot be pickled is a PicklingError."""
+    """Decorates a method: it logs what the cache raises, and returns this value instead, as cachelib does. A value that
+    cannot be pickled is a PicklingError."""
 
     def decorate(method: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(method)

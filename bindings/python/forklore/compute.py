@@ -13,13 +13,19 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from . import refresher
+from ._core import _ALONE as ALONE
+from ._core import _COMPUTE as COMPUTE
+from ._core import _FAILED as FAILED
+from ._core import _FRESH as FRESH
+from ._core import _REFRESH as REFRESH
+from ._core import _STALE as STALE
+from ._core import _WAIT as WAIT
 from ._core import DEFAULT, Cache, Unreadable, _Computation, _computing
 from .clock import now
 from .failing import raise_failed, say_not_refreshed, say_not_stored, say_served_stale, words_of
 from .kept import Kept
 from .waiting import computes_here, holds_up, hub, in_executor, in_loop, in_pool
 
-FRESH, STALE, REFRESH, COMPUTE, ALONE, WAIT, _, FAILED = range(8)  # as forklore::Turn
 PATIENCE = 1.0  # seconds of one wait elsewhere: what ends the process does not wait longer
 WAIT_SECONDS = 10.0
 LOOK_AGAIN, MOST_LOOKS = 0.002, 50  # seconds; of who is to renew a value in the background

@@ -24,7 +24,7 @@ Busy.holders = ()  # unless a lock by name could not be entered
 
 
 class NotHeld(Error, RuntimeError):
-    """A lock was to be released, extended or asked for its token, and was not held by who asked, or no longer: another
+    """The caller released or extended a lock, or asked for its token, and did not hold it, or no longer. Another
     thread, task or greenlet has it, its ttl was over, its segment was replaced or removed, or this is a child of the
     process that holds it."""
 
@@ -104,8 +104,8 @@ def _acquire_here(lease: _Lease, seconds: float) -> bool:
 
 class Lock:
     """A lock by name, as Cache.lock() gives it: `with` or `async with`, or acquire() and release(). While one holds it,
-    no other does, in any process. It is held until it is released, its ttl is over, or its process ends, by whatever
-    cause; a thread that ends and an object that is collected release nothing.
+    no other does, in any process. It is held until it is released, its ttl is over, or its process ends, however
+    it ends. A thread that ends and an object that is collected release nothing.
 
     One object may be used by all threads, asyncio tasks and greenlets of a process, as threading.Lock is. Each of them
     is a holder of its own, and releases what it acquired itself. With thread_local=False the object is the one holder,
@@ -234,7 +234,7 @@ class Lock:
             raise NotHeld(f"the lock {self.name!r} was no longer held when it was to be released: {_why_not(hold)}")
 
     def extend(self, ttl: Any) -> None:
-        """Begins the time to live anew. Raises NotHeld if it was over, or who asks has not acquired the lock."""
+        """Begins the time to live again. Raises NotHeld if it was over, or if the caller has not acquired the lock."""
         hold = self._held_by(self._me())[-1]
         if not hold.lease.extend(ttl):
             raise NotHeld(f"the lock {self.name!r} is no longer held: {_why_not(hold)}")

@@ -32,7 +32,7 @@ class _Behind:
         self.compute, self.acompute, self.delete = target.compute, target.acompute, target.delete
 
     def parameters(self) -> tuple[Any, ...]:
-        """As Memoized wants them."""
+        """The parameters, in the format that Memoized takes."""
         every = self._signature.parameters.values()
         alone = [each for each in every if each.kind is each.POSITIONAL_ONLY]
         by_position = alone + [each for each in every if each.kind is each.POSITIONAL_OR_KEYWORD]
@@ -196,10 +196,10 @@ def memoize(
     ttl, stale_for, early, stale_if_error, error_ttl, compute_timeout, refresh: as of Cache.get_or_compute. A result of
         None is kept like any other.
     key: a function of the same arguments; what it answers stands for them. Without it they must be of types that can be
-        told: numbers, str, bytes, dates, UUID, Decimal, paths, enums, dataclasses, classes and functions of modules,
-        saved instances of Django models, request.user, and tuples, lists, sets and dicts of these (docs/python.md names
-        all). TypeError for others, which names the argument. Arguments that are unequal, or of different type, never
-        share a result. Of a method, self is the first of them.
+        told. These are numbers, str, bytes, dates, UUID, Decimal, paths, enums, dataclasses, classes and functions of
+        modules, saved instances of Django models and request.user. Tuples, lists, sets and dicts of these can be told
+        too (docs/python.md names all). TypeError for others, which names the argument. Arguments that are unequal, or
+        of different type, never share a result. Of a method, self is the first of them.
     cache: a forklore.Cache; a dict of the arguments of one, which the first call opens; or an alias of Django's
         CACHES. An alias of another backend works, without the single flight.
     name: stands for the function in the key; its module and qualified name unless given, and of a function of a script

@@ -1,10 +1,10 @@
 # mypy: disable-error-code="import-not-found,misc"
 """A pytest plugin, found by pytest by itself: what tests do to a cache, they do not do to the site that runs.
 
-While pytest runs, the environment's FORKLORE_TEST_PREFIX is one of this process, so every name that is opened, removed
-or listed here, and in the processes that tests start, is another than outside. What the tests have made is removed at
-the end, and what runs that were killed have left at the beginning of the next. `-p no:forklore` switches it off; a
-prefix that is set already is kept, and nothing is removed then.
+While pytest runs, FORKLORE_TEST_PREFIX in the environment is a prefix of this run's own. All names that tests open,
+remove or list begin with it, also in processes that tests start. So none of them is a name outside the run. What the
+tests have made is removed at the end. What a killed run has left is removed when the next one begins. `-p no:forklore`
+switches the plugin off. A prefix that is set already is kept, and then nothing is removed.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 
 import forklore
 from forklore import _core
+from forklore.contract import Need
 
 from .backend import ForkloreCache
 from .handles import arguments_of, check_arguments, said
@@ -58,7 +59,7 @@ def check_room(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         try:
             arguments = arguments_of(config.get("LOCATION", ""), config)
             others = beside.setdefault(os.path.dirname(_core._need(0, arguments)[0]), {})
-            path, wanted, shortage = _core._need(sum(others.values()), arguments)
+            path, wanted, shortage = Need(*_core._need(sum(others.values()), arguments))
         except (InvalidCacheBackendError, forklore.OpenError, TypeError, ValueError):
             continue  # forklore.E001 says so
         if path in others:

@@ -20,7 +20,7 @@ from django.core.cache.backends.base import InvalidCacheBackendError
 
 import forklore
 from forklore import _core, clock
-from forklore.handles import shared
+from forklore.handles import SharedHandle, shared
 
 from . import policy
 
@@ -48,11 +48,11 @@ logger = logging.getLogger("forklore.django")
 class Shared:
     """The handle that all of this process share, and what Django's backends count beside it. Any thread may use it."""
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
-        self.arguments = arguments
+    def __init__(self, opened: SharedHandle) -> None:
+        self.arguments = opened.arguments
         self.failed_sets = 0
         self.failed_calls = 0
-        self._opened = shared(arguments)
+        self._opened = opened
         self._said: dict[type[Exception], tuple[float, int]] = {}  # when, and how many calls since
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._renew_lock)
@@ -168,10 +168,10 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         _core._check(**arguments)
 
 
-_shared: dict[str, Shared] = {}
+_counted: dict[SharedHandle, Shared] = {}
 
 
 def shared_by(arguments: dict[str, Any]) -> Shared:
     """What all backends of this process with these arguments share. Opens nothing."""
-    key = repr(sorted(arguments.items()))
-    return _shared.get(key) or _shared.setdefault(key, Shared(arguments))
+    opened = shared(arguments)
+    return _counted.get(opened) or _counted.setdefault(opened, Shared(opened))
