@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {"cache": {"cache", "session", "store", "base"}, "session": {"session", "store", "base"},
           "store": {"store", "base"}, "base": {"base"}, "cli": {"cli"}}  # fmt: skip
-WORDS = {"cache": {"*"}, "session": {"cache", "hooks", "open", "option", "options"},
+WORDS = {"cache": {"*"}, "session": {"cache", "hooks", "lease", "open", "option", "options"},
          "store": {"code", "counts", "found", "options", "stats"}, "base": set(), "cli": {"*"}}  # fmt: skip
 # The inner order of the store. The third row never include each other; geometry has the numbers they are built from.
 STORE = {"layout": 0, "decision": 1, "reading": 1, "geometry": 1, "known": 1, "index": 2, "log": 2, "ghost": 2,
@@ -20,8 +20,11 @@ STORE = {"layout": 0, "decision": 1, "reading": 1, "geometry": 1, "known": 1, "i
 # Those of the session and of the cache.
 SESSION = {"header": 0, "log": 0, "refusal": 0, "thread": 0, "view": 0, "hooks": 1, "naming": 1, "need": 2,
            "permission": 2, "segments": 2, "opening": 3, "attachment": 4}  # fmt: skip
-CACHE = {"call": 0, "code": 0, "gcra": 0, "cache": 1, "lease": 1, "compute": 2, "lock": 2, "rate": 2}
+CACHE = {"call": 0, "code": 0, "gcra": 0, "pattern": 0, "cache": 1, "lease": 1, "compute": 2, "lock": 2, "rate": 2}
 ORDER = {"store": STORE, "session": SESSION, "cache": CACHE}
+# The inner order of a noun of several files: its own header first, then these, then all its other files. What stands
+# beside another, or above it, cannot be included.
+PARTS = {"store/stripe_read": 1, "store/log_plain": 1, "store/log_writer": 1}
 ALONE = {"boost": "base/mapping", "xxhash.h": "base/hash"}  # who may include what is not ours
 MOST_LINES, MOST_LINES_OF_FUNCTION = 400, 60
 
@@ -29,6 +32,12 @@ MOST_LINES, MOST_LINES_OF_FUNCTION = 400, 60
 def noun(file: str) -> str:
     """store/stripe_read.cpp is of the noun stripe."""
     return re.split(r"[_.]", file.rpartition("/")[2])[0]
+
+
+def rank(part: str) -> int:
+    """store/stripe is at the bottom of its noun, store/stripe_read above it, store/stripe_update at the top."""
+    name = part.rpartition("/")[2]
+    return 0 if "_" not in name else PARTS.get(part, 2)
 
 
 def fault(file: str, included: str) -> str | None:
@@ -47,6 +56,9 @@ def fault(file: str, included: str) -> str | None:
             return f"a noun without a place: give it one in {floor.upper()}"
         if mine != other and order[mine] <= order[other]:
             return f"{mine} is not above {other}"
+    part, other_part = (path.rpartition(".")[0] for path in (file, included))
+    if floor == top and noun(file) == noun(included) and part != other_part and rank(part) <= rank(other_part):
+        return f"{part} is not above {other_part}: give them an order in PARTS"
     return None
 
 

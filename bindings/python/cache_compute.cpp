@@ -176,7 +176,7 @@ bool store_computed(Computation& computation, const Call& call, PyObject* key, P
   Encoded encoded;
   if (!encoded.take(value, call.codec())) return false;
   const Code code = computation.store(encoded.view(), ttl, encoded.format());
-  if (code == Code::ok || code == Code::changed) return true;
+  if (code == Code::ok || code == Code::not_held) return true;
   raise_code(code, call, key, encoded.view().size());
   return false;
 }

@@ -74,7 +74,7 @@ bool parse_limit(PyObject* given, const Call& call, unsigned& limit) {
 PyObject* extend(PyObject* self, PyObject* given) {
   Ttl ttl{};
   if (!parse_lock_ttl(given, ttl)) return nullptr;
-  return answer(self, state_of<State>(self).lock->extend(ttl), Code::changed);
+  return answer(self, state_of<State>(self).lock->extend(ttl), Code::not_held);
 }
 
 PyObject* release(PyObject* self, PyObject*) { return PyBool_FromLong(state_of<State>(self).lock->release() ? 1 : 0); }

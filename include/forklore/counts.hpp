@@ -36,28 +36,31 @@
   X(std::uint64_t, misses, counter, "calls", "Reads that did not.") \
   X(std::uint64_t, writes, counter, "calls", "Calls that changed something: set, add, replace, increment, touch, cas.") \
   X(std::uint64_t, erases, counter, "calls", "Calls that removed an entry.") \
-  X(std::uint64_t, refused, counter, "calls", "Calls that failed as too large, full, overflow or not a number.") \
-  X(std::uint64_t, busy, counter, "calls", "Calls that gave up waiting for a lock.") \
+  X(std::uint64_t, refused, counter, "calls", \
+    "Calls that failed as too large, full, overflow, not a number or an invalid argument.") \
+  X(std::uint64_t, busy, counter, "calls", "Calls that gave up waiting for a lock, or for a free line for one.") \
   X(std::uint64_t, rereads, counter, "reads", "Reads begun again because a writer came between.")
 
 // Work of the cache itself. Each is a word of a StripeHeader.
 #define FORKLORE_WORK_COUNTS(X) \
   X(std::uint64_t, evictions, counter, "entries", "Live entries that left for lack of room.") \
-  X(std::uint64_t, bucket_evictions, counter, "entries", "Of these: evicted as both buckets of a new key were full.") \
+  X(std::uint64_t, bucket_evictions, counter, "entries", "Of these: because both buckets of a new key were full.") \
   X(std::uint64_t, main_evictions, counter, "entries", \
-    "Of these: from main, promoted by a read, or moved there as memory was free.") \
+    "Of these: from main, promoted by a read, or moved there because memory was free.") \
   X(std::uint64_t, large_evictions, counter, "entries", \
-    "Of these: from large, as they were large beside the others. The rest were not read again.") \
+    "Of these: from large. They were much larger than others. The rest were not read again.") \
   X(std::uint64_t, expirations, counter, "entries", "Expired entries collected.") \
   X(std::uint64_t, moves, counter, "entries", "Entries copied to save them from a reclaimed chunk.") \
   X(std::uint64_t, reclaims, counter, "chunks", "Chunks made free.") \
   X(std::uint64_t, recoveries, counter, "stripes", "Stripes taken over from a dead process.") \
   X(std::uint64_t, resets, counter, "stripes", "Stripes emptied because they were damaged.")
 
-// Room for who computes and who locks (compute.hpp, lock.hpp).
+// Lines for computations and locks (compute.hpp, lock.hpp).
 #define FORKLORE_LINE_COUNTS(X) \
-  X(unsigned, lock_lines, gauge, "lines", "How many locks there may be at once, in all stripes; alike in each.") \
-  X(unsigned, computation_lines, gauge, "lines", "Likewise of computations that take no entry's room.") \
+  X(unsigned, lock_lines, gauge, "lines", \
+    "How many locks can be held at once, in all stripes; the same number in each.") \
+  X(unsigned, computation_lines, gauge, "lines", \
+    "How many computations can hold a line at once. Further ones take the room of an entry.") \
   X(std::uint64_t, leases_held, gauge, "lines", "Of both, those in use at the moment of asking.")
 
 // What they did. Each is a word of a StripeHeader.

@@ -16,6 +16,8 @@
 #define FORKLORE_REQUIRES(lock) FORKLORE_THREAD_SAFETY(requires_capability(lock))
 /// The caller must not hold the lock.
 #define FORKLORE_EXCLUDES(lock) FORKLORE_THREAD_SAFETY(locks_excluded(lock))
+/// The lock is held from here on.
+#define FORKLORE_ACQUIRE(lock) FORKLORE_THREAD_SAFETY(acquire_capability(lock))
 /// The lock is held where this has answered true.
 #define FORKLORE_TRY_ACQUIRE FORKLORE_THREAD_SAFETY(try_acquire_capability(true))
 /// The lock is no longer held from here on.

@@ -30,6 +30,8 @@ std::string_view to_string(Code code) noexcept {
       return "buffer_too_small";
     case Code::invalid_argument:
       return "invalid_argument";
+    case Code::not_held:
+      return "not_held";
     case Code::no_line:
       return "no_line";
     case Code::no_memory:

@@ -227,7 +227,7 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
   if (!is_key(key_)) return Code::invalid_key;
   const Call call(Access::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
-  Code code = known ? check(call, key_, value, format) : Code::changed;
+  Code code = known ? check(call, key_, value, format) : Code::not_held;
   if (known && !call.may_write()) code = Code::read_only;
   if (code == Code::ok) {
     store::Decision decision = put(value, format, call.expiry(ttl, Access::default_ttl(*cache_)));

@@ -12,12 +12,6 @@
 
 namespace forklore {
 
-struct session::HeldLock {
-  const Attachment* attachment;
-  Lease lease;
-  unsigned depth;  // acquisitions that are not released yet
-};
-
 namespace {
 
 using cache::Call;
@@ -28,28 +22,27 @@ using cache::Lacking;
 using cache::lease_in;
 using cache::lease_of;
 using cache::say_lacking;
+using session::HeldLock;
 using session::Thread;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using store::Grant;
 
-using Held = session::HeldLock;
-
-Held* find_held(const Cache& cache, std::uint64_t hash) noexcept {
+HeldLock* find_held(const Cache& cache, std::uint64_t hash) noexcept {
   const Thread* const thread = Thread::find();
   if (thread == nullptr || thread->held == nullptr) return nullptr;
-  for (Held& held : *thread->held) {
+  for (HeldLock& held : *thread->held) {
     if (held.attachment == &Access::attachment(cache) && held.lease.hash == hash) return &held;
   }
   return nullptr;
 }
 
 /// Returns false if there is no memory for it.
-bool remember(const Held& held) noexcept {
+bool remember(const HeldLock& held) noexcept {
   Thread* const thread = Thread::get();
   if (thread == nullptr) return false;
   try {
-    if (thread->held == nullptr) thread->held = new std::vector<Held>;
+    if (thread->held == nullptr) thread->held = new std::vector<HeldLock>;
     thread->held->push_back(held);
   } catch (const std::exception&) {
     if (thread->held != nullptr && thread->held->empty()) delete std::exchange(thread->held, nullptr);
@@ -58,7 +51,7 @@ bool remember(const Held& held) noexcept {
   return true;
 }
 
-void forget(Held* held) noexcept {
+void forget(HeldLock* held) noexcept {
   Thread* const thread = Thread::find();
   *held = thread->held->back();
   thread->held->pop_back();
@@ -83,7 +76,7 @@ Lock::~Lock() {
 
 /// Acquires a name once more for the thread that holds it. Returns false if it does not.
 bool Lock::acquire_again() noexcept {
-  Held* const mine = find_held(*cache_, hash_);
+  HeldLock* const mine = find_held(*cache_, hash_);
   if (mine == nullptr) return false;
   if (!is_held(*cache_, mine->lease)) {
     forget(mine);
@@ -152,7 +145,7 @@ bool Lock::release() noexcept {
   const Lease lease = lease_;
   if (depth_ == 0) lease_ = {};
   if (options_.reentrant) {
-    Held* const mine = find_held(*cache_, hash_);
+    HeldLock* const mine = find_held(*cache_, hash_);
     if (mine == nullptr || mine->lease.word != lease.word) return false;
     if (--mine->depth > 0) return is_held(*cache_, lease);
     forget(mine);
@@ -166,7 +159,7 @@ Code Lock::extend(Ttl ttl) noexcept {
   if (is_over(ttl)) return Code::invalid_argument;
   const Call call(Access::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
-  if (!known) return Code::changed;
+  if (!known) return Code::not_held;
   if (!call.may_write()) return Code::read_only;
   return call.segment().stripe_of(hash_).extend(*known, call.now(), call.expiry(ttl, kForever),
                                                 Access::lock_timeout(*cache_));
@@ -184,7 +177,7 @@ bool Lock::locked() const noexcept {
   call.segment().stripe_of(hash_).leases().find_locks(hash_, call.now(), holders);
   const auto end = holders.held.begin() + holders.count;
   const auto alive = std::count_if(holders.held.begin(), end,
-                                   [](const store::Holders::Held& held) { return base::process_alive(held.owner); });
+                                   [](const store::Holder& held) { return base::process_alive(held.owner); });
   return alive >= std::max<std::int64_t>(options_.limit, 1);
 }
 

@@ -23,8 +23,8 @@ using session::View;
 
 /// All attachments of this process, by what they mean. fork() holds the mutex, so the child finds it free.
 struct Registry {
-  std::mutex mutex;
-  std::map<std::string, std::weak_ptr<Attachment>> attachments;
+  std::mutex mutex;  // RegistryLock takes it
+  std::map<std::string, std::weak_ptr<Attachment>> attachments FORKLORE_GUARDED_BY(session::registry_mutex);
 
   Registry() {
     ::pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); }, [] { get().mutex.unlock(); });
@@ -35,10 +35,28 @@ struct Registry {
   }
 };
 
+/// Holds the registry's mutex while it lives, or until unlock().
+class FORKLORE_SCOPED_CAPABILITY RegistryLock {
+ public:
+  RegistryLock() FORKLORE_ACQUIRE(session::registry_mutex) : lock_(Registry::get().mutex) {}
+  /// Takes the mutex only if it is free. Ask held().
+  explicit RegistryLock(std::try_to_lock_t now) FORKLORE_EXCLUDES(session::registry_mutex)
+      : lock_(Registry::get().mutex, now) {}
+  ~RegistryLock() FORKLORE_RELEASE {}
+  RegistryLock(const RegistryLock&) = delete;
+  RegistryLock& operator=(const RegistryLock&) = delete;
+  [[nodiscard]] bool held() const noexcept FORKLORE_TRY_ACQUIRE { return lock_.owns_lock(); }
+  void unlock() FORKLORE_RELEASE { lock_.unlock(); }
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+};
+
 std::string key_of(const Options& options) {
   const std::string place =
       options.place == Place::anonymous ? "anonymous:" + options.name : session::path_of(options).string();
-  // With and without an owner, a name means the same segment now. Once this process has become another user it may not.
+  // With and without an owner, a name means the same segment now. Once this process has become another user, the
+  // meaning may differ.
   return std::string(options.read_only ? "r" : "w") + (options.owner ? "o:" : ":") + place;
 }
 
@@ -55,9 +73,8 @@ Options asking_nothing(Options options) {
 
 std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must_exist) {
   check_options(options);
-  Registry& registry = Registry::get();
-  std::unique_lock lock(registry.mutex);
-  auto& known = registry.attachments[key_of(options)];
+  RegistryLock lock;
+  auto& known = Registry::get().attachments[key_of(options)];
   auto attachment = known.lock();
   const bool named = options.place != Place::anonymous;
   const std::filesystem::path path = session::path_of(options);
@@ -144,8 +161,8 @@ void Attachment::check_name(std::uint64_t boottime) noexcept {
     if (base::identity_of(view().path) == view().identity && !view().lost) {
       line = note_other_user();
     } else {
-      const std::unique_lock lock(Registry::get().mutex, std::try_to_lock);
-      if (!lock.owns_lock()) return;  // another thread opens or moves. The next check is in time
+      const RegistryLock lock(std::try_to_lock);
+      if (!lock.held()) return;  // another thread opens or moves. The next check is in time
       line = move_on();
     }
   } catch (const std::exception&) {

@@ -20,17 +20,29 @@
 #include <vector>
 
 #include "base/process.hpp"
+#include "base/thread_safety.hpp"
 #include "forklore/cache.hpp"
 #include "session/thread.hpp"
 #include "session/view.hpp"
 
 namespace forklore {
 
+namespace session {
+
+/// The mutex of the registry of attachments (attachment.cpp), as clang's thread-safety analysis knows it.
+struct FORKLORE_CAPABILITY("mutex of the registry") RegistryMutex {};
+inline constexpr RegistryMutex registry_mutex;
+/// Of a function: its caller holds that mutex.
+#define FORKLORE_REGISTRY_LOCKED FORKLORE_REQUIRES(session::registry_mutex)
+
+}  // namespace session
+
 /// In namespace forklore, as the public header names it. Another namespace there could clash with a user's name.
 class Attachment {
  public:
   /// Returns the attachment for these options: the one that the process has, or a new one. Throws OpenError.
-  static std::shared_ptr<Attachment> obtain(const Options& options, bool must_exist);
+  static std::shared_ptr<Attachment> obtain(const Options& options, bool must_exist)
+      FORKLORE_EXCLUDES(session::registry_mutex);
 
   /// No call may be in flight. The last process that leaves a file marks it clean.
   ~Attachment();
@@ -59,21 +71,20 @@ class Attachment {
 
  private:
   static constexpr std::uint64_t kCheckEvery = 400;     // ms
-  static constexpr std::uint64_t kCheckSlowest = 3200;  // ms. While moving fails, the time doubles up to this
+  static constexpr std::uint64_t kCheckSlowest = 3200;  // ms. The interval doubles up to this while moves fail
   static constinit thread_local session::Claimed last [[gnu::tls_model("initial-exec")]];  // the last one asked for
 
   explicit Attachment(const Options& options, bool must_exist);
   static void recall(session::View& view) noexcept;
   static void claim(session::View& view, session::Claimed& mine) noexcept;
-  void check_name(std::uint64_t boottime) noexcept;
+  void check_name(std::uint64_t boottime) noexcept FORKLORE_EXCLUDES(session::registry_mutex);
 
-  // With the registry's mutex held.
-  void become(std::unique_ptr<session::View> next);
-  static void let_go(session::View& view) noexcept;
+  void become(std::unique_ptr<session::View> next) FORKLORE_REGISTRY_LOCKED;
+  static void let_go(session::View& view) noexcept FORKLORE_REGISTRY_LOCKED;
   /// Moves to what the name means now. Returns a line for the log, empty if the log has it.
-  Message move_on();
-  /// Gives the mapping up, as nothing else can be opened. Returns likewise.
-  Message lose(const std::string& what, const Message& why);
+  Message move_on() FORKLORE_REGISTRY_LOCKED;
+  /// Gives the mapping up, because nothing else can be opened. Returns a line for the log, empty if the log has it.
+  Message lose(const std::string& what, const Message& why) FORKLORE_REGISTRY_LOCKED;
 
   /// Returns a line for the log, once, if the segment belongs to a user that this process no longer is.
   Message note_other_user();
@@ -85,8 +96,9 @@ class Attachment {
   std::atomic<std::uint64_t> checked_{0};  // boottime of the last check. Relaxed: the thread that advances it checks
   std::atomic<std::uint64_t> check_every_{kCheckEvery};
   std::atomic<std::uint64_t> reattachments_{0};
-  std::vector<std::unique_ptr<session::View>> views_;  // guarded by the registry's mutex. The last one is current
-  std::string trouble_;                                // guarded likewise. Why moving failed last
+  std::vector<std::unique_ptr<session::View>> views_
+      FORKLORE_GUARDED_BY(session::registry_mutex);                   // the last is current
+  std::string trouble_ FORKLORE_GUARDED_BY(session::registry_mutex);  // why the last move failed
 };
 
 }  // namespace forklore

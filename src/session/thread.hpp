@@ -8,7 +8,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "forklore/lease.hpp"
 #include "store/segment.hpp"
+
+namespace forklore {
+class Attachment;
+}
 
 namespace forklore::session {
 
@@ -19,8 +24,12 @@ struct Claimed {
   store::CounterLine* line = nullptr;
 };
 
-/// A reentrant lock that a thread holds (lock.cpp).
-struct HeldLock;
+/// A reentrant lock that a thread holds (cache/lock.cpp).
+struct HeldLock {
+  const Attachment* attachment;
+  Lease lease;
+  unsigned depth;  // acquisitions that are not released yet
+};
 
 struct Thread {
   static constexpr std::size_t kKept = 8;  // a thread remembers its lines in so many views

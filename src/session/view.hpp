@@ -24,8 +24,8 @@ struct View {
   base::Mapping mapping;
   int descriptor = -1;  // kept open only where the mapping alone does not keep the flock
   store::Segment segment;
-  // The segment was removed or replaced, and what the name means now could not be opened. Relaxed: it is set once, with
-  // the registry's mutex held. A thread that sees it late checks the name again later.
+  // The segment was removed or replaced, and what the name means now could not be opened. Relaxed: it is set once, by
+  // Attachment::lose(), with the registry's mutex held. A thread that sees it late checks the name again later.
   std::atomic<bool> lost{false};
   std::atomic<std::uint64_t> said_lacking{0};  // boottime when the log was told of no line left. Relaxed
 };

@@ -53,16 +53,18 @@ struct LeaseWish {
 
 inline constexpr std::uint64_t kNobody = 0;  // the owner of a flight that rests
 
+/// A lease that is held, and the process that holds it.
+struct Holder {
+  LeaseId lease;
+  std::uint64_t hash;
+  std::uint64_t owner;
+};
+
 /// The leases in the way of a wish: those of the name or, if the table is full, all of that kind.
 struct Holders {
-  struct Held {
-    LeaseId lease;
-    std::uint64_t hash;
-    std::uint64_t owner;
-  };
   std::uint32_t events = 0;  ///< the event count to wait on, read before the leases were
   std::uint32_t count = 0;
-  std::array<Held, std::max(kMaxFlights, kMaxLocks)> held;
+  std::array<Holder, std::max(kMaxFlights, kMaxLocks)> held;
 };
 
 /// What is remembered of a computation that failed.
@@ -164,7 +166,7 @@ class Leases {
   /// The word of a new lease, with the next token. Counts the lease.
   [[nodiscard]] std::uint64_t next_word(LeaseKind kind) noexcept FORKLORE_LOCKED;
   /// To be called when a placeholder is gone, or has become a value. Then wake() is due.
-  void placeholder_gone(std::uint64_t hash) noexcept { count_event(name(hash, LeaseKind::flight)); }
+  void placeholder_gone(std::uint64_t hash) noexcept FORKLORE_LOCKED { count_event(name(hash, LeaseKind::flight)); }
   /// Gives a lease another deadline. False if it is no longer held, or its deadline has passed.
   [[nodiscard]] bool extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline) noexcept FORKLORE_LOCKED;
   /// Makes a flight rest until a deadline: it is given back, and taken by nobody. False if it is no longer held. Then

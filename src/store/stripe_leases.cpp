@@ -10,13 +10,13 @@ namespace {
 
 /// Whether a lease may be given back in its owner's place. A lock: once its owner has ended. A flight: once SIGKILL is
 /// on its way to its owner. If the owner is storing the value at this moment, the store fails as its token is void.
-bool is_over(const Holders::Held& held) noexcept {
+bool is_over(const Holder& held) noexcept {
   if (held.owner == kNobody) return false;  // its deadline ends it
   return !base::process_alive(held.owner) ||
          (is_lease(held.lease.word, LeaseKind::flight) && base::process_killed(held.owner));
 }
 
-bool alike(const Holders::Held& one, const Holders::Held& other) noexcept {
+bool alike(const Holder& one, const Holder& other) noexcept {
   return one.owner == other.owner && lease_kind_number(one.lease.word) == lease_kind_number(other.lease.word);
 }
 
@@ -91,7 +91,7 @@ Code Stripe::extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadl
                     std::chrono::milliseconds timeout) noexcept {
   Guard guard(*this, timeout);
   if (!guard.held()) return Code::busy;
-  return leases_.extend(lease, now, deadline) ? Code::ok : Code::changed;
+  return leases_.extend(lease, now, deadline) ? Code::ok : Code::not_held;
 }
 
 Code Stripe::rest(const LeaseId& lease, const HashedKey& key, std::uint64_t now, std::uint64_t deadline,
@@ -100,7 +100,7 @@ Code Stripe::rest(const LeaseId& lease, const HashedKey& key, std::uint64_t now,
   {
     Guard guard(*this, timeout);
     if (!guard.held()) return code;
-    code = leases_.rest(lease, key.hash, now, deadline) ? Code::ok : Code::changed;
+    code = leases_.rest(lease, key.hash, now, deadline) ? Code::ok : Code::not_held;
   }
   if (code == Code::ok) leases_.wake(key.hash, LeaseKind::flight);
   return code;
@@ -139,7 +139,7 @@ std::uint32_t Stripe::give_back_of_dead(const Holders& holders, std::string_view
   std::uint32_t given = 0;
   bool over = false;
   for (std::uint32_t i = 0; i < holders.count; ++i) {
-    const Holders::Held& held = holders.held[i];
+    const Holder& held = holders.held[i];
     if (i == 0 || !alike(held, holders.held[i - 1])) over = is_over(held);
     if (!over || !give_back(held.lease, {key, held.hash}, timeout)) continue;
     ++given;

@@ -228,7 +228,7 @@ Code Stripe::update_with(const LeaseId& lease, const HashedKey& key, std::uint64
     const bool stands = lease.has_line() ? leases_.holds(lease) : find_placeholder(key).word == lease.word;
     if (!stands && !base::broken("placeholder-unchecked")) {
       if (!lease.has_line()) count(header_->voided);
-      return Code::changed;
+      return Code::not_held;
     }
     code = change(key, now, decide, &lease).code;
     if (code == Code::ok) count(header_->computed);

@@ -268,7 +268,7 @@ void CheckedCalls::compute(const std::string& k) {
     case 1:
       must_be(cache_.erase(k), Code::not_found, "erase of what is computed");
       stale_.erase(k);
-      return must_be(computation.store(v, ttl), Code::changed, "store of what was erased meanwhile");
+      return must_be(computation.store(v, ttl), Code::not_held, "store of what was erased meanwhile");
     default:
       if (!stored(computation.store(v, ttl), k)) return;
       keep(k, std::move(v), kBytes, ttl);

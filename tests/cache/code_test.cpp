@@ -14,6 +14,7 @@
 #include "base/robust_lock.hpp"
 #include "cache/box.hpp"
 #include "cache/call.hpp"
+#include "forklore/compute.hpp"
 #include "forklore/lock.hpp"
 #include "forklore/rate_limit.hpp"
 
@@ -84,6 +85,37 @@ TEST_CASE("full: only a segment that rejects, and no room") {
   CHECK(code == Code::full);
 }
 
+TEST_CASE("not_held: a lock, or a right to compute, that the caller has not or no longer") {
+  Box box;
+  Lock lock(box.cache, "name");
+  CHECK(lock.extend(1s) == Code::not_held);
+  REQUIRE(lock.try_acquire() == Code::ok);
+  CHECK(lock.extend(1s) == Code::ok);
+  CHECK(lock.release());
+  CHECK(lock.extend(1s) == Code::not_held);
+  Computation computation(box.cache, "key");
+  CHECK(computation.store("unasked") == Code::not_held);
+  std::string value;
+  REQUIRE(computation.begin(value) == Turn::compute);
+  CHECK(box.cache.erase("key") == Code::not_found);  // it fails, and voids the computation all the same
+  CHECK(computation.store("late") == Code::not_held);
+  CHECK(box.cache.get("key") == std::nullopt);
+}
+
+TEST_CASE("not_found: an erase of a value that is only served stale, which it removes") {
+  Box box;
+  const ComputeOptions options{.stale_for = 1h};
+  std::string value;
+  REQUIRE(get_or_compute(
+              box.cache, "key", value, 1ms, [] { return "old"; }, options) == Code::ok);
+  while (box.cache.contains("key") == Code::ok) std::this_thread::sleep_for(1ms);
+  Computation computation(box.cache, "key", options);
+  REQUIRE(computation.begin(value) == Turn::refresh);
+  computation.abandon();
+  CHECK(box.cache.erase("key") == Code::not_found);
+  CHECK(computation.begin(value) == Turn::compute);
+}
+
 TEST_CASE("no_line: a lock, and no line for one more") {
   Box box;
   std::vector<std::unique_ptr<Lock>> all;
@@ -114,6 +146,7 @@ TEST_CASE("busy: a living owner has a lock, of a stripe or of a name") {
   Lock first(box.cache, "name");
   REQUIRE(first.try_acquire() == Code::ok);
   CHECK(Lock(box.cache, "name").try_acquire() == Code::busy);
+  CHECK(first.acquire() == Code::busy);  // by this very object: it does not wait for itself
 }
 
 TEST_CASE("no_memory: a reentrant lock that cannot be remembered is not held, and is not busy") {

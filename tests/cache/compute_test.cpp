@@ -134,7 +134,7 @@ TEST_CASE("who computes for longer than its bound is not waited for, and stores 
   pass(5s);
   CHECK_FALSE(slow.held());
   REQUIRE(begin(next) == Turn::compute);
-  CHECK(slow.store("late") == Code::changed);
+  CHECK(slow.store("late") == Code::not_held);
   CHECK(next.held());
   CHECK(next.store("value", 1s) == Code::ok);
   CHECK(box.cache.get("key") == "value");
@@ -156,7 +156,7 @@ TEST_CASE("who computes for longer than its bound is not waited for, and stores 
   CHECK(begin(other) == Turn::stale);
   pass(5s);
   CHECK(begin(other) == Turn::refresh);
-  CHECK(refreshing.store("late") == Code::changed);
+  CHECK(refreshing.store("late") == Code::not_held);
   CHECK(other.store("new", 1s) == Code::ok);
   CHECK(box.cache.stats().leases_overdue == 2);
 }
@@ -217,7 +217,7 @@ TEST_CASE("who finds somebody computing waits, and has the value; after its boun
   const auto waited = std::chrono::steady_clock::now() - begun;
   CHECK(waited >= 60ms);
   CHECK(waited < 5s);
-  CHECK(third.store("for itself") == Code::changed);
+  CHECK(third.store("for itself") == Code::not_held);
   CHECK_FALSE(box.cache.get("key"));
   CHECK(first.store("value") == Code::ok);
   CHECK(box.cache.get("key") == "value");
@@ -256,7 +256,7 @@ TEST_CASE("an old value is served to all but who computes the next, and is absen
   CHECK(begin(other, value) == Turn::refresh);
   CHECK(box.cache.erase("key") == Code::not_found);
   CHECK(begin(refreshing, value) == Turn::compute);
-  CHECK(other.store("late") == Code::changed);
+  CHECK(other.store("late") == Code::not_held);
   CHECK(refreshing.store("newer", 1s) == Code::ok);
   pass(11s);
   CHECK(begin(other, value) == Turn::compute);  // past stale_for
@@ -450,7 +450,7 @@ TEST_CASE("beyond the lines too, what is written or erased meanwhile wins, whate
     REQUIRE(begin(first) == Turn::compute);
     CHECK(box.cache.erase("other") == Code::not_found);
     REQUIRE(begin(second) == Turn::compute);
-    CHECK(first.store("old") == Code::changed);
+    CHECK(first.store("old") == Code::not_held);
     CHECK(second.held());
     CHECK(second.store("new") == Code::ok);
     CHECK(box.cache.get("other") == "new");
@@ -463,7 +463,7 @@ TEST_CASE("beyond the lines too, a child of a fork holds nothing, and a death le
   REQUIRE(begin(computation) == Turn::compute);
   Child child([&] {
     if (computation.held()) return 1;
-    if (computation.store("the child's") != Code::changed) return 2;
+    if (computation.store("the child's") != Code::not_held) return 2;
     computation.abandon();
     Computation same(box.cache, "key");
     if (begin(same) != Turn::wait) return 3;
@@ -542,7 +542,7 @@ TEST_CASE("a child of a fork inside a computation holds nothing and gives nothin
   REQUIRE(begin(computation) == Turn::compute);
   Child child([&] {
     if (computation.held()) return 1;
-    if (computation.store("the child's") != Code::changed) return 2;
+    if (computation.store("the child's") != Code::not_held) return 2;
     computation.abandon();
     Computation own(box.cache, "key");
     std::string value;
@@ -560,7 +560,7 @@ TEST_CASE("in a segment that replaces the old one nothing is held") {
   REQUIRE(begin(computation) == Turn::compute);
   const Cache successor = box.open({.capacity_bytes = 2 * MiB});
   CHECK_FALSE(computation.held());
-  CHECK(computation.store("value") == Code::changed);
+  CHECK(computation.store("value") == Code::not_held);
   CHECK_FALSE(box.cache.get("key"));
   CHECK(begin(computation) == Turn::compute);
   CHECK(computation.store("value") == Code::ok);
@@ -624,7 +624,7 @@ TEST_CASE("get_or_compute tells what storing came to, and gives the value") {
     box.cache.set("other", "written meanwhile");
     return "computed";
   };
-  CHECK(get_or_compute(box.cache, "other", value, 1s, written_to) == Code::changed);
+  CHECK(get_or_compute(box.cache, "other", value, 1s, written_to) == Code::not_held);
   CHECK(value == "computed");
   CHECK(box.cache.get("other") == "written meanwhile");
 }

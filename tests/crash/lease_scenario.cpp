@@ -231,7 +231,7 @@ Scenario voiding_beyond_lines(const std::string& name, const Call& call) {
               const store::Decision late{.action = store::Decision::Action::store, .value = "late"};
               const Code code = left.stripe_of(hash).update_with(lease, {"new", hash}, left.age(base::boottime_ms()),
                                                                  std::chrono::seconds(1), late);
-              return code == Code::changed ? "" : "who computed it before the write may still store";
+              return code == Code::not_held ? "" : "who computed it before the write may still store";
             };
             return prepared;
           }};

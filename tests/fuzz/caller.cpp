@@ -169,7 +169,7 @@ void Caller::compute(const std::string& key) {
   if (turn == Turn::wait) return computation.wait();
   check_size(out.size());
   if (choices_.below(2) == 0) static_cast<void>(cache_.erase(key));
-  stored(computation.store(own, ttl(), format()), {Code::changed}, "store of a computed value");
+  stored(computation.store(own, ttl(), format()), {Code::not_held}, "store of a computed value");
   must(!computation.held(), "what was stored with is still held");
 }
 
@@ -179,7 +179,7 @@ void Caller::coordinate(const std::string& key) {
   Lock lock(cache_, key, options);
   must_be_one_of(lock.acquire(waiting), {Code::ok, Code::busy, Code::no_line, Code::invalid_argument, Code::read_only},
                  "acquire");
-  must_be_one_of(lock.extend(ttl()), {Code::ok, Code::changed, Code::invalid_argument, Code::busy, Code::read_only},
+  must_be_one_of(lock.extend(ttl()), {Code::ok, Code::not_held, Code::invalid_argument, Code::busy, Code::read_only},
                  "extend");
   static_cast<void>(lock.held());
   RateDecision decision;

@@ -209,7 +209,7 @@ TEST_CASE("a lock is another's from its deadline on, though its owner lives; bef
   table.now += 9;
   CHECK(table.lock("a") == Grant::held);
   table.now += 1;
-  CHECK(table.stripe.extend(first, table.now, table.now + 10, table.timeout) == Code::changed);
+  CHECK(table.stripe.extend(first, table.now, table.now + 10, table.timeout) == Code::not_held);
   REQUIRE(table.lock("a") == Grant::granted);
   CHECK_FALSE(table.holds(first));
   CHECK_FALSE(table.give_back("a", first));
@@ -229,7 +229,7 @@ TEST_CASE("a flight is another's from its deadline on, and is found by nobody; t
   CHECK_FALSE(table.holds(late));
   REQUIRE(table.flight("key") == Grant::granted);
   const LeaseId next = table.lease;
-  CHECK(table.put(late, "key", "late") == Code::changed);
+  CHECK(table.put(late, "key", "late") == Code::not_held);
   CHECK(table.holds(next));
   CHECK(table.put(next, "key", "value") == Code::ok);
   CHECK(table.header().leases_overdue == 1);
@@ -245,7 +245,7 @@ TEST_CASE("a flight rests until its deadline: nobody has it, and no death ends i
   REQUIRE(table.flight("key") == Grant::granted);
   const LeaseId failed = table.lease;
   REQUIRE(rest(failed, 10) == Code::ok);
-  CHECK(rest(failed, 10) == Code::changed);
+  CHECK(rest(failed, 10) == Code::not_held);
   CHECK_FALSE(table.holds(failed));
   CHECK_FALSE(table.give_back("key", failed));
   CHECK(table.header().computations == 1);
@@ -305,7 +305,7 @@ TEST_CASE("a value is stored by who holds the flight, once, and gives it back") 
   CHECK(table.put(lease, "key", "value") == Code::ok);
   CHECK_FALSE(table.holds(lease));
   CHECK(table.get("key") == "value");
-  CHECK(table.put(lease, "key", "again") == Code::changed);
+  CHECK(table.put(lease, "key", "again") == Code::not_held);
   CHECK(table.get("key") == "value");
   CHECK(table.header().computed == 1);
 }
@@ -326,7 +326,7 @@ TEST_CASE("whatever changes the value voids the flight, and what changes nothing
       if (table.holds(lease)) continue;
       ++void_ones;
       const std::optional<std::string> before = table.get(key);
-      CHECK(table.put(lease, key, "late") == Code::changed);
+      CHECK(table.put(lease, key, "late") == Code::not_held);
       CHECK(table.get(key) == before);
     }
     CHECK(table.header().voided == void_ones);
@@ -375,7 +375,7 @@ TEST_CASE("a flight without a line has a placeholder: one for a key, no value to
   CHECK_FALSE(table.get("key"));
   CHECK(table.set("key", "") == Code::ok);
   CHECK_FALSE(table.holds(lease, "key"));
-  CHECK(table.put(lease, "key", "late") == Code::changed);
+  CHECK(table.put(lease, "key", "late") == Code::not_held);
   CHECK(table.get("key") == "");
   CHECK(table.header().leases_lacking == 0);
   REQUIRE(table.erase("key") == Code::ok);
@@ -389,11 +389,11 @@ TEST_CASE("a flight without a line has a placeholder: one for a key, no value to
   CHECK(table.give_back_of_dead(table.holders, "key") == 0);
   CHECK(table.give_back("line3", table.lines[3]));
   CHECK(table.flight("key") == Grant::held);  // a line that is free by now changes nothing
-  CHECK(table.put(lease, "key", "late") == Code::changed);
+  CHECK(table.put(lease, "key", "late") == Code::not_held);
   CHECK(table.put(next, "key", "value") == Code::ok);
   CHECK(table.get("key") == "value");
   CHECK_FALSE(table.holds(next, "key"));
-  CHECK(table.put(next, "key", "again") == Code::changed);
+  CHECK(table.put(next, "key", "again") == Code::not_held);
   CHECK(table.place("key") == Grant::present);
 }
 
@@ -426,7 +426,7 @@ TEST_CASE("a placeholder too is another's from its deadline on, and the late one
   CHECK(table.place("key") == Grant::held);
   table.now += 1;
   REQUIRE(table.place("key") == Grant::granted);
-  CHECK(table.put(late, "key", "late") == Code::changed);
+  CHECK(table.put(late, "key", "late") == Code::not_held);
   CHECK(table.put(table.lease, "key", "value") == Code::ok);
 }
 
@@ -452,7 +452,7 @@ TEST_CASE("whatever writes to a key or erases it voids its placeholder, and noth
     call(table);
     const bool stands = table.holds(lease, "key");
     const std::optional<std::string> before = table.get("key");
-    CHECK(table.put(lease, "key", "late") == (stands ? Code::ok : Code::changed));
+    CHECK(table.put(lease, "key", "late") == (stands ? Code::ok : Code::not_held));
     CHECK(table.get("key") == (stands ? "late" : before));
     return stands;
   };

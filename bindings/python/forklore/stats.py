@@ -64,9 +64,9 @@ class Stats:
     erases: int
     """Calls that removed an entry."""
     refused: int
-    """Calls that failed as too large, full, overflow or not a number."""
+    """Calls that failed as too large, full, overflow, not a number or an invalid argument."""
     busy: int
-    """Calls that gave up waiting for a lock."""
+    """Calls that gave up waiting for a lock, or for a free line for one."""
     rereads: int
     """Reads begun again because a writer came between."""
 
@@ -74,11 +74,11 @@ class Stats:
     evictions: int
     """Live entries that left for lack of room."""
     bucket_evictions: int
-    """Of these: evicted as both buckets of a new key were full."""
+    """Of these: because both buckets of a new key were full."""
     main_evictions: int
-    """Of these: from main, promoted by a read, or moved there as memory was free."""
+    """Of these: from main, promoted by a read, or moved there because memory was free."""
     large_evictions: int
-    """Of these: from large, as they were large beside the others. The rest were not read again."""
+    """Of these: from large. They were much larger than others. The rest were not read again."""
     expirations: int
     """Expired entries collected."""
     moves: int
@@ -90,11 +90,11 @@ class Stats:
     resets: int
     """Stripes emptied because they were damaged."""
 
-    # Room for who computes and who locks (compute.hpp, lock.hpp).
+    # Lines for computations and locks (compute.hpp, lock.hpp).
     lock_lines: int
-    """How many locks there may be at once, in all stripes; alike in each."""
+    """How many locks can be held at once, in all stripes; the same number in each."""
     computation_lines: int
-    """Likewise of computations that take no entry's room."""
+    """How many computations can hold a line at once. Further ones take the room of an entry."""
     leases_held: int
     """Of both, those in use at the moment of asking."""
 
