@@ -157,14 +157,18 @@ bool parse_size(Option option, PyObject* object, std::size_t& size) {
 }
 
 bool parse_integer(PyObject* object, std::int64_t& integer) {
-  if (!PyIndex_Check(object)) {
-    PyErr_Format(PyExc_TypeError, "an int is wanted, not %.200s", Py_TYPE(object)->tp_name);
-    return false;
+  Reference index;
+  if (!PyLong_CheckExact(object)) {
+    if (!PyIndex_Check(object)) {
+      PyErr_Format(PyExc_TypeError, "an int is wanted, not %.200s", Py_TYPE(object)->tp_name);
+      return false;
+    }
+    index = Reference(run_python([&] { return PyNumber_Index(object); }));
+    if (!index) return false;
+    object = index.get();
   }
-  Reference index(run_python([&] { return PyNumber_Index(object); }));
-  if (!index) return false;
   int beyond = 0;
-  integer = PyLong_AsLongLongAndOverflow(index.get(), &beyond);
+  integer = PyLong_AsLongLongAndOverflow(object, &beyond);
   if (beyond == 0) return integer != -1 || PyErr_Occurred() == nullptr;
   PyErr_SetString(PyExc_OverflowError, "an integer here is from -2**63 to 2**63 - 1");
   return false;

@@ -12,14 +12,6 @@
 namespace forklore::python {
 namespace {
 
-// Which version of a class this is; it changes with any attribute of the class or of its bases. 0: it has none now.
-unsigned version_of(PyTypeObject* type) {
-#if PY_VERSION_HEX < 0x030C0000
-  if (!PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
-#endif
-  return type->tp_version_tag;
-}
-
 // A class of forklore.contract.
 Reference contract_of(const char* name) {
   const Reference module(run_python([] { return PyImport_ImportModule("forklore.contract"); }));
@@ -90,7 +82,8 @@ bool take_failing(BackendObject* self, PyObject* said) {
   return true;
 }
 
-// Asks the Python half. What it says holds from here on only if nothing has changed meanwhile.
+}  // namespace
+
 bool ask(BackendObject* self) {
   const unsigned version = version_of(Py_TYPE(self));
   const unsigned changes = self->changes;
@@ -111,16 +104,7 @@ bool ask(BackendObject* self) {
   return true;
 }
 
-}  // namespace
-
-bool know(BackendObject* self) {
-  const unsigned version = version_of(Py_TYPE(self));
-  return (version != 0 && version == self->class_version) || ask(self);
-}
-
-Reference handle_of(BackendObject* self) {
-  if (!know(self)) return {};
-  if (self->handle != nullptr) return Reference(Py_NewRef(self->handle));
+Reference ask_for_handle(BackendObject* self) {
   auto* object = reinterpret_cast<PyObject*>(self);
   Reference handle(run_python([&] { return PyObject_GetAttrString(object, "handle"); }));
   if (handle && !PyObject_TypeCheck(handle.get(), interpreter().cache_type)) {

@@ -35,10 +35,30 @@ struct BackendObject {
   char head[kMostHead];
 };
 
+/// Which version of a class this is. It changes with any attribute of the class or of its bases. 0: it has none now.
+inline unsigned version_of(PyTypeObject* type) {
+#if PY_VERSION_HEX < 0x030C0000
+  if (!PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
+#endif
+  return type->tp_version_tag;
+}
+/// Asks the Python half. What it says holds from then on only if nothing has changed meanwhile. False with an exception
+/// set.
+bool ask(BackendObject* self);
 /// Asks what is not known, or not any more. False with an exception set. May run Python code.
-bool know(BackendObject* self);
-/// The backend's forklore.Cache, or nothing with an exception set. May run Python code: the first call opens it.
-Reference handle_of(BackendObject* self);
+inline bool know(BackendObject* self) {
+  const unsigned version = version_of(Py_TYPE(self));
+  return (version != 0 && version == self->class_version) || ask(self);
+}
+
+/// Asks for the backend's forklore.Cache. The first call opens it.
+Reference ask_for_handle(BackendObject* self);
+/// The backend's forklore.Cache, or nothing with an exception set. May run Python code.
+inline Reference handle_of(BackendObject* self) {
+  if (!know(self)) return {};
+  return self->handle != nullptr ? Reference(Py_NewRef(self->handle)) : ask_for_handle(self);
+}
+
 /// The time to live of one entry for a timeout as Django has it. False with TypeError or ValueError set. May run Python
 /// code.
 bool take_timeout(BackendObject* self, PyObject* timeout, Ttl& ttl);

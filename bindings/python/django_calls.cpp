@@ -2,6 +2,7 @@
 // BaseCache's take, all by position.
 #include "django_calls.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -96,23 +97,53 @@ PyObject* get(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   return call ? read_value(call, target.key(), given[1]) : nullptr;
 }
 
-// (key, value, timeout, version)
-template <Store kStore>
-PyObject* store(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+// given: (key, value, timeout, version)
+PyObject* store(PyObject* self, PyObject* const* given, Store how) {
   Ttl ttl{};
-  if (!has(4, count) || !take_timeout(backend_of(self), given[2], ttl)) return nullptr;
+  if (!take_timeout(backend_of(self), given[2], ttl)) return nullptr;
   const Target target(self, given[0], given[3]);
   if (!target) return nullptr;
   const Call call(target.handle());
   if (!call) return nullptr;
-  const std::optional<Code> code = store_value(call, kStore, target.key(), given[1], ttl);
+  const std::optional<Code> code = store_value(call, how, target.key(), given[1], ttl);
   if (!code) return nullptr;
-  return Py_NewRef(kStore == Store::set ? Py_None : code == Code::ok ? Py_True : Py_False);
+  return Py_NewRef(how == Store::set ? Py_None : code == Code::ok ? Py_True : Py_False);
 }
 
-// (key, fn, timeout, stale_for, early, wait, version, stale_if_error, error_ttl, compute_timeout, refresh)
-PyObject* get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+// (key, value, timeout, version)
+PyObject* add(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  return has(4, count) ? store(self, given, Store::add) : nullptr;
+}
+
+// What set() does with nx and xx. False with an exception set.
+bool take_condition(PyObject* nx, PyObject* xx, Store& how) {
+  const int absent = PyObject_IsTrue(nx);
+  const int present = absent < 0 ? -1 : PyObject_IsTrue(xx);
+  if (present < 0) return false;
+  if (absent > 0 && present > 0) {
+    PyErr_SetString(PyExc_TypeError,
+                    "set() takes nx or xx, not both: one stores what is absent, the other what is there");
+    return false;
+  }
+  how = absent > 0 ? Store::add : present > 0 ? Store::replace : Store::set;
+  return true;
+}
+
+// (key, value, timeout, version, nx, xx)
+PyObject* set(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+  if (!has(6, count)) return nullptr;
+  if (given[4] == Py_False && given[5] == Py_False) return store(self, given, Store::set);
+  Store how{};
+  return take_condition(given[4], given[5], how) ? store(self, given, how) : nullptr;
+}
+
+// (key, default, timeout, version, stale_for, early, wait, stale_if_error, error_ttl, compute_timeout, refresh)
+PyObject* get_or_set(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   if (!has(11, count)) return nullptr;
+  if (!PyCallable_Check(given[1])) {
+    return run_python(
+        [&] { return PyObject_CallMethod(self, "_get_or_add", "OOOO", given[0], given[1], given[2], given[3]); });
+  }
   Wanted wanted{given[1]};
   if (!take_timeout(backend_of(self), given[2], wanted.ttl)) return nullptr;
   const BackendObject& usual = *backend_of(self);
@@ -122,10 +153,12 @@ PyObject* get_or_compute(PyObject* self, PyObject* const* given, Py_ssize_t coun
   wanted.stale_if_error = usual.stale_if_error;
   wanted.background = usual.background;
   wanted.backend = self;
-  if (!parse_compute_options(given[3], given[4], given[5], wanted.options) || !parse_failing(given + 7, wanted)) {
+  const bool says_more = std::any_of(given + 4, given + 11, [](PyObject* one) { return one != Py_None; });
+  if (says_more &&
+      (!parse_compute_options(given[4], given[5], given[6], wanted.options) || !parse_failing(given + 7, wanted))) {
     return nullptr;
   }
-  const Target target(self, given[0], given[6]);
+  const Target target(self, given[0], given[3]);
   if (!target) return nullptr;
   const Call call(target.handle());
   return call ? compute_value(call, target.handle(), target.key(), wanted) : nullptr;
@@ -232,9 +265,9 @@ PyCFunction as_method(Positional* function) {
 }
 
 PyMethodDef methods[] = {{"_get", as_method(get), METH_FASTCALL, nullptr},
-                         {"_set", as_method(store<Store::set>), METH_FASTCALL, nullptr},
-                         {"_add", as_method(store<Store::add>), METH_FASTCALL, nullptr},
-                         {"_get_or_compute", as_method(get_or_compute), METH_FASTCALL, nullptr},
+                         {"_set", as_method(set), METH_FASTCALL, nullptr},
+                         {"_add", as_method(add), METH_FASTCALL, nullptr},
+                         {"_get_or_set", as_method(get_or_set), METH_FASTCALL, nullptr},
                          {"_touch", as_method(touch), METH_FASTCALL, nullptr},
                          {"_delete", as_method(remove), METH_FASTCALL, nullptr},
                          {"_has_key", as_method(has_key), METH_FASTCALL, nullptr},

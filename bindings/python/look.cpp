@@ -31,7 +31,7 @@ Turn Look::begin() {
     const auto begin = [&] { return computation_.begin({&decoded_, Decoded::room_for_one}, found); };
     const Turn turn = guarded(begin, Turn::no_room);
     if (turn == Turn::no_room) return turn;
-    PyErr_Clear();  // of a room that a later attempt no longer needed
+    if (PyErr_Occurred() != nullptr) PyErr_Clear();  // of a room that a later attempt no longer needed
     if (turn != Turn::fresh && turn != Turn::stale) return turn;
     value_ = Reference(decoded_.decode(call_.codec()));
     if (value_) return turn;

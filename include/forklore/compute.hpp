@@ -98,12 +98,16 @@ class FORKLORE_EXPORT Computation {
   [[nodiscard]] Code refusal() const noexcept { return refusal_; }
   /// Gives the right back and stores nothing. The next caller computes. May sleep for the stripe lock, to remove a
   /// placeholder.
-  void abandon() noexcept;
+  void abandon() noexcept {
+    if (lease_.word != 0) give_back();
+    lease_ = {};
+  }
   /// Whether the right to store is still this caller's.
   [[nodiscard]] bool held() const noexcept;
 
  private:
   class Round;
+  void give_back() noexcept;
 
   const Cache* cache_;
   std::string_view key_;

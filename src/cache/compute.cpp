@@ -13,7 +13,6 @@ namespace {
 
 using cache::Call;
 using cache::check;
-using cache::give_back;
 using cache::is_held;
 using cache::kLookAtOwner;
 using cache::Lacking;
@@ -277,10 +276,7 @@ void Computation::fail(std::string_view what) noexcept {
   until_ = {};
 }
 
-void Computation::abandon() noexcept {
-  give_back(*cache_, lease_, key_);
-  lease_ = {};
-}
+void Computation::give_back() noexcept { cache::give_back(*cache_, lease_, key_); }
 
 bool Computation::held() const noexcept { return is_held(*cache_, lease_, key_); }
 

@@ -437,20 +437,23 @@ class DjangoCalls:
 
     The Python half has these, which native code calls: _usual() -> forklore.contract.Usual, what holds where a call
     says nothing; handle, the forklore.Cache; _ttl(timeout), the time to live of one entry;
-    _not_stored(error), told why what get_or_set computes is not stored; make_and_validate_key."""
+    _not_stored(error), told why what get_or_set computes is not stored; _get_or_add(key, default, timeout, version),
+    get_or_set of what is not callable; make_and_validate_key."""
 
     def _get(self, key: Any, default: Any, version: int | None, /) -> Any: ...
-    def _set(self, key: Any, value: Any, timeout: Any, version: int | None, /) -> None: ...
+    def _set(
+        self, key: Any, value: Any, timeout: Any, version: int | None, nx: bool, xx: bool, /
+    ) -> bool | None: ...
     def _add(self, key: Any, value: Any, timeout: Any, version: int | None, /) -> bool: ...
-    def _get_or_compute(
+    def _get_or_set(
         self,
         key: Any,
-        fn: Callable[[], Any],
+        default: Any,
         timeout: Any,
+        version: int | None,
         stale_for: _Seconds | None,
         early: SupportsFloat | None,
         wait: _Seconds | None,
-        version: int | None,
         stale_if_error: bool | None,
         error_ttl: _Seconds | None,
         compute_timeout: _Seconds | None,

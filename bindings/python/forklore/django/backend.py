@@ -163,15 +163,17 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
     ) -> bool | None:
         """nx: only if there is no such entry, which is add(). xx: only if there is one. With either the answer is
         whether it was stored, and what cannot be stored raises as of add()."""
-        if nx or xx:
-            return self._set_if(key, value, timeout, version, nx, xx)
         try:
-            self._set(key, value, timeout, version)
+            return self._set(key, value, timeout, version, nx, xx)
         except REFUSED as error:
+            if nx or xx:
+                self._raise_refused(key, version, error)
             self._refuse(key, version, error)
             if isinstance(error, forklore.SerializerError):
                 _raise_cause(error)
         except UNAVAILABLE as error:
+            if nx or xx:
+                raise
             self._drop(error)
         return None
 
@@ -285,7 +287,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
 
     def _set_one(self, key: Any, value: Any, timeout: Any, version: int | None) -> bool:
         try:
-            self._set(key, value, timeout, version)
+            self._set(key, value, timeout, version, False, False)
         except REFUSED as error:
             self._refuse(key, version, error)
             return False
@@ -315,11 +317,9 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         """Of all workers one calls a callable default; the others wait for its value, or take the old one while
         stale_for lasts. What is not given is as the settings say (STALE_FOR, STALE_IF_ERROR, ERROR_TTL,
         COMPUTE_TIMEOUT, REFRESH). All of it is as of forklore.Cache.get_or_compute."""
-        if not callable(default):
-            return self._get_or_add(key, default, timeout, version)
         try:
-            return self._get_or_compute(key, default, timeout, stale_for, early, wait, version,
-                                        stale_if_error, error_ttl, compute_timeout, refresh)  # fmt: skip
+            return self._get_or_set(key, default, timeout, version, stale_for, early, wait,
+                                    stale_if_error, error_ttl, compute_timeout, refresh)  # fmt: skip
         except forklore.Unreadable:  # the default's own
             raise
         except forklore.SerializerError as error:
@@ -331,6 +331,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
             return _plain(default())
 
     def _get_or_add(self, key: Any, default: Any, timeout: Any, version: int | None) -> Any:
+        """get_or_set of a default that is no function. Native code calls it."""
         value = self._get_readable(key, self._missing_key, version)
         if value is not self._missing_key:
             return value

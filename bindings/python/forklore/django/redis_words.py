@@ -154,7 +154,7 @@ class RedisWords:
         """Adds delta; the sum. Exact over all workers, and the time to live stays. A key that is absent raises
         ValueError, or is stored as initial + delta with ttl (or timeout, the same). ignore_key_check is an initial of 0
         that never expires unless a ttl is given. TypeError if the value is no int."""
-        if not (initial is None and not ignore_key_check and ttl is timeout is DEFAULT_TIMEOUT):
+        if initial is not None or ttl is not timeout or ttl is not DEFAULT_TIMEOUT or ignore_key_check:
             ttl = _one_of("incr", DEFAULT_TIMEOUT, ttl=ttl, timeout=timeout)
             return self._incr_or_store(key, delta, version, initial, ttl, ignore_key_check)
         try:
@@ -207,16 +207,6 @@ class RedisWords:
         except (*UNAVAILABLE, forklore.Unreadable) as error:
             self._miss(error)
             return default, None
-
-    def _set_if(self, key: Any, value: Any, timeout: Any, version: int | None, nx: bool, xx: bool) -> bool:
-        if nx and xx:
-            raise TypeError("set() takes nx or xx, not both: one stores what is absent, the other what is there")
-        if nx:
-            return self.add(key, value, timeout, version)
-        try:
-            return self.handle.replace(self.make_and_validate_key(key, version), value, self._ttl(timeout))
-        except REFUSED as error:
-            return self._raise_refused(key, version, error)
 
     def cas(
         self, key: Any, value: Any, stamp: int, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
