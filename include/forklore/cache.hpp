@@ -36,7 +36,7 @@
 namespace forklore {
 
 class Attachment;
-struct Access;
+struct Internals;
 
 /// A handle to one segment. All handles of a process to one segment share a mapping, so another handle is cheap.
 /// Any thread of any attached process may make any call at any time, unless the call says otherwise.
@@ -138,7 +138,7 @@ class FORKLORE_EXPORT Cache {
   [[nodiscard]] Options options() const;
 
  private:
-  friend struct Access;  // for the calls of compute.hpp, lock.hpp and rate_limit.hpp
+  friend struct Internals;  // for the calls of compute.hpp, lock.hpp and rate_limit.hpp
   explicit Cache(std::shared_ptr<Attachment> attachment, const Options& options);
   std::shared_ptr<Attachment> attachment_;
   Ttl default_ttl_;

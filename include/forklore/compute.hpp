@@ -115,7 +115,7 @@ class FORKLORE_EXPORT Computation {
   Lease lease_;
   std::uint32_t events_ = 0;  // what the word to wait on was
   bool counted_ = false;
-  bool renews_ = false;  // the right is to renew an older value
+  bool refreshes_ = false;  // the right is to renew an older value
   Code refusal_ = Code::ok;
   std::string failure_;
   std::chrono::steady_clock::time_point until_{};  // end of all waiting. Set by the first wait

@@ -31,14 +31,14 @@ using Action = store::Decision::Action;
 constexpr unsigned kStripeShift = 58, kLogShift = 56, kOffsetShift = 39;
 constexpr std::uint64_t kSequenceBits = (std::uint64_t{1} << kOffsetShift) - 1;
 
-std::uint64_t scan_position(std::uint32_t stripe, const store::ScanPlace& place) noexcept {
+std::uint64_t scan_position(std::uint32_t stripe, const store::ScanPosition& place) noexcept {
   const auto log = static_cast<std::uint64_t>(std::ranges::find(store::kScanned, place.log) - store::kScanned.begin());
   return std::uint64_t{stripe} << kStripeShift | log << kLogShift | std::uint64_t{place.offset / 8} << kOffsetShift |
          (place.sequence & kSequenceBits);
 }
 
 /// The inverse. end: the stripe's sequence_end(). The sequence is one of the 2^39 before it.
-store::ScanPlace scan_place(std::uint64_t position, std::uint64_t end) noexcept {
+store::ScanPosition scan_place(std::uint64_t position, std::uint64_t end) noexcept {
   const std::uint64_t back = (end - position) & kSequenceBits;
   return {store::kScanned[(position >> kLogShift & 3) % store::kScanned.size()], end - std::min(back, end),
           static_cast<std::uint32_t>(position >> kOffsetShift << 3 & (store::kMaxChunkBytes - 1))};
@@ -313,9 +313,9 @@ Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std
   while (!cursor.finished() && keys.size() < enough) {
     const auto number = static_cast<std::uint32_t>(cursor.position >> kStripeShift) % call.segment().stripes();
     const store::Stripe& stripe = call.segment().stripe(number);
-    store::ScanPlace place = scan_place(cursor.position, stripe.sequence_end());
+    store::ScanPosition place = scan_place(cursor.position, stripe.sequence_end());
     stripe.scan(place, call.now(), prefix, enough, keys);
-    if (place.log != store::Kind::free) {
+    if (place.log) {
       cursor.position = scan_position(number, place);
     } else if (number + 1 < call.segment().stripes()) {
       cursor.position = scan_position(number + 1, {});

@@ -17,7 +17,7 @@
 namespace forklore {
 
 /// Gives calls that are no members of Cache what they need of a handle.
-struct Access {
+struct Internals {
   static Attachment& attachment(const Cache& cache) noexcept { return *cache.attachment_; }
   static Ttl default_ttl(const Cache& cache) noexcept { return cache.default_ttl_; }
   static std::chrono::milliseconds lock_timeout(const Cache& cache) noexcept { return cache.lock_timeout_; }

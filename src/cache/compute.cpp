@@ -92,7 +92,7 @@ Turn Computation::begin(std::string& value) {
 class Computation::Round {
  public:
   explicit Round(Computation& computation)
-      : my_(computation), call_(Access::attachment(*my_.cache_)), hash_(base::hash(my_.key_)) {}
+      : my_(computation), call_(Internals::attachment(*my_.cache_)), hash_(base::hash(my_.key_)) {}
 
   /// Reads the value to where the sink wants it. Returns what the caller does if that is certain already: it needs no
   /// right, or can have none.
@@ -102,7 +102,7 @@ class Computation::Round {
 
  private:
   [[nodiscard]] store::HashedKey key() const noexcept { return {my_.key_, hash_}; }
-  [[nodiscard]] milliseconds timeout() const noexcept { return Access::lock_timeout(*my_.cache_); }
+  [[nodiscard]] milliseconds timeout() const noexcept { return Internals::lock_timeout(*my_.cache_); }
   [[nodiscard]] store::Stripe& stripe() const noexcept { return call_.segment().stripe_of(hash_); }
   Turn wait_for(const store::Holders& holders);
   Turn refused(Code code) noexcept {
@@ -162,7 +162,7 @@ std::optional<Turn> Computation::Round::ask(bool& or_placeholder) {
   store::Failure failure;
   switch (stripe().acquire(key(), wish, version, call_.now(), patience, lease, holders, &failure)) {
     case Grant::granted:
-      my_.renews_ = present_;
+      my_.refreshes_ = present_;
       my_.lease_ = lease_of(call_.view(), wish, lease);
       my_.begun_ = Clock::now();
       return present_ ? Turn::refresh : Turn::compute;
@@ -213,7 +213,7 @@ Turn Computation::begin(Sink sink, Found& found) {
 }
 
 void Computation::wait(milliseconds at_most) noexcept {
-  session::View& view = Access::attachment(*cache_).view();
+  session::View& view = Internals::attachment(*cache_).view();
   if (lease_.word != 0 || lease_.segment != view.id) return;
   const auto left = std::chrono::duration_cast<milliseconds>(until_ - Clock::now()) + milliseconds(1);
   at_most = std::min({at_most, kLookAtOwner, left});
@@ -224,12 +224,12 @@ void Computation::wait(milliseconds at_most) noexcept {
 
 Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) noexcept {
   if (!is_key(key_)) return Code::invalid_key;
-  const Call call(Access::attachment(*cache_));
+  const Call call(Internals::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
   Code code = known ? check(call, key_, value, format) : Code::not_held;
   if (known && !call.may_write()) code = Code::read_only;
   if (code == Code::ok) {
-    store::Decision decision = put(value, format, call.expiry(ttl, Access::default_ttl(*cache_)));
+    store::Decision decision = put(value, format, call.expiry(ttl, Internals::default_ttl(*cache_)));
     const bool wanted = options_.stale_for > Ttl::zero() || options_.early > 0;
     if (wanted && decision.action == store::Decision::Action::store && decision.expiry != store::kNever) {
       decision.timed = true;
@@ -240,7 +240,7 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
     code = call.counted(
         call.segment()
             .stripe_of(lease_.hash)
-            .update_with(*known, {key_, lease_.hash}, call.now(), Access::lock_timeout(*cache_), decision));
+            .update_with(*known, {key_, lease_.hash}, call.now(), Internals::lock_timeout(*cache_), decision));
     if (code != Code::busy) lease_ = {};  // it is given back
   }
   abandon();
@@ -249,16 +249,16 @@ Code Computation::store(std::string_view value, Ttl ttl, std::uint16_t format) n
 }
 
 void Computation::fail(std::string_view what) noexcept {
-  const Call call(Access::attachment(*cache_));
+  const Call call(Internals::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
   if (known && call.may_write() && options_.error_ttl > milliseconds(0)) {
     store::Stripe& stripe = call.segment().stripe_of(lease_.hash);
     const store::HashedKey key{key_, lease_.hash};
     const std::uint64_t now = call.now();
-    const milliseconds timeout = Access::lock_timeout(*cache_);
+    const milliseconds timeout = Internals::lock_timeout(*cache_);
     const std::uint64_t deadline = after(now, options_.error_ttl);
     Code code = Code::busy;
-    if (renews_) {
+    if (refreshes_) {
       code = stripe.rest(*known, key, now, deadline, timeout);
     } else {
       const store::Decision remembered{.action = store::Decision::Action::store,

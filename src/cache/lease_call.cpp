@@ -16,7 +16,7 @@ void say_lacking(const Cache& cache, session::View& view, Lacking what) noexcept
   if (!view.said_lacking.compare_exchange_strong(said, now, std::memory_order_relaxed)) return;
   const store::Geometry& g = view.segment.geometry();
   try {
-    const std::string where = "forklore: " + Access::attachment(cache).path() + ": ";
+    const std::string where = "forklore: " + Internals::attachment(cache).path() + ": ";
     const std::string locks = std::to_string(g.leases - g.flights);
     session::log_line(
         what == Lacking::lock

@@ -26,17 +26,18 @@ inline std::optional<store::LeaseId> lease_in(const session::View& view, const L
 /// Gives a lease back. Returns false if it was no longer held. key: of a computation.
 inline bool give_back(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
   if (lease.word == 0) return false;
-  session::View& view = Access::attachment(cache).view();
+  session::View& view = Internals::attachment(cache).view();
   const auto known = lease_in(view, lease);
-  return known && view.segment.stripe_of(lease.hash).give_back(*known, {key, lease.hash}, Access::lock_timeout(cache));
+  return known &&
+         view.segment.stripe_of(lease.hash).give_back(*known, {key, lease.hash}, Internals::lock_timeout(cache));
 }
 
 inline bool is_held(const Cache& cache, const Lease& lease, std::string_view key = {}) noexcept {
-  session::View& view = Access::attachment(cache).view();
+  session::View& view = Internals::attachment(cache).view();
   const auto known = lease_in(view, lease);
   return known &&
          view.segment.stripe_of(lease.hash)
-             .holds(*known, {key, lease.hash}, view.segment.age(base::boottime_ms()), Access::lock_timeout(cache));
+             .holds(*known, {key, lease.hash}, view.segment.age(base::boottime_ms()), Internals::lock_timeout(cache));
 }
 
 /// Tells the log that no line was left, at most once a minute. Not to be called with a lock held.

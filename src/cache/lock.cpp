@@ -32,7 +32,7 @@ HeldLock* find_held(const Cache& cache, std::uint64_t hash) noexcept {
   const Thread* const thread = Thread::find();
   if (thread == nullptr || thread->held == nullptr) return nullptr;
   for (HeldLock& held : *thread->held) {
-    if (held.attachment == &Access::attachment(cache) && held.lease.hash == hash) return &held;
+    if (held.attachment == &Internals::attachment(cache) && held.lease.hash == hash) return &held;
   }
   return nullptr;
 }
@@ -100,7 +100,7 @@ Code Lock::acquire(milliseconds wait) noexcept {
   bool waits = false;
   const Clock::time_point until = after(wait);
   for (;;) {
-    const Call call(Access::attachment(*cache_));
+    const Call call(Internals::attachment(*cache_));
     if (!call.may_write()) return Code::read_only;
     store::Stripe& stripe = call.segment().stripe_of(hash_);
     const std::uint64_t expiry = call.expiry(options_.ttl, kForever);
@@ -111,11 +111,12 @@ Code Lock::acquire(milliseconds wait) noexcept {
                                 .deadline = expiry};
     store::LeaseId lease;
     store::Holders holders;
-    const Grant grant = stripe.acquire({{}, hash_}, wish, 0, call.now(), Access::lock_timeout(*cache_), lease, holders);
+    const Grant grant =
+        stripe.acquire({{}, hash_}, wish, 0, call.now(), Internals::lock_timeout(*cache_), lease, holders);
     if (grant == Grant::granted) {
       lease_ = lease_of(call.view(), wish, lease);
       depth_ = 1;
-      if (options_.reentrant && !remember({&Access::attachment(*cache_), lease_, 1})) {
+      if (options_.reentrant && !remember({&Internals::attachment(*cache_), lease_, 1})) {
         depth_ = 0;
         give_back(*cache_, std::exchange(lease_, {}));
         return Code::no_memory;
@@ -157,12 +158,12 @@ bool Lock::held() const noexcept { return depth_ > 0 && is_held(*cache_, lease_)
 
 Code Lock::extend(Ttl ttl) noexcept {
   if (is_over(ttl)) return Code::invalid_argument;
-  const Call call(Access::attachment(*cache_));
+  const Call call(Internals::attachment(*cache_));
   const auto known = lease_in(call.view(), lease_);
   if (!known) return Code::not_held;
   if (!call.may_write()) return Code::read_only;
   return call.segment().stripe_of(hash_).extend(*known, call.now(), call.expiry(ttl, kForever),
-                                                Access::lock_timeout(*cache_));
+                                                Internals::lock_timeout(*cache_));
 }
 
 void Lock::detach() noexcept {
@@ -172,7 +173,7 @@ void Lock::detach() noexcept {
 
 bool Lock::locked() const noexcept {
   if (!valid_) return false;
-  const Call call(Access::attachment(*cache_));
+  const Call call(Internals::attachment(*cache_));
   store::Holders holders;
   call.segment().stripe_of(hash_).leases().find_locks(hash_, call.now(), holders);
   const auto end = holders.held.begin() + holders.count;

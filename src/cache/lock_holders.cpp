@@ -33,7 +33,7 @@ void each_lock(store::Stripe& stripe, std::uint64_t now, const See& see) {
 
 std::vector<LockHolder> Lock::holders() const {
   std::vector<LockHolder> holders;
-  const Call call(Access::attachment(*cache_));
+  const Call call(Internals::attachment(*cache_));
   each_lock(call.segment().stripe_of(hash_), call.now(), [&](const store::SeenLock& seen) {
     if (valid_ && seen.hash == hash_) holders.push_back(holder_of(seen, call.now()));
   });
@@ -42,7 +42,7 @@ std::vector<LockHolder> Lock::holders() const {
 
 std::vector<LockHolder> locks(const Cache& cache) {
   std::vector<LockHolder> holders;
-  const Call call(Access::attachment(cache));
+  const Call call(Internals::attachment(cache));
   for (std::uint32_t i = 0; i < call.segment().stripes(); ++i) {
     each_lock(call.segment().stripe(i), call.now(),
               [&](const store::SeenLock& seen) { holders.push_back(holder_of(seen, call.now())); });
@@ -51,7 +51,7 @@ std::vector<LockHolder> locks(const Cache& cache) {
 }
 
 unsigned break_lock(const Cache& cache, std::string_view name) noexcept {
-  const Call call(Access::attachment(cache));
+  const Call call(Internals::attachment(cache));
   if (!is_key(name) || !call.may_write()) return 0;
   const std::uint64_t hash = base::hash(name);
   store::Stripe& stripe = call.segment().stripe_of(hash);

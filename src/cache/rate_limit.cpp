@@ -45,10 +45,10 @@ Code take(const Cache& cache, std::string_view key, const Rate& rate, RateDecisi
   if (!is_key(key)) return Code::invalid_key;
   Cells cells{};
   if (!Cells::make(rate, cells)) return Code::invalid_argument;
-  const Call call(Access::attachment(cache));
+  const Call call(Internals::attachment(cache));
   const std::int64_t now = call.now_ns();
   IntegerEntry entry;
-  return call.write(key, Access::lock_timeout(cache), [&](const Present& present) {
+  return call.write(key, Internals::lock_timeout(cache), [&](const Present& present) {
     if (present.found && !present.head.is_integer()) return answer(Code::not_a_number);
     const GcraStep next = step(cells, present.found ? present.integer : now, now, cost);
     decision = next.decision;
@@ -61,12 +61,12 @@ Code count_in_window(const Cache& cache, std::string_view key, std::chrono::mill
                      std::uint32_t add) noexcept {
   if (!is_key(key)) return Code::invalid_key;
   if (window <= std::chrono::milliseconds(0) || window > std::chrono::hours(24 * 366)) return Code::invalid_argument;
-  const Call call(Access::attachment(cache));
+  const Call call(Internals::attachment(cache));
   const std::uint64_t length = static_cast<std::uint64_t>(window.count());
   const std::uint64_t number = call.now() / length & 0xffff;
   const std::uint64_t left = length - call.now() % length;
   IntegerEntry entry;
-  return call.write(key, Access::lock_timeout(cache), [&](const Present& present) {
+  return call.write(key, Internals::lock_timeout(cache), [&](const Present& present) {
     if (present.found && !present.head.is_integer()) return answer(Code::not_a_number);
     Windows windows{.number = number};
     if (present.found) windows = Windows::unpack(present.integer, number);

@@ -10,7 +10,7 @@ namespace {
 bool may_be_unfinished(const store::SegmentHeader& header, std::uint64_t bytes) noexcept {
   const auto zero_or = [](auto is, auto made) { return is == 0 || is == made; };
   return header.magic.load(std::memory_order_relaxed) == 0 && zero_or(header.format_version, store::kFormatVersion) &&
-         zero_or(header.fingerprint, store::layout_fingerprint()) && zero_or(header.capacity, bytes);
+         zero_or(header.layout_check, store::layout_check()) && zero_or(header.capacity, bytes);
 }
 
 }  // namespace

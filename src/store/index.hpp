@@ -25,21 +25,23 @@
 
 namespace forklore::store {
 
-/// The slots of a bucket that seem to carry a tag. Load each again before you believe it: an empty one may seem to
-/// carry it. For (Matches m(bucket, tag); m.any(); m.next()) with m.slot() from 0 to 7.
+/// The slots of a bucket that seem to carry a fingerprint. Load each again before you believe it: an empty one may seem
+/// to carry it. For (Matches m(bucket, fingerprint); m.any(); m.next()) with m.slot() from 0 to 7.
 class Matches {
  public:
-  Matches(const Bucket& bucket, std::uint64_t tag) noexcept {
+  Matches(const Bucket& bucket, std::uint64_t fingerprint) noexcept {
 #if defined(__SSE2__) && !defined(FORKLORE_TSAN)
-    const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
+    const __m128i wanted = _mm_set1_epi16(static_cast<short>(fingerprint));
     const auto* words = reinterpret_cast<const __m128i*>(&bucket);
     const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_load_si128(words + i), wanted); };
-    // A word's tag is its highest lane of 16 bits. So the sign of its upper half is the answer, and narrowing keeps it.
+    // A word's fingerprint is its highest lane of 16 bits. So the sign of its upper half is the answer, and narrowing
+    // keeps it.
     const __m128i signs = _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
     bits_ = static_cast<unsigned>(_mm_movemask_epi8(signs)) & 0xaaaau;
 #else
     for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
-      bits_ |= static_cast<unsigned>(tag_of(bucket.slot[i].load(std::memory_order_relaxed)) == tag) << (2 * i + 1);
+      bits_ |= static_cast<unsigned>(fingerprint_of(bucket.slot[i].load(std::memory_order_relaxed)) == fingerprint)
+               << (2 * i + 1);
     }
 #endif
   }
@@ -69,7 +71,7 @@ class Index {
         most_(g.most_buckets) {}
 
   /// The part of a hash that a slot carries. It shares no bits with the stripe's number, and few with the buckets'.
-  static std::uint64_t tag(std::uint64_t hash) noexcept { return (hash >> 32) & 0xffff; }
+  static std::uint64_t fingerprint(std::uint64_t hash) noexcept { return (hash >> 32) & 0xffff; }
 
   /// The index as it is at one moment. All its buckets lie in the stripe, whatever the word in shared memory says.
   class Snapshot {
@@ -106,39 +108,39 @@ class Index {
       return &one == &bucket ? second(hash) : one;
     }
 
-    /// The first slot of a key's buckets that carries the tag and that accept(slot, word) takes, or nullptr. The word
-    /// is loaded relaxed: the caller holds the lock, or looks a second time.
+    /// The first slot of a key's buckets that carries the fingerprint and that accept(slot, word) takes, or nullptr.
+    /// The word is loaded relaxed: the caller holds the lock, or looks a second time.
     template <class Accept>
-    [[nodiscard]] Word* find(std::uint64_t hash, std::uint64_t tag, Accept accept) const noexcept {
+    [[nodiscard]] Word* find(std::uint64_t hash, std::uint64_t fingerprint, Accept accept) const noexcept {
       Bucket* bucket = &first(hash);
       for (bool last = false;; last = true, bucket = &second(hash)) {
-        for (Matches match(*bucket, tag); match.any(); match.next()) {
+        for (Matches match(*bucket, fingerprint); match.any(); match.next()) {
           Word& slot = bucket->slot[match.slot()];
           const std::uint64_t word = slot.load(std::memory_order_relaxed);
-          if (word != 0 && tag_of(word) == tag && accept(slot, word)) return &slot;
+          if (word != 0 && fingerprint_of(word) == fingerprint && accept(slot, word)) return &slot;
         }
         if (last) return nullptr;
       }
     }
-    /// The first slot of a key's buckets that seems to carry the tag, or nullptr. If the key is there, it is mostly the
-    /// key's. Load it again before you believe it.
-    [[nodiscard, gnu::always_inline]] Word* first_match(std::uint64_t hash, std::uint64_t tag) const noexcept {
+    /// The first slot of a key's buckets that seems to carry the fingerprint, or nullptr. If the key is there, it is
+    /// mostly the key's. Load it again before you believe it.
+    [[nodiscard, gnu::always_inline]] Word* first_match(std::uint64_t hash, std::uint64_t fingerprint) const noexcept {
       Bucket* bucket = &first(hash);
       // Both cache lines at once, not one after the other. In an index that has grown, a third of the keys stand in the
       // second bucket, and a key that is not there is looked for in both.
       Bucket* const other = &second(hash);
       __builtin_prefetch(other);
-      Matches match(*bucket, tag);
+      Matches match(*bucket, fingerprint);
       if (!match.any()) {
         bucket = other;
-        match = Matches(*bucket, tag);
+        match = Matches(*bucket, fingerprint);
         if (!match.any()) return nullptr;
       }
       return &bucket->slot[match.slot()];
     }
     /// The slot that holds this word, whatever its frequency, or nullptr. As find().
     [[nodiscard]] Word* find_word(std::uint64_t hash, std::uint64_t word) const noexcept {
-      return find(hash, tag_of(word),
+      return find(hash, fingerprint_of(word),
                   [&](const Word&, std::uint64_t other) { return without_frequency(other ^ word) == 0; });
     }
     /// An empty slot for a new key, or nullptr if both buckets are full. The first bucket comes first, so that most

@@ -66,7 +66,7 @@ static_assert(sizeof(Word) == 8 && sizeof(HalfWord) == 4);
 //
 //    63       48 47   46 45                   L L-1            0
 //   +-----------+-------+----------------------+---------------+
-//   |    tag    | freq  |   chunk generation   |   location    |   L is fixed by the geometry
+//   |fingerprint| freq  |   chunk generation   |   location    |   L is fixed by the geometry
 //   +-----------+-------+----------------------+---------------+
 //
 // The location counts units of 8 bytes from the start of the stripe. It is never 0, so a word of 0 is an empty slot.
@@ -75,13 +75,13 @@ static_assert(sizeof(Word) == 8 && sizeof(HalfWord) == 4);
 // entry. Readers raise freq without the lock, by one compare-exchange that may fail. A lost raise costs a little hit
 // ratio. An old slot never comes back, as the generation differs.
 
-inline constexpr unsigned kTagShift = 48;
+inline constexpr unsigned kFingerprintShift = 48;
 inline constexpr unsigned kFrequencyShift = 46;
 inline constexpr std::uint64_t kFrequencyMask = std::uint64_t{3} << kFrequencyShift;
 inline constexpr std::uint64_t kOneFrequency = std::uint64_t{1} << kFrequencyShift;
 inline constexpr unsigned kMaxFrequency = 3;
 
-constexpr std::uint64_t tag_of(std::uint64_t slot) noexcept { return slot >> kTagShift; }
+constexpr std::uint64_t fingerprint_of(std::uint64_t slot) noexcept { return slot >> kFingerprintShift; }
 constexpr unsigned frequency_of(std::uint64_t slot) noexcept {
   return static_cast<unsigned>((slot & kFrequencyMask) >> kFrequencyShift);
 }
@@ -365,8 +365,8 @@ static_assert(sizeof(CounterLine) == kCacheLine);
 struct SegmentHeader {
   Word magic;  // kMagic. Stored last, with release. Partner: the acquire in describe()
   std::uint32_t format_version;
-  std::uint32_t fingerprint;  // of all sizes above
-  std::uint64_t capacity;     // bytes, the file's size
+  std::uint32_t layout_check;  // of all sizes above
+  std::uint64_t capacity;      // bytes, the file's size
   std::uint32_t stripes;
   std::uint32_t reject;          // 1: when_full = reject
   std::uint64_t max_value;       // bytes
@@ -381,7 +381,7 @@ inline constexpr std::size_t kHeaderBytes = 256;
 static_assert(sizeof(SegmentHeader) <= kHeaderBytes && std::is_standard_layout_v<SegmentHeader>);
 
 /// Differs between builds that lay memory out differently.
-constexpr std::uint32_t layout_fingerprint() noexcept {
+constexpr std::uint32_t layout_check() noexcept {
   std::uint32_t h = 2166136261u;  // FNV-1a
   for (std::size_t x :
        {sizeof(SegmentHeader), sizeof(StripeHeader), sizeof(CounterLine), sizeof(Bucket), kEntryHeader, kTimingBytes,

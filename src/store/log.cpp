@@ -7,7 +7,7 @@
 
 namespace forklore::store {
 
-std::uint64_t Log::key_hash(Place place, const EntryHead& head) const noexcept {
+std::uint64_t Log::key_hash(Location place, const EntryHead& head) const noexcept {
   const std::byte* key = at(place) + head.key_at();
 #ifdef FORKLORE_TSAN
   // Nobody writes here now. But raise_frequency() may try a compare-exchange on what was a slot when the chunk was part
@@ -20,7 +20,7 @@ std::uint64_t Log::key_hash(Place place, const EntryHead& head) const noexcept {
 #endif
 }
 
-bool Log::copy_spilled(Place place, std::size_t skip, const Into& to, std::size_t n) const noexcept {
+bool Log::copy_spilled(Location place, std::size_t skip, const Into& to, std::size_t n) const noexcept {
   place.offset += static_cast<std::uint32_t>(skip);
   bool ascii = true;
   for (Into rest = to;;) {
@@ -129,7 +129,7 @@ void Log::take_further(Kind kind, std::uint32_t chunk, std::uint64_t word, std::
   }
 }
 
-void Log::bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept {
+void Log::bring_forward(Location place, const EntryHead& head, std::uint64_t expiry) noexcept {
   for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t) FORKLORE_LOCKED {
     if (expiry < due(chunk)) set_due(chunk, expiry);
   });

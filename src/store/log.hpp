@@ -30,7 +30,7 @@ namespace forklore::store {
 inline constexpr std::uint32_t kUnseenShare = 16;
 
 /// Where an entry begins.
-struct Place {
+struct Location {
   std::uint32_t chunk = 0;
   std::uint32_t offset = 0;  ///< from the start of the chunk
 };
@@ -63,19 +63,20 @@ class Log {
   // What a slot says. Readers call these without the lock: any word is bounded, whatever it holds.
 
   /// False if the word does not lead to a place where an entry may begin.
-  [[nodiscard]] bool locate(std::uint64_t slot, Place& place) const noexcept {
+  [[nodiscard]] bool locate(std::uint64_t slot, Location& place) const noexcept {
     const std::uint32_t at = location(slot);
     place.chunk = at >> (chunk_shift_ - 3);
     place.offset = at << 3 & (chunk_bytes_ - 1);
     return at < units_ && place.offset + kEntryHeader <= chunk_bytes_;
   }
   /// Reads the header, each word once. False if it cannot be the header of an entry here.
-  [[nodiscard]] bool read_head(Place place, EntryHead& head) const noexcept {
+  [[nodiscard]] bool read_head(Location place, EntryHead& head) const noexcept {
     load_head(place, head);
     return head.key_size != 0 && head.key_size <= kMaxKeyBytes && is_bounded(place, head);
   }
   /// The same; false also if the entry has another key. The key is of a valid size.
-  [[nodiscard, gnu::always_inline]] bool read_head(Place place, std::string_view key, EntryHead& head) const noexcept {
+  [[nodiscard, gnu::always_inline]] bool read_head(Location place, std::string_view key,
+                                                   EntryHead& head) const noexcept {
     load_head(place, head);
     if (head.key_size != key.size()) return false;
     return is_bounded(place, head) && base::racy_equal(key.data(), at(place) + head.key_at(), key.size());
@@ -85,21 +86,21 @@ class Log {
   [[nodiscard]] bool find_plain(std::uint64_t slot, std::string_view key, std::uint64_t now, const std::byte*& entry,
                                 EntryHead& head) const noexcept;
   /// The timing of a timed entry. A reader believes it only after a second look at the slot.
-  [[nodiscard]] Timing read_timing(Place place, const EntryHead& head) const noexcept {
+  [[nodiscard]] Timing read_timing(Location place, const EntryHead& head) const noexcept {
     return Timing::unpack(reinterpret_cast<const Word*>(at(place) + head.timing_at())->load(std::memory_order_relaxed));
   }
   /// Until when an entry is fresh, in ms. Likewise.
-  [[nodiscard]] std::uint64_t fresh_until(Place place, const EntryHead& head) const noexcept {
+  [[nodiscard]] std::uint64_t fresh_until(Location place, const EntryHead& head) const noexcept {
     return head.timed ? read_timing(place, head).fresh_until(head.expiry) : head.expiry;
   }
-  [[nodiscard]] std::byte* at(Place place) const noexcept {
+  [[nodiscard]] std::byte* at(Location place) const noexcept {
     return chunks_ + (std::size_t{place.chunk} << chunk_shift_) + place.offset;
   }
   /// The hash of an entry's key.
-  [[nodiscard]] std::uint64_t key_hash(Place place, const EntryHead& head) const noexcept FORKLORE_LOCKED;
+  [[nodiscard]] std::uint64_t key_hash(Location place, const EntryHead& head) const noexcept FORKLORE_LOCKED;
   /// Copies n bytes, from skip bytes after place on, also from the chunks in which they go on. A reader believes them
   /// only after a second look at the slot. False if a chunk names no valid next one.
-  [[nodiscard]] bool copy_out(Place place, std::size_t skip, const Into& to, std::size_t n) const noexcept {
+  [[nodiscard]] bool copy_out(Location place, std::size_t skip, const Into& to, std::size_t n) const noexcept {
     if (place.offset + skip + n > chunk_bytes_) [[unlikely]]
       return copy_spilled(place, skip, to, n);
     copy_part(to, at(place) + skip, n);
@@ -168,7 +169,7 @@ class Log {
     return chunk < count_ && kind_of(state(chunk)) == kind ? chunk : kNoChunk;
   }
   /// Where the log ends: the next entry begins here if it fits. Chunk kNoChunk if the log has none.
-  [[nodiscard]] Place end(Kind kind) const noexcept FORKLORE_LOCKED {
+  [[nodiscard]] Location end(Kind kind) const noexcept FORKLORE_LOCKED {
     const std::uint32_t open = open_chunk(kind);
     return {open, open != kNoChunk ? used(open) : 0};
   }
@@ -177,18 +178,18 @@ class Log {
   /// The free chunk that was freed last, or kNoChunk.
   [[nodiscard]] std::uint32_t newest_free() const noexcept FORKLORE_LOCKED;
   /// Whether an entry may begin at place: it is within what its log has in use.
-  [[nodiscard]] bool is_entry_place(Place place, std::uint64_t slot) const noexcept {
+  [[nodiscard]] bool is_entry_place(Location place, std::uint64_t slot) const noexcept {
     return in_log(place.chunk) && place.offset < used(place.chunk) && slot_generation(slot) == generation(place.chunk);
   }
   /// The slot word of an entry at place, with frequency 0.
-  [[nodiscard]] std::uint64_t slot_word(std::uint64_t tag, Place place) const noexcept {
+  [[nodiscard]] std::uint64_t slot_word(std::uint64_t fingerprint, Location place) const noexcept {
     const std::uint64_t location = chunks_units_ + ((std::uint64_t{place.chunk} << chunk_shift_) + place.offset) / 8;
-    return tag << kTagShift | std::uint64_t{generation(place.chunk)} << location_bits_ | location;
+    return fingerprint << kFingerprintShift | std::uint64_t{generation(place.chunk)} << location_bits_ | location;
   }
 
   /// Calls visit(chunk, bytes) for every chunk that an entry of this many bytes covers.
   template <class Visit>
-  void for_each_chunk(Place place, std::size_t total, Visit visit) const FORKLORE_LOCKED;
+  void for_each_chunk(Location place, std::size_t total, Visit visit) const FORKLORE_LOCKED;
 
   // What changes them.
 
@@ -197,7 +198,7 @@ class Log {
 
   /// How many bytes must be left in a chunk for an entry to begin there. In a stripe that rejects they are as many for
   /// all entries of a key, plain or not, and never more for a smaller entry (stripe_compact.cpp).
-  [[nodiscard]] std::size_t least_rest(const EntryHead& head) const noexcept {
+  [[nodiscard]] std::size_t least_room(const EntryHead& head) const noexcept {
     if (!rejects_) return head.unspilled();
     return std::min(head.total(), kEntryHeader + kIntegerBytes + kTimingBytes + head.key_size);
   }
@@ -205,9 +206,9 @@ class Log {
   [[nodiscard]] std::uint32_t chunks_needed(Kind kind, const EntryHead& head) const noexcept FORKLORE_LOCKED {
     return chunks_needed(end(kind), head);
   }
-  [[nodiscard]] std::uint32_t chunks_needed(Place end, const EntryHead& head) const noexcept FORKLORE_LOCKED {
+  [[nodiscard]] std::uint32_t chunks_needed(Location end, const EntryHead& head) const noexcept FORKLORE_LOCKED {
     const std::size_t left = end.chunk != kNoChunk ? chunk_bytes_ - end.offset : 0;
-    const std::size_t here = left >= least_rest(head) ? left : 0;
+    const std::size_t here = left >= least_room(head) ? left : 0;
     const std::size_t total = head.total();
     return total <= here ? 0 : static_cast<std::uint32_t>((total - here + chunk_bytes_ - 1) >> chunk_shift_);
   }
@@ -216,26 +217,27 @@ class Log {
   /// chunks_needed() chunks must be free. place: end(kind). Returns the slot word, with frequency 0: the caller
   /// publishes it. In log_writer.hpp.
   template <class Fill>
-  std::uint64_t append(Kind kind, Place place, std::uint64_t tag, const EntryHead& head,
+  std::uint64_t append(Kind kind, Location place, std::uint64_t fingerprint, const EntryHead& head,
                        Fill fill) noexcept FORKLORE_LOCKED;
   template <class Fill>
-  std::uint64_t append(Kind kind, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept FORKLORE_LOCKED {
-    return append(kind, end(kind), tag, head, fill);
+  std::uint64_t append(Kind kind, std::uint64_t fingerprint, const EntryHead& head,
+                       Fill fill) noexcept FORKLORE_LOCKED {
+    return append(kind, end(kind), fingerprint, head, fill);
   }
 
   /// Whether append_plain() may write an entry of this head where its log ends.
-  [[nodiscard]] bool is_plain_end(Place end, const EntryHead& head) const noexcept {
+  [[nodiscard]] bool is_plain_end(Location end, const EntryHead& head) const noexcept {
     const std::size_t total = head.total();
     return end.chunk != kNoChunk && end.offset + total <= chunk_bytes_ && total < kFullFence && !head.is_integer() &&
            !head.timed;
   }
   /// Does what append() does, for such an entry. In log_plain.hpp.
-  std::uint64_t append_plain(Place place, std::uint64_t tag, const EntryHead& head, std::string_view key,
+  std::uint64_t append_plain(Location place, std::uint64_t fingerprint, const EntryHead& head, std::string_view key,
                              std::string_view value) noexcept FORKLORE_LOCKED;
 
   /// Counts an entry out of the live bytes of the chunks that it covers, and marks it dead. So whoever walks the chunk
   /// need not search for its slot. Called after its slot was changed.
-  void forget(Place place, const EntryHead& head) noexcept FORKLORE_LOCKED {
+  void forget(Location place, const EntryHead& head) noexcept FORKLORE_LOCKED {
     for_each_chunk(place, head.total(), [&](std::uint32_t chunk, std::uint32_t bytes) FORKLORE_LOCKED {
       const std::uint32_t now = live(chunk);
       live_[chunk].store(now - std::min(now, bytes), std::memory_order_release);
@@ -248,7 +250,7 @@ class Log {
     reinterpret_cast<Word*>(at(place))->store(dead.first_word(), std::memory_order_relaxed);
   }
   /// Makes each chunk that the entry covers due at this time or before. Called before the entry's expiry changes.
-  void bring_forward(Place place, const EntryHead& head, std::uint64_t expiry) noexcept FORKLORE_LOCKED;
+  void bring_forward(Location place, const EntryHead& head, std::uint64_t expiry) noexcept FORKLORE_LOCKED;
   void set_due(std::uint32_t chunk, std::uint64_t at) noexcept FORKLORE_LOCKED {
     due_[chunk].store(at, std::memory_order_release);
   }
@@ -274,12 +276,12 @@ class Log {
   static constexpr std::uint32_t kFilled = 1;                      // a bit of first_, whose offsets are multiples of 8
   static constexpr std::size_t kFullFence = std::size_t{1} << 16;  // an entry of so many bytes: see append()
 
-  void load_head(Place place, EntryHead& head) const noexcept {
+  void load_head(Location place, EntryHead& head) const noexcept {
     const auto* words = reinterpret_cast<const Word*>(at(place));
     head = EntryHead::unpack(words[0].load(std::memory_order_relaxed), words[1].load(std::memory_order_relaxed));
   }
   /// Whether an entry of such a key may begin here.
-  [[nodiscard]] bool is_bounded(Place place, const EntryHead& head) const noexcept {
+  [[nodiscard]] bool is_bounded(Location place, const EntryHead& head) const noexcept {
     return place.offset + head.unspilled() <= chunk_bytes_ && head.total() <= max_entry_ &&
            (!head.is_integer() || head.value_size == kIntegerBytes);
   }
@@ -290,7 +292,7 @@ class Log {
   [[nodiscard]] std::uint32_t slot_generation(std::uint64_t slot) const noexcept {
     return static_cast<std::uint32_t>(without_frequency(slot) >> location_bits_) & generation_mask_;
   }
-  [[nodiscard]] bool copy_spilled(Place place, std::size_t skip, const Into& to, std::size_t n) const noexcept;
+  [[nodiscard]] bool copy_spilled(Location place, std::size_t skip, const Into& to, std::size_t n) const noexcept;
   /// The chunk in which the last entry of this one goes on. If that is damaged, this one.
   [[nodiscard]] std::uint32_t following(std::uint32_t chunk) const noexcept {
     const std::uint32_t next = next_[chunk].load(std::memory_order_relaxed) - 1;
@@ -338,7 +340,7 @@ class Log {
 };
 
 template <class Visit>
-void Log::for_each_chunk(Place place, std::size_t total, Visit visit) const {
+void Log::for_each_chunk(Location place, std::size_t total, Visit visit) const {
   if (place.offset + total <= chunk_bytes_) [[likely]]
     return visit(place.chunk, static_cast<std::uint32_t>(total));
   std::size_t left = total;

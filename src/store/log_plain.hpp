@@ -33,8 +33,9 @@ namespace forklore::store {
   return base::racy_equal(key.data(), key_at, key.size());
 }
 
-[[gnu::always_inline]] inline std::uint64_t Log::append_plain(Place place, std::uint64_t tag, const EntryHead& head,
-                                                              std::string_view key, std::string_view value) noexcept {
+[[gnu::always_inline]] inline std::uint64_t Log::append_plain(Location place, std::uint64_t fingerprint,
+                                                              const EntryHead& head, std::string_view key,
+                                                              std::string_view value) noexcept {
   // As in append().
   std::atomic_thread_fence(std::memory_order_release);
   std::byte* const entry = at(place);
@@ -45,7 +46,7 @@ namespace forklore::store {
   const auto total = static_cast<std::uint32_t>(head.total());
   used_[place.chunk].store(place.offset + total, std::memory_order_release);
   count_in(place.chunk, total, head.expiry);
-  return slot_word(tag, place);
+  return slot_word(fingerprint, place);
 }
 
 }  // namespace forklore::store

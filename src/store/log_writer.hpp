@@ -14,7 +14,7 @@ namespace forklore::store {
 /// Writes an entry's bytes in order, from chunk to chunk.
 class Writer {
  public:
-  Writer(const Log& log, Place place) noexcept
+  Writer(const Log& log, Location place) noexcept
       : log_(log), chunk_(place.chunk), to_(log.at(place)), left_(log.chunk_bytes_ - place.offset) {}
 
   void write(const void* from, std::size_t n) noexcept {
@@ -32,7 +32,7 @@ class Writer {
   void write_unspilled(const void* from, std::size_t n) noexcept { put(static_cast<const std::byte*>(from), n); }
   void write_word(std::uint64_t word) noexcept { write_unspilled(&word, sizeof word); }
   /// Copies n bytes of an entry from where it lies now.
-  void copy(Place from, std::size_t n) noexcept {
+  void copy(Location from, std::size_t n) noexcept {
     while (n > 0) {
       if (from.offset == log_.chunk_bytes_) from = {log_.following(from.chunk), 0};
       const std::size_t part = std::min<std::size_t>(n, log_.chunk_bytes_ - from.offset);
@@ -60,7 +60,8 @@ class Writer {
 };
 
 template <class Fill>
-std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const EntryHead& head, Fill fill) noexcept {
+std::uint64_t Log::append(Kind kind, Location place, std::uint64_t fingerprint, const EntryHead& head,
+                          Fill fill) noexcept {
   const std::size_t total = head.total();
   // Partner: the acquire fences of readers, who may still read older bytes here (protocol 18). A full fence where
   // memcpy may use stores that x86 does not keep in order.
@@ -70,9 +71,9 @@ std::uint64_t Log::append(Kind kind, Place place, std::uint64_t tag, const Entry
     std::atomic_thread_fence(std::memory_order_release);
   }
 
-  if (place.chunk == kNoChunk || chunk_bytes_ - place.offset < least_rest(head)) [[unlikely]]
+  if (place.chunk == kNoChunk || chunk_bytes_ - place.offset < least_room(head)) [[unlikely]]
     place = {take(kind, 0, 0), 0};
-  const std::uint64_t word = slot_word(tag, place);
+  const std::uint64_t word = slot_word(fingerprint, place);
   const std::size_t here = std::min<std::size_t>(total, chunk_bytes_ - place.offset);
 
   if (here < total) [[unlikely]]

@@ -70,8 +70,8 @@ constexpr std::uint64_t apart(std::uint64_t a, std::uint64_t b) noexcept { retur
 
 // ---- When an entry is stored.
 
-Kind Policy::choose_log(std::uint64_t hash, Kind was, std::size_t bytes) noexcept {
-  if (was != Kind::free) return keeps_log(was, bytes) ? was : Kind::large;  // never back to small: see kScanned
+Kind Policy::choose_log(std::uint64_t hash, std::optional<Kind> was, std::size_t bytes) noexcept {
+  if (was) return keeps_log(*was, bytes) ? *was : Kind::large;  // never back to small: see kScanned
   if (reject_) return Kind::small;
   const bool large = dearness(bytes) > 0;
   note_size(bytes, large);
@@ -149,7 +149,7 @@ bool Policy::outgrown() const noexcept {
   if (oldest == kNoChunk) return false;
   std::uint64_t sum = 0, seen = 0;
   EntryHead head;
-  Place place;
+  Location place;
   if (const std::uint64_t word = log_.straddler(oldest);
       word != 0 && log_.locate(word, place) && log_.read_head(place, head)) {
     sum += logarithm(head.total());

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "store/ghost.hpp"
 #include "store/index.hpp"
@@ -27,8 +28,9 @@ class Policy {
   [[nodiscard]] bool keeps_log(Kind was, std::size_t bytes) const noexcept FORKLORE_LOCKED {
     return reject_ || was != Kind::small || dearness(bytes) == 0;
   }
-  /// The log for an entry. was: the log of the entry that it replaces; free if its key is new.
-  [[nodiscard]] Kind choose_log(std::uint64_t hash, Kind was, std::size_t bytes) noexcept FORKLORE_LOCKED;
+  /// The log for an entry. was: the log of the entry that it replaces; none if its key is new.
+  [[nodiscard]] Kind choose_log(std::uint64_t hash, std::optional<Kind> was,
+                                std::size_t bytes) noexcept FORKLORE_LOCKED;
 
   // Asked when room is made. kind: the log of the entry that comes. needed: how many chunks it takes.
 

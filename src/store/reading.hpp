@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "forklore/found.hpp"
@@ -37,8 +38,8 @@ enum class Age : std::uint8_t {
 inline constexpr std::array kScanned = {Kind::small, Kind::large, Kind::main};
 
 /// How far a scan of a stripe has come. It walks one log after the other, each in the order of writing.
-struct ScanPlace {
-  Kind log = kScanned.front();  ///< free: the scan is at its end
+struct ScanPosition {
+  std::optional<Kind> log = kScanned.front();  ///< none: the scan is at its end
   std::uint64_t sequence = 0;
   std::uint32_t offset = 0;
 };

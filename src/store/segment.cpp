@@ -28,7 +28,7 @@ std::optional<Description> describe(const SegmentHeader& header, std::uint64_t b
     return fail("its format is version " + std::to_string(header.format_version) + ", this library's is " +
                 std::to_string(kFormatVersion));
   }
-  if (header.fingerprint != layout_fingerprint()) {
+  if (header.layout_check != layout_check()) {
     return fail("it was laid out by a build of Forklore that differs from this one");
   }
   if (header.capacity != bytes) {
@@ -57,7 +57,7 @@ void Segment::create(std::byte* bytes, const Geometry& g, const base::LockDomain
     Stripe(bytes + g.stripes_at + i * g.stripe_bytes, g, true).create(random + i * std::uint64_t{kMaxChunks}, tokens);
   }
   header.format_version = kFormatVersion;
-  header.fingerprint = layout_fingerprint();
+  header.layout_check = layout_check();
   header.capacity = g.shape.capacity;
   header.stripes = g.shape.stripes;
   header.reject = g.shape.reject ? 1 : 0;

@@ -63,7 +63,7 @@ class alignas(kCacheLine) Stripe {
     __builtin_prefetch(&index.first(hash));
     __builtin_prefetch(&index.second(hash));
   }
-  /// Fetches the entries that slots of the key's tag lead to. Call it after prefetch().
+  /// Fetches the entries that slots of the key's fingerprint lead to. Call it after prefetch().
   void prefetch_entries(std::uint64_t hash) const noexcept;
   /// Reads an entry: ok, not_found or buffer_too_small.
   ///
@@ -83,7 +83,7 @@ class alignas(kCacheLine) Stripe {
   /// Appends keys that begin with prefix, and moves the place on. Ends when there are enough keys, or the stripe is at
   /// its end. Any place may be given. A key that is there throughout comes at least once: entries move only to the end
   /// of their log, or to main, which comes later.
-  void scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
+  void scan(ScanPosition& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
             std::vector<std::string>& keys) const;
   [[nodiscard]] StripeTotals totals() const noexcept;
   [[nodiscard]] const StripeHeader& header() const noexcept { return *header_; }
@@ -168,7 +168,7 @@ class alignas(kCacheLine) Stripe {
   struct Located {
     Word* slot = nullptr;
     std::uint64_t word = 0;
-    Place place;
+    Location place;
     EntryHead head;
     std::uint64_t hash = 0;
   };
@@ -202,13 +202,13 @@ class alignas(kCacheLine) Stripe {
   [[nodiscard]] bool unchanged(const Index::Snapshot& index, const Word& slot, std::uint64_t word) const noexcept;
   /// The second look where no slot was found.
   [[nodiscard]] bool unmoved(const Index::Snapshot& index) const noexcept;
-  bool prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexcept;
-  [[nodiscard]] std::uint32_t scan_from(ScanPlace& place) const noexcept;
-  [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
+  bool prefetch_from(const Bucket& bucket, std::uint64_t fingerprint) const noexcept;
+  [[nodiscard]] std::uint32_t scan_from(ScanPosition& place) const noexcept;
+  [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPosition& place, std::uint64_t now, std::string_view prefix,
                                 std::size_t enough, std::vector<std::string>& keys) const;
   void raise_frequency(Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] std::uint64_t version_of(std::uint64_t word, std::int64_t integer) const noexcept;
-  [[nodiscard]] std::int64_t integer_at(Place place) const noexcept;
+  [[nodiscard]] std::int64_t integer_at(Location place) const noexcept;
 
   // stripe_update.cpp
   /// The entry of a key, expired or not.
@@ -220,11 +220,11 @@ class alignas(kCacheLine) Stripe {
   struct Plan {
     const Located& old;  ///< the key's entry, expired or not
     const Decision& decision;
-    EntryHead head = {};       ///< of the entry that is stored
-    Kind log = Kind::free;     ///< where that goes
-    Place end = {};            ///< where that log ends
-    bool fits = true;          ///< the entry needs no further chunk
-    bool in_its_turn = false;  ///< it is written while the log is compacted in its order
+    EntryHead head = {};    ///< of the entry that is stored
+    Kind log = {};          ///< where that goes
+    Location end = {};      ///< where that log ends
+    bool fits = true;       ///< the entry needs no further chunk
+    bool in_order = false;  ///< it is written while the log is compacted in its order
   };
   struct Outcome {
     Code code = Code::ok;
@@ -238,9 +238,9 @@ class alignas(kCacheLine) Stripe {
   /// Finds the key's entry, and the decision on it. asked keeps the decision if it depends on the entry.
   const Decision& ask(const HashedKey& key, std::uint64_t now, const Decide& decide, Located& old,
                       std::optional<Decision>& asked) const noexcept FORKLORE_LOCKED;
-  /// log: where the entry goes; free: this chooses it.
+  /// log: the log to use, or none to let make_plan() choose.
   Plan make_plan(const HashedKey& key, std::uint64_t now, const Located& old, const Decision& decision,
-                 Kind log) noexcept FORKLORE_LOCKED;
+                 std::optional<Kind> log) noexcept FORKLORE_LOCKED;
   /// Whether an entry of this head would overwrite one of as many bytes or more, in a stripe that rejects. Such a write
   /// never fails (stripe_compact.cpp).
   [[nodiscard]] bool is_renewal(const Located& old, const EntryHead& head) const noexcept FORKLORE_LOCKED;
@@ -254,10 +254,10 @@ class alignas(kCacheLine) Stripe {
   /// Does what the decision wants, unless that is to store.
   void carry_out(const Located& old, const Decision& decision) noexcept FORKLORE_LOCKED;
   template <class Append, class Forget>
-  void supersede(Word& slot, const HashedKey& key, Place end, Append append, Forget forget) noexcept FORKLORE_LOCKED;
+  void supersede(Word& slot, const HashedKey& key, Location end, Append append, Forget forget) noexcept FORKLORE_LOCKED;
   bool overwrite_plain(const HashedKey& key, const Decision& decision) noexcept FORKLORE_LOCKED;
   /// Writes an entry to a log that ends at end, and answers its slot word.
-  std::uint64_t append(Kind kind, Place end, const HashedKey& key, const Decision& decision,
+  std::uint64_t append(Kind kind, Location end, const HashedKey& key, const Decision& decision,
                        const EntryHead& head) noexcept FORKLORE_LOCKED;
   Code store(const HashedKey& key, const Plan& plan, std::uint64_t now) noexcept FORKLORE_LOCKED;
   Code renew_in_order(const HashedKey& key, std::uint64_t now, const Plan& plan) noexcept FORKLORE_LOCKED;
@@ -285,7 +285,8 @@ class alignas(kCacheLine) Stripe {
   /// The placeholder under a key, whoever owns it.
   [[nodiscard]] Placeholder find_placeholder(const HashedKey& key) const noexcept FORKLORE_LOCKED;
   /// Makes a placeholder. False if there is no room.
-  bool place(const HashedKey& key, const LeaseWish& wish, std::uint64_t now, LeaseId& lease) noexcept FORKLORE_LOCKED;
+  bool make_placeholder(const HashedKey& key, const LeaseWish& wish, std::uint64_t now,
+                        LeaseId& lease) noexcept FORKLORE_LOCKED;
   /// Whether an entry is a failure that still counts, and what it says.
   [[nodiscard]] bool recall(const Located& entry, std::uint64_t now, Failure& failure) const noexcept FORKLORE_LOCKED;
   /// Gives a lease back. Then wake() is due.
@@ -342,17 +343,17 @@ class alignas(kCacheLine) Stripe {
     const Word* slot;
     bool done = false;
   };
-  /// Takes every slot off a chunk, and frees the chunk. False if a live entry had to stay. moves: how many chunks its
-  /// entries may take. An entry that needs more leaves; in a stripe that rejects it stays.
-  bool reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now,
+  /// Takes every slot off a chunk, and frees the chunk. False if a live entry had to stay. budget: how many chunks the
+  /// moved entries may take. An entry that needs more is evicted; in a stripe that rejects it stays.
+  bool reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t budget, std::uint64_t now,
                Renewal* renewal = nullptr) noexcept FORKLORE_LOCKED;
-  /// The same, if its entries surely fit in so many chunks and the end of their log. Else does nothing: false.
-  bool reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  /// The same, if its entries surely fit in the budget and the end of their log. Otherwise does nothing: false.
+  bool reclaim_whole(std::uint32_t chunk, std::uint32_t budget, std::uint64_t now) noexcept FORKLORE_LOCKED;
   /// Whether a slot leads to this entry, of which place and head are set. Sets the rest of it. word: the slot's; 0: it
   /// is made from the place.
   [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept FORKLORE_LOCKED;
-  /// Moves or evicts an entry. moves: see reclaim(); it falls by what the entry takes.
-  bool relocate(const Located& entry, Reclaim how, std::uint32_t& moves, std::uint64_t now) noexcept FORKLORE_LOCKED;
+  /// Moves or evicts an entry. budget: see reclaim(). It falls by the chunks that the entry takes.
+  bool relocate(const Located& entry, Reclaim how, std::uint32_t& budget, std::uint64_t now) noexcept FORKLORE_LOCKED;
   void evict(const Located& entry, Kind from) noexcept FORKLORE_LOCKED;
 
   // stripe_compact.cpp. Of a stripe that rejects.

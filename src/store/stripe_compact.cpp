@@ -9,7 +9,7 @@
 //      The first entry goes to the start of Z1. Each next one goes where the one before ends, or to the start of the
 //      next chunk if too little is left there. An entry that began in Xi had enough left there, behind one that ended
 //      no earlier than it does now. So it goes to the same offset of Zi, or before. An entry that is no larger never
-//      needs more left to begin (Log::least_rest). So the same holds with what takes its place.
+//      needs more left to begin (Log::least_room). So the same holds with what takes its place.
 //   2. So few chunks are enough. For entries up to one that ends in Xj, at most j chunks are taken. While Xi is walked,
 //      those before it are free again: whatever went on from them into Xi has moved. That makes at most 1 + j - i more
 //      in use than at the start: one, and those in which the largest entry goes on. After the last chunk it is none.
@@ -37,7 +37,7 @@ std::uint32_t Stripe::kept_to_move(std::uint32_t needed) const noexcept {
   std::uint32_t most = needed;
   for (std::uint32_t chunk = 0; chunk < log_.size(); ++chunk) {
     const std::uint64_t word = log_.in_log(chunk) ? log_.straddler(chunk) : 0;
-    Place place;
+    Location place;
     if (word == 0 || !log_.locate(word, place) || !log_.is_entry_place(place, word)) continue;
     most = std::max(most, ++further[place.chunk]);
   }

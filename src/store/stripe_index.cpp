@@ -31,7 +31,7 @@ void Stripe::tend_index(std::size_t bytes, std::uint64_t now) noexcept {
 }
 
 bool Stripe::hash_of(std::uint64_t word, std::uint64_t& hash) const noexcept {
-  Place place;
+  Location place;
   EntryHead head;
   if (!log_.locate(word, place) || !log_.read_head(place, head)) return false;
   hash = log_.key_hash(place, head);

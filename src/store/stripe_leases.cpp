@@ -46,7 +46,7 @@ bool Stripe::recall(const Located& entry, std::uint64_t now, Failure& failure) c
   return log_.copy_out(entry.place, head.value_at(), failure.bytes.data(), failure.size);
 }
 
-bool Stripe::place(const HashedKey& key, const LeaseWish& wish, std::uint64_t now, LeaseId& lease) noexcept {
+bool Stripe::make_placeholder(const HashedKey& key, const LeaseWish& wish, std::uint64_t now, LeaseId& lease) noexcept {
   const LeaseId mine{kNoLine, leases_.next_word(LeaseKind::flight)};
   const std::array<std::uint64_t, 2> words{mine.word, wish.owner};
   const Decision decision{.action = Decision::Action::store,
@@ -64,7 +64,7 @@ Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t
                       std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders, Failure* failure) noexcept {
   Guard guard(*this, timeout);
   if (!guard.held()) return Grant::busy;
-  bool may_place = wish.or_placeholder;
+  bool placeholder_will_do = wish.or_placeholder;
   if (wish.kind == LeaseKind::flight) {
     // The last holder of the flight may have stored a value since the caller looked.
     Located entry;
@@ -78,11 +78,12 @@ Grant Stripe::acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t
       holders.held[0] = {{kNoLine, other.word}, wish.hash, other.owner};
       return Grant::held;
     }
-    may_place = may_place && (entry.slot == nullptr || entry.head.expired(now));  // an older value is not given up
+    placeholder_will_do =
+        placeholder_will_do && (entry.slot == nullptr || entry.head.expired(now));  // an older value is not given up
   }
   const Grant grant = leases_.acquire(wish, now, lease, holders);
   if (grant != Grant::full) return grant;
-  if (may_place && place(key, wish, now, lease)) return Grant::granted;
+  if (placeholder_will_do && make_placeholder(key, wish, now, lease)) return Grant::granted;
   if (wish.kind == LeaseKind::lock || wish.or_placeholder) count(header_->leases_lacking);
   return Grant::full;
 }

@@ -13,12 +13,12 @@ Code Stripe::glance(const HashedKey& key, std::uint64_t now, Reading& reading, u
   return outcome.code;
 }
 
-bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexcept {
+bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t fingerprint) const noexcept {
   bool any = false;
-  for (Matches match(bucket, tag); match.any(); match.next()) {
+  for (Matches match(bucket, fingerprint); match.any(); match.next()) {
     const std::uint64_t word = bucket.slot[match.slot()].load(std::memory_order_relaxed);
-    Place place;
-    if (tag_of(word) != tag || word == 0 || !log_.locate(word, place)) continue;
+    Location place;
+    if (fingerprint_of(word) != fingerprint || word == 0 || !log_.locate(word, place)) continue;
     // The cache lines of an entry of some hundred bytes, as most are. For a smaller one that is a little too much.
     const std::byte* entry = log_.at(place);
     for (const std::size_t at : {0u, 64u, 128u, 136u}) __builtin_prefetch(entry + at);
@@ -29,24 +29,26 @@ bool Stripe::prefetch_from(const Bucket& bucket, std::uint64_t tag) const noexce
 
 void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
   const Index::Snapshot index = index_.snapshot();
-  if (!prefetch_from(index.first(hash), Index::tag(hash))) prefetch_from(index.second(hash), Index::tag(hash));
+  if (!prefetch_from(index.first(hash), Index::fingerprint(hash)))
+    prefetch_from(index.second(hash), Index::fingerprint(hash));
 }
 
-void Stripe::scan(ScanPlace& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
+void Stripe::scan(ScanPosition& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
                   std::vector<std::string>& keys) const {
-  while (place.log != Kind::free && keys.size() < enough) {
+  while (place.log && keys.size() < enough) {
     const std::uint32_t next = scan_from(place);
     if (next == kNoChunk) {
       const auto* const log = std::ranges::find(kScanned, place.log);
-      place = {log >= kScanned.end() - 1 ? Kind::free : *(log + 1)};
+      place = {log >= kScanned.end() - 1 ? std::nullopt : std::optional(*(log + 1))};
     } else if (scan_chunk(next, place, now, prefix, enough, keys)) {
       place = {place.log, place.sequence + 1};
     }
   }
 }
 
-/// The chunk in which the scan goes on, or kNoChunk. If it is another than the place names, the place moves there.
-std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
+/// The chunk in which a scan that is not at its end goes on, or kNoChunk. If it is another than the place names, the
+/// place moves there.
+std::uint32_t Stripe::scan_from(ScanPosition& place) const noexcept {
   std::uint32_t next;  // set by each look
   std::uint64_t least = 0;
   std::uint64_t before = 0;
@@ -73,19 +75,19 @@ std::uint32_t Stripe::scan_from(ScanPlace& place) const noexcept {
 
 /// Scans one chunk from the place on. False if it ended before the chunk's end: there are enough keys, or the chunk is
 /// no longer the one that was chosen.
-bool Stripe::scan_chunk(std::uint32_t chunk, ScanPlace& place, std::uint64_t now, std::string_view prefix,
+bool Stripe::scan_chunk(std::uint32_t chunk, ScanPosition& place, std::uint64_t now, std::string_view prefix,
                         std::size_t enough, std::vector<std::string>& keys) const {
-  const std::uint64_t state = pack_state(place.log, place.sequence);
+  const std::uint64_t state = pack_state(*place.log, place.sequence);
   if (log_.state(chunk) != state) return false;
   std::string key;
-  Place at{chunk, std::max(place.offset, log_.first(chunk))};
+  Location at{chunk, std::max(place.offset, log_.first(chunk))};
   while (at.offset < log_.used(chunk) && keys.size() < enough) {
     EntryHead head;
     if (at.offset % 8 != 0 || at.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(at, head)) return true;
     key.resize(head.key_size);
     base::racy_copy(key.data(), log_.at(at) + head.key_at(), head.key_size);
     const std::uint64_t hash = base::hash(key);
-    const std::uint64_t word = log_.slot_word(Index::tag(hash), at);
+    const std::uint64_t word = log_.slot_word(Index::fingerprint(hash), at);
     const std::uint64_t fresh_until = log_.fresh_until(at, head);
     // Partner: the release fences in Log::forget, free_chunk, take and append. If the state is the same, the bytes were
     // of this use of the chunk. A scan that sees an entry marked dead sees where it is now.

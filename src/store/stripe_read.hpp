@@ -49,7 +49,7 @@ inline std::uint64_t Stripe::version_of(std::uint64_t word, std::int64_t integer
                       : base::mix(without_frequency(word) ^ base::mix(static_cast<std::uint64_t>(integer)));
 }
 
-inline std::int64_t Stripe::integer_at(Place place) const noexcept {
+inline std::int64_t Stripe::integer_at(Location place) const noexcept {
   const auto* value = reinterpret_cast<const Word*>(log_.at(place) + kEntryHeader);
   return static_cast<std::int64_t>(value->load(std::memory_order_relaxed));
 }
@@ -57,17 +57,17 @@ inline std::int64_t Stripe::integer_at(Place place) const noexcept {
 template <Age age, class Memory>
 [[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt(const HashedKey& key, std::uint64_t now,
                                                               const Memory& memory, Reading& reading) const {
-  const std::uint64_t tag = Index::tag(key.hash);
+  const std::uint64_t fingerprint = Index::fingerprint(key.hash);
   const Index::Snapshot index = index_.snapshot();
   Bucket* bucket = &index.first(key.hash);
   for (bool last = false;; last = true, bucket = &index.second(key.hash)) {
-    for (Matches match(*bucket, tag); match.any(); match.next()) {
+    for (Matches match(*bucket, fingerprint); match.any(); match.next()) {
       Word& slot = bucket->slot[match.slot()];
       const std::uint64_t word = slot.load(std::memory_order_acquire);
-      if (tag_of(word) != tag || word == 0) [[unlikely]]
+      if (fingerprint_of(word) != fingerprint || word == 0) [[unlikely]]
         continue;
 
-      Place place;
+      Location place;
       EntryHead head;
       if (!log_.locate(word, place) || !log_.read_head(place, key.bytes, head)) [[unlikely]] {
         if (!unchanged(index, slot, word)) return Attempt::changed;
@@ -110,13 +110,13 @@ template <Age age, class Memory>
   return unmoved(index) ? Attempt::miss : Attempt::changed;
 }
 
-// What nearly every read meets, straight on: the first slot that carries the tag leads to the key, and its entry is
-// plain and has not expired. So all that it works with stays in registers. attempt() does the rest.
+// What nearly every read meets, straight on: the first slot that carries the fingerprint leads to the key, and its
+// entry is plain and has not expired. So all that it works with stays in registers. attempt() does the rest.
 template <class Memory>
 [[gnu::always_inline]] inline Stripe::Attempt Stripe::attempt_plain(const HashedKey& key, std::uint64_t now,
                                                                     const Memory& memory, Reading& reading) const {
   const Index::Snapshot index = index_.snapshot();
-  Word* const first = index.first_match(key.hash, Index::tag(key.hash));
+  Word* const first = index.first_match(key.hash, Index::fingerprint(key.hash));
   if (first == nullptr) return unmoved(index) ? Attempt::miss : Attempt::changed;
   Word& slot = *first;
   // The slot may have changed since. It is the key's if it leads to the key.

@@ -21,8 +21,8 @@
 namespace forklore::store {
 namespace {
 
-constexpr std::uint32_t kMoves = 14;   // for one entry that comes, entries that move may take so many chunks
-constexpr std::uint32_t kSweeps = 16;  // so many chunks are swept at most
+constexpr std::uint32_t kMoveBudget = 14;  // chunks that moved entries may take while room is made for one new entry
+constexpr std::uint32_t kSweeps = 16;      // so many chunks are swept at most
 // If one in so many of all bytes is garbage, collect before evicting. What has expired unseen comes on top.
 constexpr std::uint32_t kGarbageShare = 12;
 // If one in so many of a chunk's bytes is garbage, the chunk is worth collecting while others may hold more.
@@ -37,12 +37,12 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
   };
   const std::uint32_t wanted = log_.chunks_needed(kind, head);
   // A stripe that rejects has nothing to evict, and may have to look at all of its chunks. A cache is done sooner.
-  const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoves);
+  const std::uint32_t rounds = reject_ ? log_.size() : 2 * (wanted + kMoveBudget);
   std::uint32_t sweeps = reject_ ? log_.size() : kSweeps;
   // Chunks that died lately are mostly enough, and are found without a look at all chunks.
   for (std::uint32_t taken = 0; taken < KnownChunks::kMost; ++taken) {
     const std::uint32_t dead = log_.lately_dead();
-    if (dead == kNoChunk || !reclaim(dead, Reclaim::compact, kMoves, now)) break;
+    if (dead == kNoChunk || !reclaim(dead, Reclaim::compact, kMoveBudget, now)) break;
     const std::uint32_t needed = log_.chunks_needed(kind, head);
     if (log_.count_free() >= needed + kept(needed)) return true;
   }
@@ -62,9 +62,9 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
       found = survey(now);
     }
     if (reject_) {
-      const std::uint32_t moves = found.free + 1 - std::min(kept_to_move(0), found.free + 1);
-      if (found.dead != kNoChunk ? reclaim(found.dead, Reclaim::compact, moves, now)
-                                 : found.rich && reclaim_whole(found.best, moves, now))
+      const std::uint32_t budget = found.free + 1 - std::min(kept_to_move(0), found.free + 1);
+      if (found.dead != kNoChunk ? reclaim(found.dead, Reclaim::compact, budget, now)
+                                 : found.rich && reclaim_whole(found.best, budget, now))
         continue;
       // An overwrite by as much or less has a way of its own: see change_with_room().
       const std::uint64_t lacking = needed + kept(needed) - std::min(found.free, needed + kept(needed));
@@ -72,7 +72,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
     }
     // Entries that move take chunks too. With each round fewer may, so that in the end a round gives a whole chunk.
     const std::uint32_t lacking = needed - std::min(found.free, needed);
-    const std::uint32_t moves = wanted + kMoves - std::min(round + lacking, wanted + kMoves);
+    const std::uint32_t budget = wanted + kMoveBudget - std::min(round + lacking, wanted + kMoveBudget);
     Reclaim how = Reclaim::compact;
     std::uint32_t victim = found.dead != kNoChunk ? found.dead : found.rich ? found.best : kNoChunk;
     if (victim == kNoChunk) {
@@ -80,7 +80,7 @@ bool Stripe::make_room(Kind kind, const EntryHead& head, bool no_larger, std::ui
       victim = policy().choose_victim(kind, needed);
     }
     if (victim == kNoChunk) return found.free >= needed;
-    if (!reclaim(victim, how, moves, now)) return false;
+    if (!reclaim(victim, how, budget, now)) return false;
   }
 }
 
@@ -116,7 +116,8 @@ Stripe::Survey Stripe::survey(std::uint64_t now) const noexcept {
 
 bool Stripe::locate_live(std::uint64_t word, Located& entry) const noexcept {
   const std::uint64_t hash = log_.key_hash(entry.place, entry.head);
-  entry.slot = index_.snapshot().find_word(hash, word == 0 ? log_.slot_word(Index::tag(hash), entry.place) : word);
+  entry.slot =
+      index_.snapshot().find_word(hash, word == 0 ? log_.slot_word(Index::fingerprint(hash), entry.place) : word);
   if (entry.slot == nullptr) return false;
   entry.word = entry.slot->load(std::memory_order_relaxed);
   entry.hash = hash;
@@ -137,7 +138,7 @@ Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
     }
   }
   const std::uint32_t used = log_.used(chunk);
-  for (Place place{chunk, log_.first(chunk)}; place.offset < used;) {
+  for (Location place{chunk, log_.first(chunk)}; place.offset < used;) {
     if (base::broken("freed-unwalked")) break;
     if (place.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(place, entry.head)) {
       reset();
@@ -151,13 +152,13 @@ Stripe::Walk Stripe::walk(std::uint32_t chunk, Visit visit) noexcept {
   return Walk::done;
 }
 
-bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std::uint64_t now,
+bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t budget, std::uint64_t now,
                      Renewal* renewal) noexcept {
   if (base::broken("reuse-before-slots")) log_.free_chunk(chunk);
   const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) FORKLORE_LOCKED {
     if (!locate_live(word, entry)) return true;
     if (renewal != nullptr && entry.slot == renewal->slot) return renew(entry, *renewal);
-    return relocate(entry, how, moves, now);
+    return relocate(entry, how, budget, now);
   });
   if (walked == Walk::stopped) return false;
   if (walked == Walk::done) {
@@ -167,19 +168,19 @@ bool Stripe::reclaim(std::uint32_t chunk, Reclaim how, std::uint32_t moves, std:
   return true;
 }
 
-bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t moves, std::uint64_t now) noexcept {
+bool Stripe::reclaim_whole(std::uint32_t chunk, std::uint32_t budget, std::uint64_t now) noexcept {
   std::uint64_t bytes = 0, lost = 0;
   const Walk walked = walk(chunk, [&](Located& entry, std::uint64_t word) FORKLORE_LOCKED {
     if (!locate_live(word, entry)) return true;
     bytes += entry.head.total();
-    lost = std::max<std::uint64_t>(lost, log_.least_rest(entry.head));
+    lost = std::max<std::uint64_t>(lost, log_.least_room(entry.head));
     return true;
   });
   if (walked == Walk::damaged) return true;  // the stripe was emptied
-  const Place end = log_.end(log_of(log_.state(chunk)));
+  const Location end = log_.end(log_of(log_.state(chunk)));
   const std::uint64_t rest = end.chunk != kNoChunk ? log_.chunk_bytes() - end.offset : 0;
-  if (bytes + lost * (std::uint64_t{moves} + 1) > rest + std::uint64_t{moves} * log_.chunk_bytes()) return false;
-  return reclaim(chunk, Reclaim::compact, moves, now);
+  if (bytes + lost * (std::uint64_t{budget} + 1) > rest + std::uint64_t{budget} * log_.chunk_bytes()) return false;
+  return reclaim(chunk, Reclaim::compact, budget, now);
 }
 
 void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
@@ -205,7 +206,7 @@ void Stripe::sweep(std::uint32_t chunk, std::uint64_t now) noexcept {
   log_.set_due(chunk, kNever);
 }
 
-bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, std::uint64_t now) noexcept {
+bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& budget, std::uint64_t now) noexcept {
   if (entry.head.expired(now)) {
     remove(entry);
     count(header_->expirations);
@@ -218,13 +219,13 @@ bool Stripe::relocate(const Located& entry, Reclaim how, std::uint32_t& moves, s
   const std::uint32_t needed = log_.chunks_needed(target, entry.head);
   // A cache keeps its last free chunk. A stripe that rejects keeps chunks for this very use.
   const bool fits = needed == 0 || log_.count_free() + (reject_ ? 1 : 0) > needed;
-  if (!keep || needed > moves || !fits) {
+  if (!keep || needed > budget || !fits) {
     if (reject_) return false;
     evict(entry, from);
     return true;
   }
-  moves -= needed;
-  const std::uint64_t word = log_.append(target, tag_of(entry.word), entry.head,
+  budget -= needed;
+  const std::uint64_t word = log_.append(target, fingerprint_of(entry.word), entry.head,
                                          [&](Writer& out) { out.copy(entry.place, entry.head.total()); });
   publish(*entry.slot, with_frequency(word, frequency));
   log_.forget(entry.place, entry.head);

@@ -21,7 +21,7 @@ EntryHead head_of(const HashedKey& key, const Decision& decision) noexcept {
 
 // Mostly this is all, as in attempt_plain(). find_any() does the rest.
 inline bool Stripe::find(const HashedKey& key, Located& found) const noexcept {
-  Word* const slot = index_.snapshot().first_match(key.hash, Index::tag(key.hash));
+  Word* const slot = index_.snapshot().first_match(key.hash, Index::fingerprint(key.hash));
   if (slot == nullptr) return false;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
   const std::byte* entry;  // set by find_plain()
@@ -35,8 +35,8 @@ inline bool Stripe::find(const HashedKey& key, Located& found) const noexcept {
 }
 
 [[gnu::noinline]] bool Stripe::find_any(const HashedKey& key, Located& found) const noexcept {
-  return index_.snapshot().find(key.hash, Index::tag(key.hash), [&](Word& slot, std::uint64_t word) {
-    Place place;
+  return index_.snapshot().find(key.hash, Index::fingerprint(key.hash), [&](Word& slot, std::uint64_t word) {
+    Location place;
     EntryHead head;
     if (!log_.locate(word, place) || !log_.read_head(place, key.bytes, head)) return false;
     found.slot = &slot;
@@ -60,7 +60,7 @@ Word* Stripe::choose_slot(const HashedKey& key, std::uint64_t now) noexcept {
   for (Bucket* bucket : index.candidates(key.hash)) {
     for (Word& slot : bucket->slot) {
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
-      Place place;
+      Location place;
       EntryHead head;
       if (!log_.locate(word, place) || !log_.read_head(place, head) || head.expired(now)) return &slot;
       if (frequency_of(word) < least) {
@@ -81,9 +81,9 @@ void Stripe::remove(const Located& entry) noexcept {
 // A new entry takes the place of an old one, in the same slot (protocol 4). append() writes it and answers its slot
 // word, forget() counts the old one out.
 template <class Append, class Forget>
-[[gnu::always_inline]] inline void Stripe::supersede(Word& slot, const HashedKey& key, Place end, Append append,
+[[gnu::always_inline]] inline void Stripe::supersede(Word& slot, const HashedKey& key, Location end, Append append,
                                                      Forget forget) noexcept {
-  if (base::broken("publish-before-write")) publish(slot, log_.slot_word(Index::tag(key.hash), end));
+  if (base::broken("publish-before-write")) publish(slot, log_.slot_word(Index::fingerprint(key.hash), end));
   const std::uint64_t word = append();
   if (base::broken("forget-before-publish")) forget();
   if (base::broken("overwrite-by-erase")) publish(slot, 0);
@@ -98,35 +98,37 @@ template <class Append, class Forget>
   const EntryHead head = head_of(key, decision);
   if (decision.action != Decision::Action::store || leases_.any_flight()) [[unlikely]]
     return false;
-  const std::uint64_t tag = Index::tag(key.hash);
-  Word* const slot = index_.snapshot().first_match(key.hash, tag);
+  const std::uint64_t fingerprint = Index::fingerprint(key.hash);
+  Word* const slot = index_.snapshot().first_match(key.hash, fingerprint);
   if (slot == nullptr) return false;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
   const std::byte* entry;  // set where there is one
   EntryHead old;
-  Place place;
+  Location place;
   if (!log_.find_plain(word, key.bytes, 0, entry, old) || !log_.locate(word, place)) [[unlikely]]
     return false;
   const Kind kind = kind_of(log_.state(place.chunk));
   if (!is_log(kind) || !policy().keeps_log(kind, head.total())) [[unlikely]]
     return false;
-  const Place end = log_.end(kind);
+  const Location end = log_.end(kind);
   if (!log_.is_plain_end(end, head)) [[unlikely]]
     return false;
   supersede(
-      *slot, key, end, [&]() FORKLORE_LOCKED { return log_.append_plain(end, tag, head, key.bytes, decision.value); },
+      *slot, key, end,
+      [&]() FORKLORE_LOCKED { return log_.append_plain(end, fingerprint, head, key.bytes, decision.value); },
       [&]() FORKLORE_LOCKED { log_.forget(place, old); });
   return true;
 }
 
 [[gnu::noinline]] Kind Stripe::choose_log(const HashedKey& key, const Located& old, std::size_t bytes) noexcept {
-  const Kind was = old.slot == nullptr ? Kind::free : log_of(log_.state(old.place.chunk));
+  std::optional<Kind> was;
+  if (old.slot != nullptr) was = log_of(log_.state(old.place.chunk));
   return policy().choose_log(key.hash, was, bytes);
 }
 
-std::uint64_t Stripe::append(Kind kind, Place end, const HashedKey& key, const Decision& decision,
+std::uint64_t Stripe::append(Kind kind, Location end, const HashedKey& key, const Decision& decision,
                              const EntryHead& head) noexcept {
-  return log_.append(kind, end, Index::tag(key.hash), head, [&](Writer& out) {
+  return log_.append(kind, end, Index::fingerprint(key.hash), head, [&](Writer& out) {
     out.write_word(head.first_word());
     out.write_word(head.second_word());
     if (head.is_integer()) out.write_unspilled(decision.value.data(), decision.value.size());
@@ -146,7 +148,7 @@ inline Code Stripe::store(const HashedKey& key, const Plan& plan, std::uint64_t 
   Word* const slot = choose_slot(key, now);
   if (slot == nullptr) return Code::full;
   const std::uint64_t before = slot->load(std::memory_order_relaxed);
-  if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::tag(key.hash), plan.end));
+  if (base::broken("publish-before-write")) publish(*slot, log_.slot_word(Index::fingerprint(key.hash), plan.end));
   publish(*slot, append_it());
   if (before == 0) {
     count(header_->slots_used);
@@ -168,7 +170,7 @@ Code Stripe::renew_in_order(const HashedKey& key, std::uint64_t now, const Plan&
 
 bool Stripe::renew(const Located& entry, Renewal& renewal) noexcept {
   const Kind kind = log_of(log_.state(entry.place.chunk));
-  const Place end = log_.end(kind);
+  const Location end = log_.end(kind);
   if (log_.count_free() < log_.chunks_needed(end, renewal.head)) return false;
   supersede(
       *entry.slot, renewal.key, end,
@@ -179,7 +181,7 @@ bool Stripe::renew(const Located& entry, Renewal& renewal) noexcept {
 }
 
 void Stripe::drop(std::uint64_t word, std::uint64_t now) noexcept {
-  Place place;
+  Location place;
   EntryHead head;
   if (!log_.locate(word, place) || !log_.read_head(place, head)) return;
   if (head.expired(now)) {
@@ -246,7 +248,7 @@ Stripe::Outcome Stripe::change(const HashedKey& key, std::uint64_t now, const De
   Located old;
   std::optional<Decision> asked;
   const Decision& decision = ask(key, now, decide, old, asked);
-  const Plan plan = make_plan(key, now, old, decision, Kind::free);
+  const Plan plan = make_plan(key, now, old, decision, std::nullopt);
   if (plan.fits) [[likely]]
     return apply(key, now, plan, lease);
   return change_with_room(key, now, decide, lease, plan.log, plan.head, is_renewal(old, plan.head));
@@ -266,7 +268,7 @@ Stripe::Outcome Stripe::change(const HashedKey& key, std::uint64_t now, const De
   Plan plan = make_plan(key, now, old, decision, log);
   if (!made && !plan.fits) {
     if (!is_renewal(old, plan.head)) return {Code::full};
-    plan.in_its_turn = true;
+    plan.in_order = true;
   }
   return apply(key, now, plan, lease);
 }
@@ -284,13 +286,14 @@ inline const Decision& Stripe::ask(const HashedKey& key, std::uint64_t now, cons
 // May rely on: old is the key's entry, and decision is what is to become of it. Stores nothing of the entry. For a new
 // key it lets the index grow or shrink, which may move slots, but none that a plan knows.
 inline Stripe::Plan Stripe::make_plan(const HashedKey& key, std::uint64_t now, const Located& old,
-                                      const Decision& decision, Kind log) noexcept {
+                                      const Decision& decision, std::optional<Kind> log) noexcept {
   Plan plan{old, decision};
   if (decision.action != Decision::Action::store) [[unlikely]]
     return plan;
   plan.head = head_of(key, decision);
-  plan.log = log;
-  if (log == Kind::free) {
+  if (log) {
+    plan.log = *log;
+  } else {
     if (old.slot == nullptr) tend_index(plan.head.total(), now);
     plan.log = choose_log(key, old, plan.head.total());
   }
@@ -317,7 +320,7 @@ inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const 
       outcome.voided = leases_.void_flights(key.hash);
   };
   if (!base::broken("void-behind-value")) void_flights();
-  if (plan.in_its_turn) [[unlikely]] {
+  if (plan.in_order) [[unlikely]] {
     outcome.code = renew_in_order(key, now, plan);
   } else if (decision.action == Decision::Action::store) [[likely]] {
     outcome.code = store(key, plan, now);

@@ -109,7 +109,7 @@ class Stripe::Verifier {
   }
 
   void entry(std::uint32_t bucket, const Word& slot, std::uint64_t word) FORKLORE_LOCKED {
-    Place place;
+    Location place;
     EntryHead head;
     if (!log_.locate(word, place) || !log_.is_entry_place(place, word) || !log_.read_head(place, head)) {
       fault("bucket", bucket, "has a slot that leads to no entry");
@@ -119,7 +119,8 @@ class Stripe::Verifier {
     std::string key(head.key_size, '\0');
     base::racy_copy(key.data(), log_.at(place) + head.key_at(), key.size());
     const std::uint64_t hash = base::hash(key);
-    if (tag_of(word) != Index::tag(hash)) fault("bucket", bucket, "has a slot whose tag is not its key's");
+    if (fingerprint_of(word) != Index::fingerprint(hash))
+      fault("bucket", bucket, "has a slot whose fingerprint is not its key's");
     bool at_home = false;
     for (const Bucket* home : index_.candidates(hash)) {
       at_home |= home == &index_.bucket(bucket);
@@ -146,14 +147,14 @@ class Stripe::Verifier {
   }
 
   bool same_key(std::uint64_t word, std::string_view key) const {
-    Place place;
+    Location place;
     EntryHead head;
     return word != 0 && log_.locate(word, place) && log_.read_head(place, head) && head.key_size == key.size() &&
            base::racy_equal(key.data(), log_.at(place) + head.key_at(), key.size());
   }
 
   void walk(std::uint32_t chunk) {
-    Place place{chunk, log_.first(chunk)};
+    Location place{chunk, log_.first(chunk)};
     EntryHead head;
     while (place.offset < log_.used(chunk)) {
       if (place.offset + kEntryHeader > log_.chunk_bytes() || !log_.read_head(place, head)) {

@@ -130,7 +130,7 @@ TEST_CASE("no_line: a lock, and no line for one more") {
 TEST_CASE("busy: a living owner has a lock, of a stripe or of a name") {
   Box box;
   Cache impatient = box.open({.lock_timeout = 5ms});
-  auto& header = const_cast<store::StripeHeader&>(Access::attachment(box.cache).view().segment.stripe(0).header());
+  auto& header = const_cast<store::StripeHeader&>(Internals::attachment(box.cache).view().segment.stripe(0).header());
   std::latch inside(1), over(1);
   std::thread owner([&] {
     CHECK(base::acquire_lock(header.lock, 1s) == base::Acquired::ok);

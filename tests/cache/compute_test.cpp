@@ -268,7 +268,7 @@ TEST_CASE("who has an old value sleeps for nothing, and takes no lock while some
   REQUIRE(get_or_compute(
               box.cache, "key", 1s, [] { return "old"; }, options) == "old");
   pass(1s);
-  const store::StripeHeader& header = Access::attachment(box.cache).view().segment.stripe(0).header();
+  const store::StripeHeader& header = Internals::attachment(box.cache).view().segment.stripe(0).header();
   std::atomic<std::uint32_t>& lock = const_cast<store::StripeHeader&>(header).lock;
   std::latch inside(1), over(1);
   std::thread writer([&] {  // of some other key

@@ -210,7 +210,7 @@ Scenario voiding_beyond_lines(const std::string& name, const Call& call) {
             shop.work(60, 600);
             take_lines(shop.cache());
             const std::uint64_t hash = base::hash("new");
-            store::Segment& segment = Access::attachment(shop.cache()).view().segment;
+            store::Segment& segment = Internals::attachment(shop.cache()).view().segment;
             const store::LeaseWish wish{
                 .kind = store::LeaseKind::flight, .hash = hash, .owner = base::own_process(), .or_placeholder = true};
             store::LeaseId lease;
@@ -227,7 +227,7 @@ Scenario voiding_beyond_lines(const std::string& name, const Call& call) {
             prepared.also = [lease, hash](Cache& cache, const Contents& now, const Contents&,
                                           const Contents&) -> std::string {
               if (!now.contains("mark")) return {};
-              store::Segment& left = Access::attachment(cache).view().segment;
+              store::Segment& left = Internals::attachment(cache).view().segment;
               const store::Decision late{.action = store::Decision::Action::store, .value = "late"};
               const Code code = left.stripe_of(hash).update_with(lease, {"new", hash}, left.age(base::boottime_ms()),
                                                                  std::chrono::seconds(1), late);

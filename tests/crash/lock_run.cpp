@@ -180,7 +180,7 @@ Row locked_reader_dies(const RunOptions& options) {
   Checker checker = stage.checker();
   // While nothing says where the value goes on, no round without the lock counts.
   const Snapshot now(stage.image, stage.geometry, {});
-  store::Place place;
+  store::Location place;
   if (!now.log().locate(now.word_of("spilled"), place)) throw std::runtime_error("no value to read");
   const std::size_t next_at = stage.geometry.stripes_at + stage.geometry.next_at + 4 * std::size_t{place.chunk};
   Image barred = stage.image;

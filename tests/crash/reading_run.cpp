@@ -145,7 +145,7 @@ Image segment_to_move_in(std::uint64_t seed, bool spilled) {
     shop.work(200, 200, 100);
     store(shop.cache(), 1, kSize);
     const Snapshot now = shop.snapshot();
-    store::Place place;
+    store::Location place;
     static_cast<void>(now.log().locate(now.word_of(kReadKey), place));
     if ((place.offset + kSize > now.log().chunk_bytes()) == spilled && move_about(shop.cache())) return now.image();
   }
@@ -176,8 +176,8 @@ Image segment_to_scan(std::uint64_t seed) {
     const Snapshot before = shop.snapshot();
     if (!move_away(shop.cache())) continue;
     const Snapshot after = shop.snapshot();
-    store::Place from;
-    store::Place to;
+    store::Location from;
+    store::Location to;
     if (before.log().locate(before.word_of(kReadKey), from) && after.log().locate(after.word_of(kReadKey), to) &&
         to.chunk + kWell < from.chunk && store::kind_of(before.log().state(to.chunk)) == store::Kind::free) {
       return before.image();

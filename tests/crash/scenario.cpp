@@ -22,10 +22,10 @@ struct Moved {
 };
 Moved moved(const Snapshot& before, const Snapshot& after) {
   Moved count;
-  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Place place) {
+  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Location place) {
     const std::uint64_t now = after.word_of(key);
     if (!key.starts_with("old-") || now == 0 || now == store::without_frequency(word)) return;
-    store::Place there;
+    store::Location there;
     if (!after.log().locate(now, there)) return;
     const auto was = store::kind_of(before.log().state(place.chunk));
     const auto is = store::kind_of(after.log().state(there.chunk));
@@ -41,7 +41,7 @@ bool straddler_moved(const Snapshot& before, const Snapshot& after) {
     return store::sequence_of(before.log().state(chunk)) != store::sequence_of(after.log().state(chunk));
   };
   bool found = false;
-  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Place place) {
+  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Location place) {
     const std::uint64_t now = after.word_of(key);
     if (!key.starts_with("old-") || now == 0 || now == store::without_frequency(word) || freed(place.chunk)) return;
     for (std::uint32_t chunk = 0; chunk < before.log().size(); ++chunk) {
@@ -82,7 +82,7 @@ bool merged(const Snapshot& before, const Snapshot& after) {
                        [](const store::Word& slot) { return slot.load() != 0; });
   };
   bool found = false;
-  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Place) {
+  before.for_each_entry([&](const std::string& key, std::uint64_t word, store::Location) {
     const store::Bucket& other = before.index().other(base::hash(key), from);
     const bool here = std::any_of(std::begin(from.slot), std::end(from.slot),
                                   [&](const store::Word& slot) { return slot.load() == word; });

@@ -11,11 +11,12 @@ Options options(const std::string& name, WhenFull when_full, std::size_t capacit
 
 }  // namespace
 
-void Snapshot::for_each_entry(const std::function<void(const std::string&, std::uint64_t, store::Place)>& visit) const {
+void Snapshot::for_each_entry(
+    const std::function<void(const std::string&, std::uint64_t, store::Location)>& visit) const {
   for (std::uint32_t bucket = 0; bucket < index().size(); ++bucket) {
     for (const store::Word& slot : index().bucket(bucket).slot) {
       const std::uint64_t word = slot.load(std::memory_order_relaxed);
-      store::Place place;
+      store::Location place;
       store::EntryHead head;
       if (word == 0 || !log_.locate(word, place) || !log_.read_head(place, head)) continue;
       visit({reinterpret_cast<const char*>(log_.at(place)) + head.key_at(), head.key_size}, word, place);
@@ -25,7 +26,7 @@ void Snapshot::for_each_entry(const std::function<void(const std::string&, std::
 
 std::uint64_t Snapshot::word_of(const std::string& key) const {
   std::uint64_t found = 0;
-  for_each_entry([&](const std::string& other, std::uint64_t word, store::Place) {
+  for_each_entry([&](const std::string& other, std::uint64_t word, store::Location) {
     if (other == key) found = store::without_frequency(word);
   });
   return found;

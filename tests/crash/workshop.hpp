@@ -33,7 +33,7 @@ class Snapshot {
   [[nodiscard]] const store::Log& log() const noexcept { return log_; }
   [[nodiscard]] store::Index::Snapshot index() const noexcept { return index_.snapshot(); }
   /// Calls visit(key, slot word, place) for every entry.
-  void for_each_entry(const std::function<void(const std::string&, std::uint64_t, store::Place)>& visit) const;
+  void for_each_entry(const std::function<void(const std::string&, std::uint64_t, store::Location)>& visit) const;
   /// The slot word of a key without its frequency, 0 if it is absent.
   [[nodiscard]] std::uint64_t word_of(const std::string& key) const;
 

@@ -1,8 +1,8 @@
 // stripe.hpp - A stripe as far as readers look at it, and a get: Stripe::attempt() in src/store/stripe_read.hpp.
 //
-// A slot word is the generation of a chunk, times 10, plus a place in it; 0: empty. All words carry the tag that is
-// looked for. At a place lie a head (which key; 0: marked dead) and a value. Stores that no reader looks at are left
-// out of the scenes: their release orders would only help.
+// A slot word is the generation of a chunk, times 10, plus a place in it; 0: empty. All words carry the fingerprint
+// that is looked for. At a place lie a head (which key; 0: marked dead) and a value. Stores that no reader looks at are
+// left out of the scenes: their release orders would only help.
 #pragma once
 
 #include <initializer_list>

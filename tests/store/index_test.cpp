@@ -27,13 +27,13 @@ struct IndexBox {
   tests::Lines memory;
 };
 
-std::vector<unsigned> slots(const Bucket& bucket, std::uint64_t tag) {
+std::vector<unsigned> slots(const Bucket& bucket, std::uint64_t fingerprint) {
   std::vector<unsigned> all;
-  for (Matches match(bucket, tag); match.any(); match.next()) all.push_back(match.slot());
+  for (Matches match(bucket, fingerprint); match.any(); match.next()) all.push_back(match.slot());
   return all;
 }
 
-std::uint64_t word_of(std::uint64_t tag) { return tag << kTagShift | 12345; }
+std::uint64_t word_of(std::uint64_t fingerprint) { return fingerprint << kFingerprintShift | 12345; }
 
 }  // namespace
 
@@ -79,26 +79,27 @@ TEST_CASE("keys spread over the buckets, and first and second choice are not tie
   CHECK(pairs.size() > kBuckets * (kBuckets - 1) * 9 / 10);
 }
 
-TEST_CASE("a bucket's matches are the slots of a tag, each once, in order") {
+TEST_CASE("a bucket's matches are the slots of a fingerprint, each once, in order") {
   IndexBox box(2);
   Bucket& bucket = box.snapshot().bucket(0);
-  for (const std::uint64_t tag : {0x0001u, 0x1234u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
-    CAPTURE(tag);
+  for (const std::uint64_t fingerprint : {0x0001u, 0x1234u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+    CAPTURE(fingerprint);
     for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
-      for (Word& slot : bucket.slot) slot.store(word_of(tag ^ 0x0100));
-      bucket.slot[i].store(word_of(tag));
-      CHECK(slots(bucket, tag) == std::vector<unsigned>{i});
+      for (Word& slot : bucket.slot) slot.store(word_of(fingerprint ^ 0x0100));
+      bucket.slot[i].store(word_of(fingerprint));
+      CHECK(slots(bucket, fingerprint) == std::vector<unsigned>{i});
     }
     for (unsigned pattern = 0; pattern < 256; ++pattern) {
       std::vector<unsigned> expected;
       for (unsigned i = 0; i < kSlotsPerBucket; ++i) {
         const bool here = (pattern >> i & 1) != 0;
-        // All else of the word is made to look like the tag: it must not be taken for it.
-        const std::uint64_t rest = (tag | tag << 16 | tag << 32) & ((std::uint64_t{1} << kTagShift) - 1);
-        bucket.slot[i].store((here ? tag : tag ^ 0x8000) << kTagShift | rest);
+        // All else of the word is made to look like the fingerprint: it must not be taken for it.
+        const std::uint64_t rest =
+            (fingerprint | fingerprint << 16 | fingerprint << 32) & ((std::uint64_t{1} << kFingerprintShift) - 1);
+        bucket.slot[i].store((here ? fingerprint : fingerprint ^ 0x8000) << kFingerprintShift | rest);
         if (here) expected.push_back(i);
       }
-      REQUIRE(slots(bucket, tag) == expected);
+      REQUIRE(slots(bucket, fingerprint) == expected);
     }
   }
 }
@@ -107,7 +108,7 @@ TEST_CASE("a word is found whatever its frequency, and no other") {
   IndexBox box(16);
   const Index::Snapshot index = box.snapshot();
   const std::uint64_t hash = base::mix(7);
-  const std::uint64_t word = word_of(Index::tag(hash));
+  const std::uint64_t word = word_of(Index::fingerprint(hash));
   CHECK(index.find_word(hash, word) == nullptr);
   for (Bucket* bucket : index.candidates(hash)) {
     for (Word& slot : bucket->slot) {

@@ -115,10 +115,10 @@ TEST_CASE("a slot's frequency is its own two bits") {
     const std::uint64_t with = with_frequency(slot, frequency);
     CHECK(frequency_of(with) == frequency);
     CHECK(without_frequency(with) == slot);
-    CHECK(tag_of(with) == 0xabcd);
+    CHECK(fingerprint_of(with) == 0xabcd);
   }
   CHECK(frequency_of(with_frequency(slot, 2) + kOneFrequency) == 3);
-  CHECK(tag_of(with_frequency(~std::uint64_t{0}, 0)) == 0xffff);
+  CHECK(fingerprint_of(with_frequency(~std::uint64_t{0}, 0)) == 0xffff);
 }
 
 TEST_CASE("a chunk's state is its kind and its sequence") {

@@ -30,18 +30,18 @@ struct LogBox {
       out.write(value.data(), value.size());
     });
   }
-  Place place(std::uint64_t slot) {
-    Place at;
+  Location place(std::uint64_t slot) {
+    Location at;
     REQUIRE(log.locate(slot, at));
     REQUIRE(log.is_entry_place(at, slot));
     return at;
   }
-  std::string key_at(Place at) {
+  std::string key_at(Location at) {
     EntryHead head;
     REQUIRE(log.read_head(at, head));
     return {reinterpret_cast<const char*>(log.at(at)) + head.key_at(), head.key_size};
   }
-  std::string value_at(Place at) {
+  std::string value_at(Location at) {
     EntryHead head;
     REQUIRE(log.read_head(at, head));
     std::string value(head.value_size, '\0');
@@ -80,12 +80,12 @@ TEST_CASE("entries lie one behind the other, and come back as they were") {
     slots.push_back(box.append(Kind::small, "key" + std::to_string(i), bytes(i * 5, i)));
   std::uint32_t offset = 0;
   for (unsigned i = 0; i < 20; ++i) {
-    const Place at = box.place(slots[i]);
+    const Location at = box.place(slots[i]);
     CHECK(at.chunk == box.log.open_chunk(Kind::small));
     CHECK(at.offset == offset);
     CHECK(box.key_at(at) == "key" + std::to_string(i));
     CHECK(box.value_at(at) == bytes(i * 5, i));
-    CHECK(tag_of(slots[i]) == 0x1234);
+    CHECK(fingerprint_of(slots[i]) == 0x1234);
     CHECK(frequency_of(slots[i]) == 0);
     EntryHead head;
     REQUIRE(box.log.read_head(at, head));
@@ -98,8 +98,8 @@ TEST_CASE("entries lie one behind the other, and come back as they were") {
 
 TEST_CASE("the two logs take chunks of their own") {
   LogBox box;
-  const Place small = box.place(box.append(Kind::small, "a", "1"));
-  const Place main = box.place(box.append(Kind::main, "b", "2"));
+  const Location small = box.place(box.append(Kind::small, "a", "1"));
+  const Location main = box.place(box.append(Kind::main, "b", "2"));
   CHECK(small.chunk != main.chunk);
   CHECK(box.log.open_chunk(Kind::small) == small.chunk);
   CHECK(box.log.open_chunk(Kind::main) == main.chunk);
@@ -114,10 +114,10 @@ TEST_CASE("a value that does not fit goes on over chunks, and the room behind it
     const std::uint32_t free = box.log.count(Kind::free);
     const EntryHead head{.value_size = static_cast<std::uint32_t>(n), .key_size = 4};
     const std::uint32_t needed = box.log.chunks_needed(Kind::small, head);
-    const Place begins = {box.log.open_chunk(Kind::small), box.log.used(box.log.open_chunk(Kind::small))};
+    const Location begins = {box.log.open_chunk(Kind::small), box.log.used(box.log.open_chunk(Kind::small))};
     const std::uint64_t slot = box.append(Kind::small, "long", bytes(n, 5));
     CHECK(box.log.count(Kind::free) == free - needed);
-    const Place at = box.place(slot);
+    const Location at = box.place(slot);
     CHECK(at.chunk == begins.chunk);
     CHECK(at.offset == begins.offset);
     CHECK(box.value_at(at) == bytes(n, 5));
@@ -133,7 +133,7 @@ TEST_CASE("a value that does not fit goes on over chunks, and the room behind it
       covered += part;
     });
     CHECK(covered == box.last.total());
-    const Place after = box.place(box.append(Kind::small, "after", "x"));
+    const Location after = box.place(box.append(Kind::small, "after", "x"));
     CHECK(after.chunk == box.log.open_chunk(Kind::small));
     CHECK(box.value_at(after) == "x");
     CHECK(box.value_at(at) == bytes(n, 5));
@@ -144,7 +144,7 @@ TEST_CASE("a header and its key never straddle a border") {
   LogBox box;
   const std::string key(1000, 'k');
   for (unsigned i = 0; i < 40; ++i) {
-    const Place at = box.place(box.append(Kind::main, key, bytes(150 + i)));
+    const Location at = box.place(box.append(Kind::main, key, bytes(150 + i)));
     CHECK(at.offset + kEntryHeader + key.size() <= box.log.chunk_bytes());
     CHECK(box.key_at(at) == key);
     CHECK(box.value_at(at) == bytes(150 + i));
@@ -154,7 +154,7 @@ TEST_CASE("a header and its key never straddle a border") {
 TEST_CASE("as much of a value that spans chunks can be copied out as is wanted") {
   LogBox box;
   const std::string value = bytes(30'000, 3);
-  const Place at = box.place(box.append(Kind::small, "key", value));
+  const Location at = box.place(box.append(Kind::small, "key", value));
   for (std::size_t n = 1; n <= value.size(); n += n % 4096 == 0 ? 1 : 511) {
     std::string part(n, '\0');
     REQUIRE(box.log.copy_out(at, kEntryHeader + 3, part.data(), n));
@@ -217,11 +217,11 @@ TEST_CASE("two processes know which chunks are free, whichever of them changed t
 TEST_CASE("a chunk whose last entry died is known to be dead while that is so, unless it is open") {
   LogBox box;
   const std::string filling = bytes(box.log.chunk_bytes() - kEntryHeader - 3);
-  const Place first = box.place(box.append(Kind::small, "abc", filling));
+  const Location first = box.place(box.append(Kind::small, "abc", filling));
   CHECK(box.log.lately_dead() == kNoChunk);
   box.log.forget(first, box.last);
   CHECK(box.log.lately_dead() == kNoChunk);  // it is open
-  const Place second = box.place(box.append(Kind::small, "abc", filling));
+  const Location second = box.place(box.append(Kind::small, "abc", filling));
   CHECK(box.log.lately_dead() == first.chunk);
   box.log.free_chunk(first.chunk);
   CHECK(box.log.lately_dead() == kNoChunk);
@@ -233,11 +233,11 @@ TEST_CASE("a chunk whose last entry died is known to be dead while that is so, u
 TEST_CASE("of the chunks that died lately the last is known first, then those before it, as many as are remembered") {
   LogBox box;
   const std::string filling = bytes(box.log.chunk_bytes() - kEntryHeader - 3);
-  std::vector<Place> places;
+  std::vector<Location> places;
   for (std::uint32_t i = 0; i < KnownChunks::kMost + 4; ++i)
     places.push_back(box.place(box.append(Kind::small, "abc", filling)));
   box.append(Kind::small, "abc", filling);  // so that none of them is open
-  for (const Place& place : places) box.log.forget(place, box.last);
+  for (const Location& place : places) box.log.forget(place, box.last);
   std::ranges::reverse(places);
   for (std::uint32_t i = 0; i < KnownChunks::kMost; ++i) {
     REQUIRE(box.log.lately_dead() == places[i].chunk);
@@ -261,7 +261,7 @@ TEST_CASE("a chunk's generation grows when it is taken, and old slots lead nowhe
     const std::uint64_t slot = box.append(Kind::small, "abc", filling);
     REQUIRE(seen.insert(slot).second);
     if (previous != 0) {
-      Place at;
+      Location at;
       REQUIRE(box.log.locate(previous, at));
       box.log.free_chunk(at.chunk);
       REQUIRE_FALSE(box.log.is_entry_place(at, previous));
@@ -273,7 +273,7 @@ TEST_CASE("a chunk's generation grows when it is taken, and old slots lead nowhe
 TEST_CASE("an entry that leaves is taken out of the live bytes of every chunk it covers") {
   LogBox box;
   const std::uint64_t slot = box.append(Kind::small, "key", bytes(10'000));
-  const Place at = box.place(slot);
+  const Location at = box.place(slot);
   const EntryHead head = box.last;
   const std::uint64_t other = box.append(Kind::small, "other", "value");
   const EntryHead other_head = box.last;
@@ -288,7 +288,7 @@ TEST_CASE("an entry that leaves is taken out of the live bytes of every chunk it
 
 TEST_CASE("no chunk is due after an entry that it holds expires") {
   LogBox box;
-  const Place at = box.place(box.append(Kind::small, "key", bytes(10'000), 500));
+  const Location at = box.place(box.append(Kind::small, "key", bytes(10'000), 500));
   const EntryHead head = box.last;
   const auto due = [&](std::uint64_t time) {
     box.log.for_each_chunk(at, head.total(), [&](auto chunk, auto) { CHECK(box.log.due(chunk) == time); });
@@ -315,7 +315,7 @@ TEST_CASE("what follows from the states is derived again after it was lost") {
     CHECK(box.log.open_chunk(Kind::main) == main);
     CHECK(box.header().sequence.load() == sequence);
   }
-  const Place at = box.place(box.append(Kind::small, "key", "value"));
+  const Location at = box.place(box.append(Kind::small, "key", "value"));
   CHECK(at.chunk == small);
 }
 
@@ -336,7 +336,7 @@ TEST_CASE("any word leads into the chunks or nowhere, and any header is bounded"
   unsigned found = 0;
   for (std::uint64_t i = 0; i < 200'000 + locations; ++i) {
     const std::uint64_t word = i < locations ? i : random();
-    Place at;
+    Location at;
     if (!box.log.locate(word, at)) continue;
     ++found;
     REQUIRE(at.chunk < box.log.size());
@@ -358,7 +358,7 @@ TEST_CASE("any word leads into the chunks or nowhere, and any header is bounded"
 
 TEST_CASE("a way from chunk to chunk that leads nowhere ends a copy") {
   LogBox box;
-  const Place at = box.place(box.append(Kind::small, "key", bytes(20'000)));
+  const Location at = box.place(box.append(Kind::small, "key", bytes(20'000)));
   auto* next = reinterpret_cast<HalfWord*>(box.memory.data() + box.geometry.next_at);
   std::string out(20'000, '\0');
   for (const std::uint32_t wrong : {0u, box.log.size() + 1, ~0u}) {

@@ -46,7 +46,7 @@ struct PolicyBox {
     count(header().slots_used);
   }
   /// The log for a new entry of a key.
-  Kind come(std::uint64_t key, std::size_t bytes = 200) { return policy.choose_log(mix(key), Kind::free, bytes); }
+  Kind come(std::uint64_t key, std::size_t bytes = 200) { return policy.choose_log(mix(key), std::nullopt, bytes); }
   void leave(Kind from, std::uint64_t key, std::size_t bytes = 200) { policy.remember(from, mix(key), bytes); }
   Kind victim(Kind kind = Kind::small) {
     const std::uint32_t chunk = policy.choose_victim(kind, 1);

@@ -91,7 +91,7 @@ TEST_CASE("a header without the magic word is no segment yet, one that is wrong 
   };
   SegmentHeader& h = box.header();
   wrong(h.format_version, 9u, "its format is version 9");
-  wrong(h.fingerprint, h.fingerprint ^ 1, "differs from this one");
+  wrong(h.layout_check, h.layout_check ^ 1, "differs from this one");
   wrong(h.capacity, h.capacity + 1, "its header says 4194305 bytes and it has 4194304");
   wrong(h.stripes, 8u, "damaged");
   wrong(h.stripes, 3u, "damaged");

@@ -127,7 +127,7 @@ TEST_CASE("a stripe whose bytes are damaged crashes nobody, keeps nobody waiting
     }
     std::vector<std::string> keys;
     for (const Kind log : {Kind::small, Kind::main}) {
-      ScanPlace place{log, random() % 64, static_cast<std::uint32_t>(random() % 4096)};
+      ScanPosition place{log, random() % 64, static_cast<std::uint32_t>(random() % 4096)};
       box.stripe.scan(place, box.now, "", 10'000, keys);
     }
     static_cast<void>(box.stripe.totals());

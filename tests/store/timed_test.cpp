@@ -38,7 +38,7 @@ struct TimedBox : StripeBox {
   }
   bool is_in_scan(std::string_view key) {
     std::vector<std::string> keys;
-    ScanPlace place;
+    ScanPosition place;
     stripe.scan(place, now, key, 10, keys);
     return !keys.empty();
   }
