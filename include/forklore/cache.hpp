@@ -10,9 +10,9 @@
 //  * Entries leave when the segment is full (WhenFull::evict) and when they expire. So every read may miss.
 //  * The process that makes the segment takes all its memory at once, from its own memory cgroup. Docker gives
 //    /dev/shm 64 MiB unless --shm-size says otherwise.
-//  * A process that may write the segment may also truncate it, and then all get SIGBUS. So the mode is 0600 by
-//  default.
-//  * Two pid namespaces cannot share a segment, as the kernel would free locks of living owners. The second is refused.
+//  * A process that may write the segment may also truncate it, and then all get SIGBUS. So the mode is 0600 unless
+//    another is given.
+//  * Two pid namespaces cannot share a segment: the kernel would free locks of living owners. The second is refused.
 //
 // A thread holds at most one stripe lock. While it does, it calls no code of the user's.
 #pragma once
@@ -61,7 +61,7 @@ class FORKLORE_EXPORT Cache {
   Cache& operator=(Cache&&) noexcept;
   ~Cache();
 
-  // Reading. It takes no lock, and stores nothing that another reader would have to fetch anew.
+  // Reading. It takes no lock, and stores nothing that another reader would have to fetch again.
 
   /// Copies the value into out, and reuses its memory. Returns ok, not_found or invalid_key. Unless ok, out is
   /// unspecified. May throw std::bad_alloc.

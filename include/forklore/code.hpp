@@ -24,7 +24,7 @@ enum class Code : std::uint8_t {
   busy,          ///< a living owner held the lock for all of Options::lock_timeout, or of a Lock's wait. A Lock that is
                  ///< not reentrant may be that owner itself; then it answers at once
   read_only,     ///< a write through a handle that only reads: opened so, of a segment that was removed and cannot be
-                 ///< made anew here, or forked into another pid namespace
+                 ///< made again here, or forked into another pid namespace
   buffer_too_small,  ///< get_into, get_to: the caller gave too little room; Found::size says how much is wanted
   invalid_argument,  ///< a rate, a window, a limit or a time is out of range, such as a count of 0. Or a value in
                      ///< format kInteger has another size than one

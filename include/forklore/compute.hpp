@@ -28,8 +28,8 @@
 namespace forklore {
 
 struct ComputeOptions {
-  /// For so long after its time to live, callers get the old value while one computes the next. To every other call
-  /// (get, contains, ttl, add, ...) it counts as expired. Up to 49 days.
+  /// How long after its time to live callers get the old value while one computes the next. To every other call (get,
+  /// contains, ttl, add, ...) it counts as expired. Up to 49 days.
   Ttl stale_for{0};
   /// Begins the next computation before the value expires, at random. It is likelier the closer the end is, and the
   /// longer the value took to compute. 1: about as early as it takes to compute; 2: twice that; 0: never. (XFetch:
@@ -37,8 +37,8 @@ struct ComputeOptions {
   double early = 0;
   /// How long a caller waits for another's value. After that it computes one for itself, and does not store it.
   std::chrono::milliseconds wait{10'000};
-  /// For so long a failed computation is remembered, and nobody computes. Callers take an older value if there is one;
-  /// the others are told of the failure. 0: it is not remembered, and the next caller computes.
+  /// How long a failure is remembered. Nobody computes in that time. Callers take an older value if there is one; the
+  /// others are told of the failure. 0: it is not remembered, and the next caller computes.
   std::chrono::milliseconds error_ttl{0};
   /// The caller's own bound on its computing. After it another may compute, though this process lives. Then this one's
   /// value is not stored. 0: no bound.
@@ -54,14 +54,13 @@ class FORKLORE_EXPORT ComputeFailed : public std::runtime_error {
 /// What a caller is to do next.
 enum class Turn : std::uint8_t {
   fresh,    ///< take the value
-  stale,    ///< take the value: it is past its time or nearly, and another caller computes the next one
+  stale,    ///< take the value: it has expired or is about to, and another caller computes the next one
   refresh,  ///< take the value, compute the next one and store it
   compute,  ///< there is no value: compute it and store it
-  alone,    ///< compute it, as there is no right to store: the wait is over, busy, read_only, full and nothing leaves,
-            ///< or it is no key
+  alone,    ///< compute it and do not store it: the wait is over, or the right could not be had. refusal() says why
   wait,     ///< another caller computes: wait(), then begin() again
   no_room,  ///< the sink gave up
-  failed,   ///< there is no value, and the last computation failed lately: failure() says how
+  failed,   ///< there is no value, and the last computation failed within its error_ttl: failure() says how
 };
 
 /// The steps of one caller to a value. get_or_compute() takes them. A language binding uses them directly, to call its
@@ -84,15 +83,15 @@ class FORKLORE_EXPORT Computation {
   void wait(std::chrono::milliseconds at_most = std::chrono::milliseconds(25)) noexcept;
 
   /// After Turn::compute or refresh: stores the value for all, and gives the right back, whatever the answer. Keeps the
-  /// time since begin() for ComputeOptions::early. Returns ok, or changed, and then nothing was stored: the key was
-  /// written to or erased meanwhile, the segment was replaced, or there was no right. Also answers too_large, full,
-  /// busy, invalid_argument (kInteger of another size), invalid_key and read_only.
+  /// time since begin() for ComputeOptions::early. Returns ok; or not_held, and then nothing was stored:
+  /// the key was written to or erased meanwhile, the segment was replaced, or there was no right. Also answers
+  /// too_large, full, busy, invalid_argument (kInteger of another size), invalid_key and read_only.
   Code store(std::string_view value, Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
   /// In place of store(), if computing failed: gives the right back. For error_ttl nobody computes then, unless
-  /// somebody writes to the key or erases it, or the cache makes room by it. what: for the others; it keeps the first
-  /// 500 bytes.
+  /// somebody writes to the key or erases it, or the cache evicts it. what: the message that others get; at most 500
+  /// bytes are kept.
   void fail(std::string_view what) noexcept;
-  /// After Turn::failed: what fail() was told, by whichever process. Until the next call.
+  /// After Turn::failed: the message that fail() got, in any process. Valid until the next call.
   [[nodiscard]] std::string_view failure() const noexcept { return failure_; }
   /// After Turn::alone: why there is no right to store: busy, full, read_only or invalid_key; ok if the wait is over.
   [[nodiscard]] Code refusal() const noexcept { return refusal_; }
@@ -113,9 +112,9 @@ class FORKLORE_EXPORT Computation {
   std::string_view key_;
   ComputeOptions options_;
   Lease lease_;
-  std::uint32_t events_ = 0;  // what the word to wait on was
+  std::uint32_t events_ = 0;  // value of the event count when we began to wait
   bool counted_ = false;
-  bool refreshes_ = false;  // the right is to renew an older value
+  bool refreshes_ = false;  // the right is to refresh an older value
   Code refusal_ = Code::ok;
   std::string failure_;
   std::chrono::steady_clock::time_point until_{};  // end of all waiting. Set by the first wait
@@ -124,10 +123,10 @@ class FORKLORE_EXPORT Computation {
 
 /// Gets the value under key. If there is none, calls compute() and stores the result with ttl; it may return anything
 /// that makes a std::string. Puts the value into value, and reuses its memory. Returns ok, or invalid_key: then nothing
-/// was computed, and value is as it was. Otherwise it returns why the value was not stored: changed, too_large, full,
-/// busy or read_only. Then value has what was computed all the same. An exception of compute() reaches this caller
-/// alone, and the next one computes. With error_ttl what it says is remembered: others take the older value, or get
-/// ComputeFailed. For any thread of any attached process.
+/// was computed, and value is as it was. Otherwise it returns why the value was not stored: not_held (the key was
+/// written to or erased meanwhile), too_large, full, busy or read_only. Then value has what was computed all the same.
+/// An exception of compute() reaches this caller only, and the next one computes. With error_ttl its message is
+/// remembered: others take the older value, or get ComputeFailed. For any thread of any attached process.
 template <class Compute>
 Code get_or_compute(const Cache& cache, std::string_view key, std::string& value, Ttl ttl, Compute&& compute,
                     const ComputeOptions& options = {}) {
@@ -162,8 +161,8 @@ Code get_or_compute(const Cache& cache, std::string_view key, std::string& value
   }
 }
 
-/// The same, but returns the value, stored or not. Throws std::invalid_argument, and computes nothing, if it is no key
-/// (is_key()).
+/// The same, but returns the value, stored or not. If the key is invalid (is_key()), throws std::invalid_argument and
+/// computes nothing.
 template <class Compute>
 std::string get_or_compute(const Cache& cache, std::string_view key, Ttl ttl, Compute&& compute,
                            const ComputeOptions& options = {}) {

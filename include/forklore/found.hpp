@@ -28,7 +28,7 @@ struct Found {
   Version version;
 };
 
-/// What is known of an entry, to who merely looks.
+/// What an entry shows to a caller that only inspects it.
 struct EntryInfo {
   std::size_t size = 0;  ///< of the value, in bytes
   std::uint16_t format = 0;

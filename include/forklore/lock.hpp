@@ -3,9 +3,8 @@
 //   forklore::Lock lock(cache, "nightly report");
 //   if (lock.acquire(5s) == forklore::Code::ok) send_report(lock.token());  // given back at the end of the scope
 //
-//  * The holder gives a lock back. If its process dies, waiting callers notice within 25 ms. Nothing takes a lock from
-//  a
-//    process that lives, stopped or not, unless the lock has a ttl.
+//  * The holder gives a lock back. If its process dies, waiting callers notice within 25 ms. A living process keeps its
+//    lock, stopped or not, unless the lock has a ttl or break_lock() takes it.
 //  * With a ttl there may be two holders: the next one, and the first, which does not know that its time is over. Give
 //    token() to what the lock protects. It should refuse a token smaller than one it has seen. For one name, a later
 //    holder has a larger token.
@@ -31,10 +30,10 @@
 namespace forklore {
 
 struct LockOptions {
-  /// After so long another caller may take the lock, even if its holder lives. kForever: never.
+  /// After this time another caller may take the lock, even if its holder lives. kForever: never.
   Ttl ttl = kForever;
-  /// How many may hold the name at once, as of a semaphore. Every user of a name passes the same limit. At most
-  /// Stats::lock_lines / stripes can hold it.
+  /// How many callers may hold the name at once. Above 1 the lock is a semaphore. Every user of a name passes the same
+  /// limit. At most Stats::lock_lines / stripes can hold it.
   unsigned limit = 1;
   /// A thread that holds the name gets it again at once, and gives it back with its last release(). Several tasks of
   /// one thread (coroutines, greenlets) would be one holder: do not use it for them.
@@ -45,7 +44,7 @@ struct LockOptions {
 struct LockHolder {
   std::uint64_t name_hash = 0;  ///< equal for equal names
   ::pid_t process = 0;
-  bool alive = false;  ///< the process. Of a dead one the lock is free to whoever asks
+  bool alive = false;  ///< whether the process lives. The lock of a dead one goes to the next caller that asks
   std::chrono::milliseconds held_for{0};
   Ttl left = kForever;      ///< of its ttl
   std::uint64_t token = 0;  ///< the fencing token
@@ -76,17 +75,17 @@ class FORKLORE_EXPORT Lock {
   bool release() noexcept;
   /// Whether this object still holds the lock. It does not after the ttl, nor in the child of a fork.
   [[nodiscard]] bool held() const noexcept;
-  /// Begins a ttl anew, from now. Returns ok, changed (no longer held), invalid_argument (zero or less), busy or
+  /// Gives the lock a new ttl, which begins now. Returns ok, not_held, invalid_argument (zero or less), busy or
   /// read_only.
   [[nodiscard]] Code extend(Ttl ttl) noexcept;
   /// Forgets the lock without giving it back. It stays held until its ttl, or until this process ends. A thread stays
   /// inside a reentrant one. The object may acquire again.
   void detach() noexcept;
-  /// Whether one more caller would have to wait, as enough living holders of any process have the name. Acquires
-  /// nothing. The answer may be out of date at once.
+  /// Whether one more caller would have to wait because `limit` living holders have the name. Acquires nothing. The
+  /// answer may be out of date at once.
   [[nodiscard]] bool locked() const noexcept;
-  /// Returns who holds the name, in whatever process; more than one only of a semaphore. Acquires nothing. The answer
-  /// may be out of date at once. May throw std::bad_alloc.
+  /// Returns the holders of the name, in all processes. A semaphore may have more than one. Acquires nothing. The
+  /// answer may be out of date at once. May throw std::bad_alloc.
   [[nodiscard]] std::vector<LockHolder> holders() const;
   /// Returns the fencing token. It stays the same until the lock is released. 0 if the lock was not acquired.
   [[nodiscard]] std::uint64_t token() const noexcept;
@@ -102,13 +101,13 @@ class FORKLORE_EXPORT Lock {
   Lease lease_;
 };
 
-/// Returns who holds which locks, of the whole segment. Takes no lock. May throw std::bad_alloc.
+/// Returns the holders of all locks of the segment. Takes no lock. May throw std::bad_alloc.
 [[nodiscard]] FORKLORE_EXPORT std::vector<LockHolder> locks(const Cache& cache);
 
 /// Takes a lock from all that hold it, though they live. Nothing else takes a lock from a living holder before its ttl.
 /// The holder is not asked and goes on: its held() turns false, its release() does nothing, its token is void. So two
-/// may be at what the lock protects. For an operator who knows that the holder is stuck. Returns how many held it. 0
-/// too for a name that is none, and if the segment cannot be written.
+/// may be at what the lock protects. For an operator who knows that the holder is stuck. Returns how many held it. Also
+/// 0 if the name is invalid, or if the segment cannot be written.
 FORKLORE_EXPORT unsigned break_lock(const Cache& cache, std::string_view name) noexcept;
 
 }  // namespace forklore

@@ -10,7 +10,7 @@
 
 namespace forklore {
 
-/// Why there is no segment. Of each part that does not apply, nothing is there.
+/// Why there is no segment. Parts that do not apply are empty.
 struct FORKLORE_EXPORT Reason {
   Option option = {};               ///< that is wrong, or that could be given otherwise
   std::filesystem::path path = {};  ///< of the segment, or of what is in its way

@@ -50,12 +50,12 @@ class Message {
  public:
   struct Part {
     Option option = {};
-    std::string text;  ///< of an option: the value that it is to have; empty: it is only named
+    std::string text;  ///< for an option: the value to set; empty if it is only mentioned
   };
 
   Message() = default;
   Message(std::string text) { add({{}, std::move(text)}); }  // NOLINT: a text is a sentence
-  Message(const char* text) : Message(std::string(text)) {}  // NOLINT: likewise
+  Message(const char* text) : Message(std::string(text)) {}  // NOLINT: as above
   Message(Option option) : Message(option, {}) {}            // NOLINT: and so is a name
   Message(Option option, std::string value) { add({option, std::move(value)}); }
 

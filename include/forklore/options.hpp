@@ -30,8 +30,8 @@ inline constexpr std::size_t KiB = 1024;
 inline constexpr std::size_t MiB = 1024 * KiB;
 inline constexpr std::size_t GiB = 1024 * MiB;
 
-/// A size, made of 64-bit integers alone. An int does not compile, as it may not be what was meant: 4 << 30 is 0, and
-/// 5 << 30 is 1 GiB.
+/// A size, made only of 64-bit integers. An int does not compile, because it may not be what was meant: 4 << 30 is 0,
+/// and 5 << 30 is 1 GiB.
 class ByteCount {
  public:
   template <std::integral Integer>
@@ -68,13 +68,13 @@ struct Options {
   /// 1 to 128 characters of A-Z a-z 0-9 . _ -, the first no dot. For each owner, one name is one segment.
   std::string name = {};
   Place place = Place::shm;
-  std::filesystem::path path = {};  ///< the file, for Place::file alone
+  std::filesystem::path path = {};  ///< the file; only used with Place::file
   /// The size of the whole segment, with index and headers: kMinCapacityBytes to kMaxCapacityBytes. None takes that of
   /// the segment that is there. If there is none, it is kDefaultCapacityBytes. Another size than the segment's makes
   /// an empty successor, to which all processes move. Only the segment's owner can make one.
   /// when_full, max_value_bytes and stripes belong to the segment as well. If one is given and differs from the
-  /// segment's, a given capacity makes a successor. Without a capacity, it is refused. One that is not given differs
-  /// from nothing.
+  /// segment's, a given capacity makes a successor. Without a capacity, it is refused. An option that is
+  /// not given always matches.
   std::optional<ByteCount> capacity_bytes = {};
   Ttl default_ttl = kForever;
   std::optional<WhenFull> when_full = {};  ///< none: that of the segment, or of the one it succeeds, or evict
@@ -104,8 +104,8 @@ struct Need {
   std::optional<Reason> shortage;  ///< why they cannot be had: both numbers, whose limit it is, the remedy
 };
 
-/// Tells what opening with these options would take now. beside: bytes that others are to take as well. Opens nothing.
-/// Throws as check_options() does.
+/// Tells what opening with these options would take now. beside: bytes that other segments are to take as well. Opens
+/// nothing. Throws as check_options() does.
 [[nodiscard]] FORKLORE_EXPORT Need need_of(const Options& options, std::uint64_t beside = 0);
 
 }  // namespace forklore

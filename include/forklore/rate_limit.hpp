@@ -1,5 +1,5 @@
-// rate_limit.hpp - Limits how much all processes together may do, and counts what they have done. Both are exact, as
-// each call is one step under one stripe lock.
+// rate_limit.hpp - Limits how much all processes together may do, and counts what they have done. Both are exact,
+// because each call is one step under one stripe lock.
 //
 //   forklore::RateDecision decision;  // at most 5 a minute, of all processes
 //   if (forklore::take(cache, "login:" + user, {.count = 5, .period = 1min}, decision) == forklore::Code::ok &&
@@ -8,10 +8,9 @@
 //   }
 //
 //  * The state is one entry of a few bytes under the key, in format kInteger. Use the key for one call and one rate
-//    alone. The entry expires when it says nothing any more, and erase() begins anew.
-//  * A full cache may evict it like any entry, and then it begins anew. It stays while it is used often. If you must
-//  not
-//    lose it, open a segment of its own with WhenFull::reject.
+//    only. The entry expires when it says nothing any more. After erase() the count starts from nothing.
+//  * A full cache may evict it like any entry. Then it starts from nothing. It stays while it is used often. If you
+//    must not lose it, open a segment of its own with WhenFull::reject.
 #pragma once
 
 #include <chrono>
@@ -22,7 +21,7 @@
 
 namespace forklore {
 
-/// Allows count in each period, evenly, and so many of them at once as burst says.
+/// Allows count in each period, evenly, and up to burst of them at once.
 struct Rate {
   std::uint32_t count = 1;
   std::chrono::milliseconds period{1000};
@@ -33,7 +32,7 @@ struct RateDecision {
   bool allowed = false;
   std::uint32_t limit = 0;                   ///< how many may come at once
   std::uint32_t remaining = 0;               ///< how many more may come at this moment
-  std::chrono::milliseconds retry_after{0};  ///< until this cost would be allowed. kForever: never, above the burst
+  std::chrono::milliseconds retry_after{0};  ///< until this cost is allowed. kForever: never, it exceeds the burst
   std::chrono::milliseconds reset_after{0};  ///< until all of the burst is there again
 };
 

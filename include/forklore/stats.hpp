@@ -21,8 +21,8 @@ struct Stats {
 #undef FORKLORE_COUNT
 
   /// How full it is, from 0 to 1: the part of the room for entries that entries take. The index has the rest of the
-  /// capacity. A full segment is a little below 1, as a chunk's end may be too short for the next entry. It evicts, or
-  /// refuses, from there on. Expired entries that are not yet collected count.
+  /// capacity. A full segment is a little below 1, because a chunk's end may be too short for the next entry. From
+  /// that point it evicts or refuses. Expired entries that are not yet collected count.
   [[nodiscard]] double full() const noexcept {
     const std::uint64_t room = capacity_bytes - std::min<std::uint64_t>(index_bytes, capacity_bytes);
     return room == 0 ? 0 : std::min(1.0, static_cast<double>(live_bytes) / static_cast<double>(room));

@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kPiece = 16u << 20;
 constexpr std::uint64_t kSmallestPiece = 64u << 10;
 constexpr int kHighDescriptor = 512;
-constexpr int kOpenFlags = O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;  // so a pipe does not block who opens it
+constexpr int kOpenFlags = O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;  // so that opening a pipe does not block
 
 std::error_code last_error() noexcept { return {errno, std::generic_category()}; }
 
@@ -70,7 +70,7 @@ FileIdentity identity_of(const std::filesystem::path& path) noexcept {
 File File::open(const std::filesystem::path& path, Access access, ::mode_t mode, std::error_code& error) noexcept {
   error.clear();
   const int read_or_write = access == Access::read ? O_RDONLY : O_RDWR;
-  // Others may remove the file between the two attempts, and make it anew.
+  // Others may remove the file between the two attempts, and make it again.
   for (int attempt = 0;; ++attempt) {
     int descriptor = access == Access::create ? make(path.c_str(), mode) : -1;
     const bool is_there = access != Access::create || (descriptor < 0 && errno == EEXIST);

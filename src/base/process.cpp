@@ -165,7 +165,7 @@ std::uint32_t process_id(std::uint64_t process) noexcept {
 bool proc_is_ours() noexcept { return pid_in_proc() == ::getpid(); }
 
 // Whether a thread has ended, asked without a descriptor. Such a thread has let its memory go, and so its program's
-// file. False also for threads of other users, as the kernel does not tell.
+// file. False also for threads of other users, because the kernel does not tell.
 bool has_no_program(std::uint32_t id) noexcept {
   char first = 0;
   return ::readlink(ProcPath(id, "/exe").c_str(), &first, 1) < 0 && errno == ENOENT;

@@ -11,7 +11,7 @@
 
 namespace forklore::base {
 
-/// What a thread keeps about itself. After a fork it is made anew at the first use, also where no atfork handler runs.
+/// What a thread keeps about itself. After a fork it is made again at the first use, also where no atfork handler runs.
 struct Self {
   std::uint32_t epoch = 0;  ///< the epoch of the process that filled this in; 0: nobody has
   std::uint32_t tid = 0;

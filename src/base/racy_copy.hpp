@@ -96,7 +96,7 @@ inline void racy_fill(void* shared, const void* from, std::size_t n) noexcept {
   constexpr std::size_t kVectors = 4;  // that do not wait for each other
   auto* out = static_cast<unsigned char*>(to);
   auto* in = static_cast<const unsigned char*>(shared);
-  Vector all[kVectors] = {};  // in registers, as the loops over them are unrolled
+  Vector all[kVectors] = {};  // in registers, because the loops over them are unrolled
   const auto pass = [&](Vector& seen, std::size_t at) {
     const Vector now = *reinterpret_cast<const volatile Vector*>(in + at);  // volatile: never twice
     *reinterpret_cast<Vector*>(out + at) = now;

@@ -72,7 +72,7 @@ Acquired acquire_contended(std::atomic<std::uint32_t>& word, std::chrono::millis
   std::uint32_t value = spin(word);
   std::uint32_t waited = 0;
   for (;;) {
-    const Self& me = self();  // asked anew each time: a signal handler may have forked
+    const Self& me = self();  // asked each time: a signal handler may have forked
     set_pending(me, word);
     while (is_free(value)) {
       const std::uint32_t mine = me.tid | waited | (value & FUTEX_WAITERS);

@@ -5,10 +5,11 @@
 // into the list itself, so no pointer lies in shared memory.
 //
 // What frees a dead owner's lock: the kernel. If a thread dies, the kernel looks at what the thread has pending, sets
-// FUTEX_OWNER_DIED there and wakes one waiter. Where the kernel misses a death, a waiter does the same: it looks every
-// 50 ms whether the owner lives. The next acquire_lock() then answers owner_died (protocol 5, 6).
+// FUTEX_OWNER_DIED there and wakes one waiter. Where the kernel misses a death, a thread that wants the lock does the
+// same (mark_dead). A waiter looks every 50 ms whether the owner lives. A call whose time is over looks once more
+// whether the owner still exists. The next acquire_lock() then answers owner_died (protocol 5, 6).
 //
-// A thread holds at most one such lock at a time, as there is one pending word. While it does, it calls no pthread
+// A thread holds at most one such lock at a time, because there is one pending word. While it does, it calls no pthread
 // robust mutex.
 #pragma once
 

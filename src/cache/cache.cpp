@@ -79,7 +79,7 @@ Cache Cache::attach(const Options& options) {
   return Cache(Attachment::obtain(handle, true), handle);
 }
 
-/// Out of line, as it is seldom called. Inline it would take registers from every read.
+/// Out of line, because it is seldom called. Inline it would take registers from every read.
 [[gnu::noinline]] static void resize(std::string& out, std::size_t size) { out.resize(size); }
 
 /// All reads of one key. room(found) gives memory for the value, as Stripe::read says.

@@ -2,13 +2,13 @@
 //
 // The file under the name is the truth. Every 400 ms one call checks that the mapped file is still the one under the
 // name. If it was removed or replaced by a successor, the attachment moves:
-//   1. It maps the file that is there now, or makes it anew.
+//   1. It maps the file that is there now, or makes it again.
 //   2. It puts zero pages in place of the old mapping. A thread that is still in a call there reads a miss, and its
 //      writes go nowhere.
 // A read-only handle, or another user's, may be unable to open a file. It keeps the zero pages, and checks less often.
 //
-// A name without an owner belongs to the user who asks. A process that has become another user keeps the segment that
-// it has mapped. When that is gone, the name means the segment of the new user.
+// A name without an owner means the segment of the user that asks. A process that has become another user keeps the
+// segment that it has mapped. When that is gone, the name means the segment of the new user.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,7 @@ inline constexpr RegistryMutex registry_mutex;
 
 }  // namespace session
 
-/// In namespace forklore, as the public header names it. Another namespace there could clash with a user's name.
+/// In namespace forklore, because the public header names it. Another namespace there could clash with a user's name.
 class Attachment {
  public:
   /// Returns the attachment for these options: the one that the process has, or a new one. Throws OpenError.

@@ -35,7 +35,7 @@ class Patience {
   }
 
  private:
-  static constexpr std::chrono::milliseconds kMost{20};  // that one moment counts
+  static constexpr std::chrono::milliseconds kMost{20};  // the longest single wait that counts
   const path& file_;
   std::chrono::nanoseconds waited_{0};
 };

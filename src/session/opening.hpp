@@ -1,11 +1,11 @@
 // opening.hpp - From a name to a mapped segment: find it, make it, replace it, adopt it.
 //
-// Every step reads anew what the name means. So any number of processes may open one at once, and die anywhere:
+// Every step looks again what the name means. So any number of processes may open one at once, and die anywhere:
 //   attach   Take a shared flock on the file, map it, and compare its inode with the name's.
 //   create   Take an exclusive flock on the file under the name. Give it its final size, and write the magic word last.
-//            The next process makes a file without the magic word anew.
+//            The next process makes a file without the magic word again.
 //   succeed  Do the same with NAME.next. Then rename it over the name.
-//   adopt    Take an exclusive flock, so nobody is attached. Set the locks anew for another boot or pid namespace.
+//   adopt    Take an exclusive flock, so nobody is attached. Set the locks up again for another boot or pid namespace.
 #pragma once
 
 #include <filesystem>

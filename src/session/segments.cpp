@@ -56,7 +56,8 @@ void remove_unfinished(const path& where) {
   if (is_segment(file) && file.identity() == base::identity_of(where)) ::unlink(where.c_str());
 }
 
-/// Throws if another user owns the file. owner: who must own it. None: the caller, or anybody if may_be_anybodys.
+/// Throws if another user owns the file. owner: the user that must own it. None: the caller, or any owner if
+/// may_be_anybodys.
 bool remove_file(const path& where, std::optional<::uid_t> owner, bool may_be_anybodys) {
   struct stat status {};
   remove_unfinished(successor_of(where));

@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 
 namespace forklore::session {
-// Gives a thread's page back when the thread ends. By a key of POSIX, as a thread_local with a destructor would take
-// more of the thread-local storage.
+// Gives a thread's page back when the thread ends. By a key of POSIX, because a thread_local with a destructor would
+// take more of the thread-local storage.
 struct Thread::AtExit {
   pthread_key_t key{};
   bool made = false;

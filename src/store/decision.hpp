@@ -9,7 +9,7 @@
 
 namespace forklore::store {
 
-/// What Stripe::update() shows to who decides: the entry as it is now.
+/// What Stripe::update() shows to the decision: the entry as it is now.
 struct Present {
   bool found = false;  ///< there is one, and it is fresh
   EntryHead head;
@@ -47,7 +47,7 @@ class Decide {
       : context_(&f), call_([](const void* context, const Present& present) noexcept {
           return (*static_cast<const F*>(context))(present);
         }) {}
-  Decide(const Decision& decision) noexcept  // NOLINT(google-explicit-constructor): likewise
+  Decide(const Decision& decision) noexcept  // NOLINT(google-explicit-constructor): as above
       : context_(&decision), call_(nullptr) {}
   /// The decision that depends on nothing, or nullptr.
   [[nodiscard]] const Decision* ready() const noexcept {

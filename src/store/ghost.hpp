@@ -1,5 +1,5 @@
-// ghost.hpp - Fingerprints of keys that left of late. A key that comes back was worth keeping (S3-FIFO: Yang, Zhang,
-// Qiu, Yue, Vigfusson, SOSP 2023). All of it is a hint. It is read and written with the stripe's lock held.
+// ghost.hpp - Fingerprints of keys that were evicted lately. A key that comes back was worth keeping (S3-FIFO: Yang,
+// Zhang, Qiu, Yue, Vigfusson, SOSP 2023). All of it is a hint. It is read and written with the stripe's lock held.
 //
 //    31               14   13  12          0
 //   +-------------------+------+------------+

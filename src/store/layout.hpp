@@ -11,7 +11,7 @@
 //   chunk       a piece of a stripe's memory. The chunk table has a column for each field of a chunk
 //   log         the chunks of one kind in the order of writing: small, main, large
 //   open chunk  the last chunk of a log, to which entries are appended
-//   generation  how often a chunk was taken. Each slot that leads into it carries its number
+//   generation  how often a chunk was taken from the free ones. Each slot that leads into it carries this number
 //   straddler   the entry whose value goes on in a chunk from the one before
 //   slot        8 bytes that say where an entry lies. 0 is empty
 //   bucket      eight slots: a cache line
@@ -21,10 +21,12 @@
 //   live, dead  a slot leads to the entry, or none does
 //   fresh       before its time to live is over
 //   expired     nobody may have it any more, stale or not. Such an entry is treated as absent
-//   ghost       fingerprints of keys that left
+//   fingerprint bits of a key's hash that stand for the key: 16 in a slot, 19 in the ghost
+//   ghost       fingerprints of keys that were evicted
 //   lease       the right to compute a value (a flight) or to hold a lock
 //   line        a place in the table of leases. A cache line is always called so, and a counter line too
 //   placeholder an entry that stands for a flight where no line was left
+//   none        in memory 0; a chunk's number is stored plus 1. In code kNoChunk, kNoLine, kNobody, an empty optional
 //   hint        may be wrong, and harms nothing but the hit ratio
 //
 // No pointer lies in here. Raise kFormatVersion with any change of what is below or of what it means.
@@ -48,13 +50,12 @@ inline constexpr std::size_t kSlotsPerBucket = 8;
 inline constexpr unsigned kMaxChunks = 256;  // of a stripe
 inline constexpr std::size_t kMaxChunkBytes = 1 << 20;
 inline constexpr unsigned kMaxStripes = 64;
-/// No chunk, where a chunk's number is answered. In memory a number is stored plus 1, so that zeroed memory names none:
-/// 0 less 1 is this.
+/// No chunk. In memory a number is stored plus 1, so that zeroed memory names none: 0 less 1 is this.
 inline constexpr std::uint32_t kNoChunk = ~std::uint32_t{0};
 
 using Word = std::atomic<std::uint64_t>;
 
-/// Adds to a count. The caller alone writes it, as it holds the lock.
+/// Adds to a count. Only the caller writes it, because it holds the lock.
 inline void count(Word& word, std::int64_t n = 1) noexcept {
   word.store(word.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
 }
@@ -73,7 +74,7 @@ static_assert(sizeof(Word) == 8 && sizeof(HalfWord) == 4);
 //
 // A writer stores a slot with release, under the lock. A reader loads it with acquire: so it sees the whole
 // entry. Readers raise freq without the lock, by one compare-exchange that may fail. A lost raise costs a little hit
-// ratio. An old slot never comes back, as the generation differs.
+// ratio. An old slot never comes back, because the generation differs.
 
 inline constexpr unsigned kFingerprintShift = 48;
 inline constexpr unsigned kFrequencyShift = 46;
@@ -122,8 +123,8 @@ constexpr bool is_log(Kind kind) noexcept { return kind == Kind::small || kind =
 constexpr Kind log_of(std::uint64_t state) noexcept { return is_log(kind_of(state)) ? kind_of(state) : Kind::main; }
 constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state & kSequenceMask; }
 
-// ---- Entry header: two words. The second one never changes once a slot leads there. The first one is stored anew as a
-// whole when the expiry changes.
+// ---- Entry header: two words. The second one never changes once a slot leads there. The first one is stored
+// again as a whole when the expiry changes.
 //
 //    63                             16 15            0
 //   +---------------------------------+---------------+
@@ -139,7 +140,7 @@ constexpr std::uint64_t sequence_of(std::uint64_t state) noexcept { return state
 //   |   ms that it took to compute    |         ms it may be stale     |
 //   +---------------------------------+--------------------------------+
 //
-// It is fresh until that long before its expiry. From then on it is stale: only those get it who ask for stale values.
+// It is fresh until `stale_for` before its expiry. After that only readers that ask for stale values get it.
 //
 // A placeholder is a timed entry that is never fresh, and a value to nobody. It says that somebody computes the value
 // of its key and found no line for that (leases.hpp). Its own value is two words: the lease, and the owner.
@@ -219,7 +220,7 @@ struct EntryHead {
     return (kEntryHeader + (timed ? kTimingBytes : 0) + std::size_t{key_size} + value_size + 7) & ~std::size_t{7};
   }
 };
-/// What an entry costs beside its key and value: header and slot. Rounding comes on top, at most 7 bytes.
+/// What an entry costs in addition to its key and value: header and slot. Rounding comes on top, at most 7 bytes.
 inline constexpr std::size_t kEntryOverhead = kEntryHeader + sizeof(Word);
 static_assert(kEntryOverhead == 24);
 static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
@@ -228,7 +229,7 @@ static_assert(EntryHead{.value_size = 100, .key_size = 24}.total() == 144);
 //
 //    63                                24 23           0
 //   +------------------------------------+--------------+
-//   |              moves                 |   buckets    |
+//   |            slot moves              |   buckets    |
 //   +------------------------------------+--------------+
 //
 // Stored with release, under the lock, before a moved slot is cleared at its old place. Partner: Index::snapshot().
@@ -242,7 +243,7 @@ constexpr std::uint64_t next_index_word(std::uint64_t index, std::uint32_t bucke
 }
 
 // ---- Lease: one caller, and nobody else, computes the value of a key or holds a lock. Each line has a word, a hash,
-// an owner and a deadline, each in a column of its own. This is the word:
+// an owner, a deadline and the time at which it was taken, each in a column of its own. This is the word:
 //
 //    63                                             2 1      0
 //   +------------------------------------------------+--------+
@@ -251,9 +252,13 @@ constexpr std::uint64_t next_index_word(std::uint64_t index, std::uint32_t bucke
 //
 // The word is the one truth about a lease. Its token is never given again, and grows from lease to lease of a name.
 //
-// From free to held: with release, under the lock, after the other three fields of the line.
-// From held to free: by a compare-exchange that names the token, without the lock. So giving back never waits. The
-// owner does it, or who knows that the owner is dead, or who holds the lock.
+// From free to held: with release, under the lock, after the other fields of the line.
+// From held to free, without the lock: by a compare-exchange that names the token. So giving back never waits. The
+// owner does it, or a process that has found the owner dead.
+//
+// From held to free, under the lock: by a release store, for a flight that is voided or rests, or a deadline that has
+// passed. It is safe: only the lock's holder makes a word held, and a give-back meanwhile stores the same word. The
+// deadline is stored once more, under the lock, if the lease is extended.
 //
 // Hash and kind identify what is leased. Keys of one hash wait for each other.
 
@@ -274,7 +279,7 @@ constexpr bool is_held(std::uint64_t lease) noexcept { return lease_kind_number(
 inline constexpr std::uint32_t kNoLine = ~std::uint32_t{0};  // the line of a lease that a placeholder keeps
 inline constexpr std::uint64_t kPlaceholderMs = 600'000;     // how long a placeholder stands at most
 inline constexpr std::size_t kLeaseBytes = 4 * sizeof(Word) + 2 * sizeof(HalfWord);  // a line, and an event count
-inline constexpr std::uint64_t kLeaseTick = 100;  // ms: a line says to this what time its lease was taken
+inline constexpr std::uint64_t kLeaseTick = 100;  // ms, the resolution of the time at which a lease was taken
 // How many lines a stripe has: first those for flights, then those for locks.
 inline constexpr unsigned kMinFlights = 16, kMaxFlights = 32;
 inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;
@@ -282,16 +287,17 @@ inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;
 // ---- Stripe header. Five cache lines, by meaning. Speed decides two places: the index word is alone on its line, and
 // what a write reads or changes lies on the two lines beside it, and no third one.
 //
-// GUARDED marks what is read and written with the stripe's lock held, and at no other time. The other fields say who
-// else reads or writes them. Of a hint any value is valid: it is clamped where it is used.
+// GUARDED marks fields of this header that are used only with the stripe's lock held. The other fields say what else
+// uses them. Outside the header no field is marked, but each function that needs the lock is: FORKLORE_LOCKED.
+// A hint may have any value: it is clamped where it is used.
 
-/// A stripe's lock, as clang's thread-safety analysis knows it. One name stands for the locks of all stripes, as a
-/// thread holds at most one. Its holder may touch all of that stripe, and nothing of another.
+/// A stripe's lock, as clang's thread-safety analysis knows it. One name stands for the locks of all stripes, because
+/// a thread holds at most one. Its holder may touch all of that stripe, and nothing of another.
 struct FORKLORE_CAPABILITY("lock of a stripe") StripeLock {};
 inline constexpr StripeLock stripe_lock;
 /// Of a function: its caller holds the stripe's lock.
 #define FORKLORE_LOCKED FORKLORE_REQUIRES(stripe_lock)
-/// Of a function: its caller holds no stripe's lock, as the function takes one, or may wait.
+/// Of a function: its caller holds no stripe's lock, because the function takes one, or may wait.
 #define FORKLORE_UNLOCKED FORKLORE_EXCLUDES(stripe_lock)
 /// Of a function: no other process or thread has the stripe, so it needs no lock. Not analysed.
 #define FORKLORE_ALONE FORKLORE_NO_THREAD_SAFETY_ANALYSIS
@@ -303,7 +309,7 @@ struct alignas(kCacheLine) StripeHeader {
   HalfWord flights FORKLORE_GUARDED;  // lines with flights, at most so many. 0: a write has none to void
 
   // The policy (policy.hpp). All of it is hints.
-  HalfWord small_share FORKLORE_GUARDED;  // small's share of the chunks beside the index, in 1/2^31. 0: the first one
+  HalfWord small_share FORKLORE_GUARDED;  // small's share of the chunks for entries, in 1/2^31. 0: the first one
   Word owed FORKLORE_GUARDED;             // bytes that main owes: so much of what it was filled with gives way
   Word usual_size FORKLORE_GUARDED;       // mean log-size of new entries, as policy.cpp has it. 0: none came yet
   Word usual_spread FORKLORE_GUARDED;     // mean distance of recent log-sizes from usual_size
@@ -313,7 +319,7 @@ struct alignas(kCacheLine) StripeHeader {
   // The index word. Every read loads it, so nothing that changes more often may share its line.
   alignas(kCacheLine) Word index;  // written with the lock held, read by everybody
 
-  // The index and the logs. recover() works them out anew.
+  // The index and the logs. recover() computes them again.
   alignas(kCacheLine) Word slots_used;     // slots that are not empty. Read by stats
   Word moving FORKLORE_GUARDED;            // buckets between which slots move, plus 1: from << 32 | to. 0: none
   Word sequence FORKLORE_GUARDED;          // the next one to give
@@ -329,7 +335,7 @@ struct alignas(kCacheLine) StripeHeader {
   Word evictions;         // all of them
   Word main_evictions;    // of these: from main
   Word large_evictions;   // of these: from large
-  Word bucket_evictions;  // of these: as both buckets of a new key were full
+  Word bucket_evictions;  // of these: because both buckets of a new key were full
   Word expirations;
   Word moves;
   Word reclaims;
@@ -337,8 +343,8 @@ struct alignas(kCacheLine) StripeHeader {
   Word computed;                          // of these: their value was stored
   Word voided;                            // of these: their key was written to meanwhile
   Word locked;                            // locks given
-  Word leases_lacking;                    // refused, as the table was full
-  Word leases_overdue;                    // leases given to another, as their time was over
+  Word leases_lacking;                    // refused because the table was full
+  Word leases_overdue;                    // leases given to another because their time was over
   Word waits;                             // calls that waited for a lease. Anybody adds, with no lock held
   Word leases_taken_over;                 // leases of the dead. Anybody adds, with no lock held
 };
@@ -371,10 +377,10 @@ struct SegmentHeader {
   std::uint32_t reject;          // 1: when_full = reject
   std::uint64_t max_value;       // bytes
   std::uint64_t geometry_check;  // of all that is computed from the four above
-  std::uint64_t birth_boottime;  // ms. Set anew when a file is adopted after a reboot
+  std::uint64_t birth_boottime;  // ms. Set again when a file is adopted after a reboot
   std::uint64_t birth_realtime;  // ms since 1970
   base::LockDomain domain;       // the processes to which the thread ids in lock words mean the same
-  std::uint64_t device, inode;   // the file's own. A copy has others, and so is known as one
+  std::uint64_t device, inode;   // the file's own. A copy has others, which shows that it is one
   HalfWord clean;                // of a file: 1 once the last process has let go and all is on disk
 };
 inline constexpr std::size_t kHeaderBytes = 256;

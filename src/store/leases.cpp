@@ -208,7 +208,8 @@ void Leases::disown() noexcept {
 }
 
 void Leases::free(std::uint32_t line, std::uint64_t word) noexcept {
-  // A store, not a compare-exchange: whoever else changes a held word without the lock stores the same.
+  // A plain store is safe here. Only the lock's holder makes a word held, so no new lease can come between. Whoever
+  // gives this lease back without the lock meanwhile stores the very same word.
   words_[line].store(freed(word), std::memory_order_release);
 }
 

@@ -48,7 +48,7 @@ struct LeaseWish {
   std::uint64_t owner = 0;          ///< base::own_process()
   std::uint64_t deadline = kNever;  ///< ms since birth. From then on others may have it, also while its owner lives
   bool or_placeholder = false;      ///< of a flight: a placeholder will do if there is no line
-  bool despite_rest = false;        ///< of a flight: also if it rests
+  bool despite_rest = false;        ///< take the flight even if it is resting
 };
 
 inline constexpr std::uint64_t kNobody = 0;  // the owner of a flight that rests
@@ -73,7 +73,7 @@ struct Failure {
   std::array<char, kMaxFailure> bytes;
 };
 
-/// A lock that is held, as who merely looks sees it. Times are in ms since birth.
+/// A held lock, for a caller that only looks. Times are in ms since birth.
 struct SeenLock {
   LeaseId lease;
   std::uint64_t hash = 0;
@@ -82,14 +82,14 @@ struct SeenLock {
   std::uint64_t deadline = kNever;
 };
 
-/// What is answered to who asks for a lease.
+/// The answer to a caller that asks for a lease.
 enum class Grant : std::uint8_t {
   granted,
   held,     ///< by those that holders names
   full,     ///< there is no line left, nor room for a placeholder; holders names all that have lines of the kind
-  present,  ///< of a flight: there is a value by now. Of Stripe::acquire() alone
-  failed,   ///< of a flight: there is none, and the last computation failed lately. Of Stripe::acquire() alone
-  busy,     ///< the stripe's lock could not be had. Of Stripe::acquire() alone
+  present,  ///< of a flight: there is a value by now. Only from Stripe::acquire()
+  failed,   ///< of a flight: there is no value, and a failure is remembered. Only from Stripe::acquire()
+  busy,     ///< the stripe's lock could not be had. Only from Stripe::acquire()
 };
 
 class Leases {
@@ -134,20 +134,21 @@ class Leases {
     const std::uint64_t deadline = deadlines_[lease.line].load(std::memory_order_acquire);
     return now < deadline && holds(lease);  // still held, so the deadline was its own
   }
-  /// Whether somebody computes the value of a name and may do so yet, and who; or whether its flight rests. For callers
-  /// that have an older value: they need not wait for the lock.
+  /// Whether the flight of a name is held, and by which process, or rests. One whose deadline has passed does not
+  /// count. For callers that have an older value: they need not wait for the lock.
   [[nodiscard]] bool find_flight(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
-  /// Who holds locks of a name, but for those whose deadlines have passed.
+  /// The holders of a name's locks, without those whose deadlines have passed.
   void find_locks(std::uint64_t hash, std::uint64_t now, Holders& holders) const noexcept;
   /// The lock in a line whose deadline has not passed. False if there is none.
   [[nodiscard]] bool see_lock(std::uint32_t line, std::uint64_t now, SeenLock& seen) const noexcept;
   /// The lines for locks are from here on.
   [[nodiscard]] std::uint32_t first_lock() const noexcept { return flights_; }
-  /// Gives a lease back if it is still held. Then wake() is due. The caller owns it, or knows that its owner is dead.
-  /// Of a flight the owner may also be killed and not yet dead. A lock may also be broken by who is told to.
+  /// Gives a lease back if it is still held. Then wake() is due. The caller owns it, or knows that its owner is dead. A
+  /// flight may also be taken from an owner that SIGKILL is on its way to. break_lock() may also give back a living
+  /// owner's lock.
   /// Release; partner: the acquire in acquire().
   bool give_back(const LeaseId& lease, std::uint64_t hash) noexcept;
-  /// Wakes who waits for a name: of a flight all of them, of a lock one.
+  /// Wakes callers that wait for a name: all that wait for a flight, one that waits for a lock.
   void wake(std::uint64_t hash, LeaseKind kind) noexcept;
   /// Counts a call that waits, once, however often it sleeps.
   void count_wait() noexcept { header_->waits.fetch_add(1, std::memory_order_relaxed); }
@@ -160,7 +161,8 @@ class Leases {
 
   // These need the lock.
 
-  /// Gives a lease if fewer than limit hold the name; else says who is in the way. now: ms since birth.
+  /// Gives a lease if fewer than limit hold the name. Otherwise holders names the leases in the way. now: ms since
+  /// birth.
   [[nodiscard]] Grant acquire(const LeaseWish& wish, std::uint64_t now, LeaseId& lease,
                               Holders& holders) noexcept FORKLORE_LOCKED;
   /// The word of a new lease, with the next token. Counts the lease.
@@ -207,7 +209,7 @@ class Leases {
   Word* hashes_;
   Word* owners_;
   Word* deadlines_;
-  HalfWord* begun_;  // when it was taken, in kLeaseTick since birth
+  HalfWord* begun_;  // when the lease was taken, in units of kLeaseTick since birth
   HalfWord* events_;
   std::uint32_t count_;
   std::uint32_t flights_;  // of these

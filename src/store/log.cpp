@@ -86,7 +86,7 @@ std::uint32_t Log::lately_dead() noexcept {
 void Log::create(std::uint64_t random) noexcept {
   for (std::uint32_t chunk = 0; chunk < count_; ++chunk) {
     generations_[chunk].store(static_cast<std::uint32_t>(base::mix(random + chunk)), std::memory_order_relaxed);
-    // The last chunk will be taken first, as the index will want the first ones.
+    // The last chunk will be taken first, because the index will want the first ones.
     states_[chunk].store(pack_state(Kind::free, chunk), std::memory_order_relaxed);
   }
   derive();
@@ -156,7 +156,8 @@ void Log::give_to_index(std::uint32_t chunk) noexcept {
 }
 
 void Log::free_all() noexcept {
-  // Sequences go on, so that no state comes back. In a damaged stripe they may be used up: then they begin anew.
+  // Sequences go on, so that no state comes back. In a damaged stripe they may be used up: then they start from 0
+  // again.
   if (!derive()) header_->sequence.store(0, std::memory_order_relaxed);
   for (std::uint32_t chunk = count_; chunk-- > 0;) {
     if (kind_of(state(chunk)) != Kind::free) free_chunk(chunk);

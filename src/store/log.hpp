@@ -89,7 +89,7 @@ class Log {
   [[nodiscard]] Timing read_timing(Location place, const EntryHead& head) const noexcept {
     return Timing::unpack(reinterpret_cast<const Word*>(at(place) + head.timing_at())->load(std::memory_order_relaxed));
   }
-  /// Until when an entry is fresh, in ms. Likewise.
+  /// Until when an entry is fresh, in ms. A reader believes it only after a second look at the slot.
   [[nodiscard]] std::uint64_t fresh_until(Location place, const EntryHead& head) const noexcept {
     return head.timed ? read_timing(place, head).fresh_until(head.expiry) : head.expiry;
   }
@@ -161,7 +161,7 @@ class Log {
   /// How many are free. Mostly known without a look at all chunks.
   [[nodiscard]] std::uint32_t count_free() noexcept FORKLORE_LOCKED;
   /// A chunk that is wholly dead and not open, or kNoChunk. Only those are looked at whose last live bytes this process
-  /// has counted out of late. kNoChunk also if the last of these is an open chunk: it is asked again once that is full.
+  /// has counted out lately. kNoChunk also if the last of these is an open chunk: it is asked again once that is full.
   [[nodiscard]] std::uint32_t lately_dead() noexcept FORKLORE_LOCKED;
   /// The chunk that the log appends to, or kNoChunk.
   [[nodiscard]] std::uint32_t open_chunk(Kind kind) const noexcept FORKLORE_LOCKED {
@@ -267,7 +267,7 @@ class Log {
   /// Frees all chunks, whatever their states are. No slot leads anywhere by now. The last chunk will be taken first, so
   /// that the index can have the first ones.
   void free_all() noexcept FORKLORE_LOCKED;
-  /// Works out anew what follows from the states: the open chunks and the next sequence. Stores what differs, and
+  /// Computes again what follows from the states: the open chunks and the next sequence. Stores what differs, and
   /// nothing else. False if a state makes no sense.
   bool derive() noexcept FORKLORE_LOCKED;
 

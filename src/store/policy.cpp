@@ -21,7 +21,7 @@
 // show what the filled chunks cost: main owes twice the bytes of these keys. For keys that come back soon it owes ten
 // times their bytes.
 //
-// Large entries. An entry is large if it is much larger than those that are held and those that came of late. It takes
+// Large entries. An entry is large if it is much larger than those that are held and those that came lately. It takes
 // the room of many others, so it goes to the large log, which has a twentieth of the chunks. It moves to main if it was
 // read twice, and in main it needs more reads to stay. If only large entries came for as many bytes as the stripe has,
 // they are the usual ones from then on.
@@ -62,7 +62,7 @@ std::uint64_t logarithm(std::uint64_t n) noexcept {
   return 16 * std::uint64_t{power} + (((n << 4) >> power) & 15);
 }
 constexpr std::uint64_t kHalfAsMuch = 9;  // 16 times the logarithm of one and a half
-constexpr std::uint64_t kTwice = 16;      // likewise of 2
+constexpr std::uint64_t kTwice = 16;      // 16 times the logarithm of 2
 
 constexpr std::uint64_t apart(std::uint64_t a, std::uint64_t b) noexcept { return std::max(a, b) - std::min(a, b); }
 

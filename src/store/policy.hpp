@@ -14,7 +14,7 @@
 
 namespace forklore::store {
 
-/// Made anew for each call, with the stripe's lock held. All that it keeps lies in the stripe's header and ghost, and
+/// Made for each call, with the stripe's lock held. All that it keeps lies in the stripe's header and ghost, and
 /// is a hint: any value is valid once clamped. So neither a death nor damage does harm.
 class Policy {
  public:
@@ -57,7 +57,7 @@ class Policy {
   [[nodiscard]] std::uint64_t small_share() const noexcept FORKLORE_LOCKED;
   [[nodiscard]] std::uint32_t small_chunks() const noexcept FORKLORE_LOCKED;
   [[nodiscard]] std::uint32_t large_chunks() const noexcept FORKLORE_LOCKED;
-  /// 0: not large beside what the stripe holds and what came of late. Up to 3 for the largest.
+  /// 0: not large beside what the stripe holds and what came lately. Up to 3 for the largest.
   [[nodiscard]] unsigned dearness(std::size_t bytes) const noexcept FORKLORE_LOCKED {
     // Mostly the first look is all.
     const std::uint64_t weight = bytes * header_.slots_used.load(std::memory_order_relaxed) / kLarge;

@@ -30,7 +30,7 @@ struct NoValue {};
 
 /// Which entries a read finds.
 enum class Age : std::uint8_t {
-  fresh,  ///< fresh ones alone
+  fresh,  ///< only fresh ones
   stale,  ///< also those that may still be served stale
 };
 

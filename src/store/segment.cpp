@@ -79,7 +79,7 @@ void Segment::adopt(std::byte* bytes, const Description& d, const base::LockDoma
   }
   Counters(bytes, g).disown();
   if (d.domain.boot_id != domain.boot_id) {
-    // Boottime has begun anew: the wall clock says how the segment's age goes on.
+    // Boottime starts from 0 again: the wall clock says how the segment's age goes on.
     const std::uint64_t now = base::realtime_ms();
     const std::uint64_t age = now > d.birth_realtime ? now - d.birth_realtime : 0;
     header.birth_boottime = base::boottime_ms() - age;  // may wrap below zero; age() is a difference

@@ -47,7 +47,7 @@ class Segment {
   /// Makes a segment in zeroed memory of geometry.shape.capacity bytes. The magic word is stored last.
   static void create(std::byte* bytes, const Geometry& geometry, const base::LockDomain& domain,
                      Origin origin) noexcept;
-  /// Lets locks, leases, counters and time begin anew, for this process's domain and this file. Entries stay. Call it
+  /// Resets locks, leases, counters and time, for this process's domain and this file. Entries stay. Call it
   /// only when no other process is attached.
   static void adopt(std::byte* bytes, const Description& description, const base::LockDomain& domain,
                     Origin origin) noexcept;

@@ -7,13 +7,13 @@
 // one store to the slot. Before it the old entry stands, after it the new one. So there is no journal, and nothing to
 // undo.
 //
-// The lock's holder may touch this stripe's memory and this object's private notes, and nothing else. It takes no
-// second lock, calls no code of a user, allocates nothing and never waits. What needs the lock is marked
-// FORKLORE_LOCKED, what may wait FORKLORE_UNLOCKED: clang checks both. If the last owner died, Guard calls recover()
-// before anything else.
+// The holder of the stripe's lock may touch this stripe's memory and this object's private notes, and nothing else. It
+// takes no second lock, calls no code of a user and never waits. It allocates nothing; only verify() does. What needs
+// the lock is marked FORKLORE_LOCKED, what may wait FORKLORE_UNLOCKED, what runs before anybody else has the stripe
+// FORKLORE_ALONE. Clang checks the first two. If the last owner died, Guard calls recover() before anything else.
 //
-// An expired entry is treated as absent in four places: attempt_plain() and attempt() when reading, look() when
-// writing, scan_chunk() when scanning. sweep() and relocate() remove it.
+// An expired entry is treated as absent. Every comparison with the time goes through EntryHead::expired() or
+// fresh_until(). docs/architecture.md lists the functions that ask them, and tests/docs_test.py holds the list.
 #pragma once
 
 #include <chrono>
@@ -90,13 +90,13 @@ class alignas(kCacheLine) Stripe {
 
   // Writing.
 
-  /// Changes the entry of a key as decide says. This is the one way in which anything changes. Answers what the
-  /// decision says; full if there is no room; busy if the lock could not be had. If the value changes, the key's flight
-  /// is voided. A new expiry is no change of the value.
+  /// Changes the entry of a key as decide says. This is the one way in which anything changes. Answers the
+  /// decision's code; full if there is no room; busy if the lock could not be had. If the value changes, the key's
+  /// flight is voided. A new expiry is no change of the value.
   Code update(const HashedKey& key, std::uint64_t now, std::chrono::milliseconds timeout,
               const Decide& decide) noexcept FORKLORE_UNLOCKED;
-  /// The same by the holder of the key's flight. The flight is given back whatever the answer is, but for busy.
-  /// changed: the flight was no longer held, and nothing was done.
+  /// The same by the holder of the key's flight. The flight is given back unless the answer is busy. not_held:
+  /// the flight was no longer held, and nothing was done.
   Code update_with(const LeaseId& lease, const HashedKey& key, std::uint64_t now, std::chrono::milliseconds timeout,
                    const Decide& decide) noexcept FORKLORE_UNLOCKED;
   /// Removes every entry and voids every flight. Locks stay held.
@@ -105,16 +105,16 @@ class alignas(kCacheLine) Stripe {
   // Leases.
 
   /// Asks for a lease. No flight is given while the key has a fresh value, unless the value is of this version. No
-  /// placeholder is given while the key has an older value, as it would take that one's place. failure: set with the
+  /// placeholder is given while the key has an older value, whose place it would take. failure: set with the
   /// grant failed, which is given where failure is asked for.
   Grant acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
                 std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders,
                 Failure* failure = nullptr) noexcept FORKLORE_UNLOCKED;
-  /// Gives back the flight of a key that has an older value, and lets nobody renew that value before the deadline: ok;
-  /// changed if it is no longer held; busy.
+  /// Gives back the flight of a key that has an older value, and lets nobody refresh that value before the deadline:
+  /// ok; not_held; busy.
   Code rest(const LeaseId& lease, const HashedKey& key, std::uint64_t now, std::uint64_t deadline,
             std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
-  /// Gives a lease another deadline: ok; changed if it is no longer held; busy.
+  /// Gives a lease another deadline: ok, not_held or busy.
   Code extend(const LeaseId& lease, std::uint64_t now, std::uint64_t deadline,
               std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   /// Whether the caller still holds the lease.
@@ -130,8 +130,8 @@ class alignas(kCacheLine) Stripe {
                                   std::chrono::milliseconds timeout) noexcept FORKLORE_UNLOCKED;
   [[nodiscard]] Leases& leases() noexcept { return leases_; }
 
-  /// Checks every invariant, and appends a sentence for each fault, which begins with where. For diagnosis: it is the
-  /// one place that allocates while it holds the lock.
+  /// Checks every invariant, and appends a sentence for each fault, which begins with where. For diagnosis only. It is
+  /// the only function that allocates under the lock.
   Code verify(const std::string& where, std::chrono::milliseconds timeout,
               std::vector<std::string>& faults) FORKLORE_UNLOCKED;
 
@@ -183,7 +183,7 @@ class alignas(kCacheLine) Stripe {
     miss,
     declined,
     changed,  ///< what was read has changed meanwhile: begin again
-    unusual,  ///< of attempt_plain() alone: the entry is not plain, so attempt() must look
+    unusual,  ///< only from attempt_plain(): the entry is not plain, or has expired. attempt() decides
   };
 
   // stripe_read.hpp, stripe_read.cpp
@@ -275,7 +275,7 @@ class alignas(kCacheLine) Stripe {
   // stripe_recover.cpp
   /// Puts the stripe in order after an owner's death. The next owner calls it.
   void recover() noexcept FORKLORE_LOCKED;
-  /// Frees the chunks that a death left with nothing but the rest of a value to which no slot leads.
+  /// Frees the chunks that a death left with nothing but the tail of a value to which no slot leads.
   void free_orphans() noexcept FORKLORE_LOCKED;
   /// The answer to damage: empties the stripe.
   void reset() noexcept FORKLORE_LOCKED;
@@ -324,7 +324,7 @@ class alignas(kCacheLine) Stripe {
     std::uint32_t best = kNoChunk;  ///< the one with the most garbage
     std::uint32_t due = kNoChunk;   ///< one in which enough may have expired
     std::uint32_t free = 0;         ///< how many are free
-    std::uint64_t garbage = 0;      ///< bytes, beside the open chunks
+    std::uint64_t garbage = 0;      ///< bytes, outside the open chunks
     bool rich = false;              ///< best is worth collecting
   };
   [[nodiscard]] Survey survey(std::uint64_t now) const noexcept FORKLORE_LOCKED;
@@ -349,8 +349,8 @@ class alignas(kCacheLine) Stripe {
                Renewal* renewal = nullptr) noexcept FORKLORE_LOCKED;
   /// The same, if its entries surely fit in the budget and the end of their log. Otherwise does nothing: false.
   bool reclaim_whole(std::uint32_t chunk, std::uint32_t budget, std::uint64_t now) noexcept FORKLORE_LOCKED;
-  /// Whether a slot leads to this entry, of which place and head are set. Sets the rest of it. word: the slot's; 0: it
-  /// is made from the place.
+  /// Whether a slot leads to this entry, whose place and head are set. Fills in slot, word and hash. word: the slot
+  /// word, or 0 to derive it from the place.
   [[nodiscard]] bool locate_live(std::uint64_t word, Located& entry) const noexcept FORKLORE_LOCKED;
   /// Moves or evicts an entry. budget: see reclaim(). It falls by the chunks that the entry takes.
   bool relocate(const Located& entry, Reclaim how, std::uint32_t& budget, std::uint64_t now) noexcept FORKLORE_LOCKED;

@@ -1,4 +1,4 @@
-// stripe_read.hpp - The reading half of a stripe. Inline, as a hit takes a few dozen nanoseconds.
+// stripe_read.hpp - The reading half of a stripe. Inline, because a hit takes a few dozen nanoseconds.
 #pragma once
 
 #include <cstring>
@@ -126,7 +126,7 @@ template <class Memory>
   if (!log_.find_plain(word, key.bytes, now, entry, head)) [[unlikely]]
     return Attempt::unusual;
   reading.expiry = head.expiry;
-  // Compiled twice, so that what is no integer is asked for it once.
+  // Compiled twice, so that the integer test runs once.
   const auto finish = [&](auto is_integer) __attribute__((always_inline)) {
     const std::int64_t integer =
         is_integer ? static_cast<std::int64_t>(

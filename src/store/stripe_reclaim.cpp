@@ -4,9 +4,9 @@
 //
 //   1. a free chunk
 //   2. a chunk that is wholly dead
-//   3. where garbage has grown, the chunk with the most of it. Before that, chunks in which enough may have expired are
-//      swept
-//   4. the oldest chunk of the log that the policy chooses. Its entries go on in main, or leave (policy.cpp)
+//   3. If no chunk is dead or rich, chunks that are due are swept first: what has expired in them becomes garbage. Rich
+//      means: there is much garbage, and collecting the chunk with the most of it is worth it. That chunk is taken.
+//   4. the oldest chunk of the log that the policy chooses. Its entries move to main, or are evicted (policy.cpp)
 //
 // Counts only choose the victim. Each chunk is walked before it is freed, and its straddler moved or evicted whole. An
 // open chunk is never reclaimed.
@@ -22,7 +22,7 @@ namespace forklore::store {
 namespace {
 
 constexpr std::uint32_t kMoveBudget = 14;  // chunks that moved entries may take while room is made for one new entry
-constexpr std::uint32_t kSweeps = 16;      // so many chunks are swept at most
+constexpr std::uint32_t kSweeps = 16;      // at most this many chunks are swept
 // If one in so many of all bytes is garbage, collect before evicting. What has expired unseen comes on top.
 constexpr std::uint32_t kGarbageShare = 12;
 // If one in so many of a chunk's bytes is garbage, the chunk is worth collecting while others may hold more.

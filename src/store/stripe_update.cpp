@@ -92,8 +92,8 @@ template <class Append, class Forget>
   forget();
 }
 
-// What most writes are, straight on: a plain entry takes the place of a plain one, at the end of the same log. Anything
-// else answers false, with nothing done: change() does it.
+// Fast path for most writes: a plain entry takes the place of a plain one, at the end of the same log. For anything
+// else it does nothing and answers false. Then change() does the write.
 [[gnu::always_inline]] inline bool Stripe::overwrite_plain(const HashedKey& key, const Decision& decision) noexcept {
   const EntryHead head = head_of(key, decision);
   if (decision.action != Decision::Action::store || leases_.any_flight()) [[unlikely]]
@@ -158,7 +158,7 @@ inline Code Stripe::store(const HashedKey& key, const Plan& plan, std::uint64_t 
   return plan.decision.code;
 }
 
-// May rely on: the plan overwrites by as much or less, and make_room() gave too little.
+// Precondition: the plan overwrites by as much or less, and make_room() gave too little.
 Code Stripe::renew_in_order(const HashedKey& key, std::uint64_t now, const Plan& plan) noexcept {
   Renewal renewal{key, plan.decision, plan.head, plan.old.slot};
   if (!compact_in_order(plan.log, plan.head, &renewal, now)) return Code::full;
@@ -254,9 +254,9 @@ Stripe::Outcome Stripe::change(const HashedKey& key, std::uint64_t now, const De
   return change_with_room(key, now, decide, lease, plan.log, plan.head, is_renewal(old, plan.head));
 }
 
-// May rely on: the lock is held, and the log and the size were chosen under it. On nothing else of the first plan:
-// making room may move or evict this very key. So the second plan looks it up, and asks for the decision, anew
-// (protocol 12). It keeps the log, as the room was made there.
+// Precondition: log, head and renews were chosen under this hold of the lock. Nothing else of the first plan is used:
+// making room may move or evict this very key. So the second plan looks the key up again, and asks for the decision
+// again (protocol 12). It keeps the log, because the room was made there.
 [[gnu::noinline]] Stripe::Outcome Stripe::change_with_room(const HashedKey& key, std::uint64_t now,
                                                            const Decide& decide, const LeaseId* lease, Kind log,
                                                            EntryHead head, bool renews) noexcept {
@@ -273,7 +273,7 @@ Stripe::Outcome Stripe::change(const HashedKey& key, std::uint64_t now, const De
   return apply(key, now, plan, lease);
 }
 
-// May rely on: the lock is held. Changes nothing.
+// Changes nothing.
 inline const Decision& Stripe::ask(const HashedKey& key, std::uint64_t now, const Decide& decide, Located& old,
                                    std::optional<Decision>& asked) const noexcept {
   if (const Decision* const ready = decide.ready(); ready != nullptr) {
@@ -283,8 +283,8 @@ inline const Decision& Stripe::ask(const HashedKey& key, std::uint64_t now, cons
   return asked.emplace(decide(look(key, now, old)));
 }
 
-// May rely on: old is the key's entry, and decision is what is to become of it. Stores nothing of the entry. For a new
-// key it lets the index grow or shrink, which may move slots, but none that a plan knows.
+// Precondition: old is the key's entry, and decision says what becomes of it. Writes no entry bytes. For a new key it
+// lets the index grow or shrink. That may move slots, but none that a plan knows.
 inline Stripe::Plan Stripe::make_plan(const HashedKey& key, std::uint64_t now, const Located& old,
                                       const Decision& decision, std::optional<Kind> log) noexcept {
   Plan plan{old, decision};
@@ -306,8 +306,8 @@ inline bool Stripe::is_renewal(const Located& old, const EntryHead& head) const 
   return reject_ && old.slot != nullptr && head.total() <= old.head.total();
 }
 
-// May rely on: the plan is of this moment, and what it stores has room, or is written in its turn. Makes no room
-// itself, so that nothing moves before the slot is stored.
+// Precondition: nothing has changed since the plan was made, and its entry has room or is written in order. Makes no
+// room itself, so that nothing moves before the slot is stored.
 [[gnu::always_inline]] inline Stripe::Outcome Stripe::apply(const HashedKey& key, std::uint64_t now, const Plan& plan,
                                                             const LeaseId* lease) noexcept {
   const Decision& decision = plan.decision;
