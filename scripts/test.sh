@@ -402,6 +402,6 @@ for i in "${!names[@]}"; do
   printf '%-46s %8d  %s\n' "${names[$i]}" "${times[$i]}" "${verdicts[$i]}"
   case ${verdicts[$i]} in passed) passed=$((passed + 1)) ;; FAILED) failed=$((failed + 1)) ;; esac
 done
-printf '%-46s %8d\n\n' "all" $((SECONDS - begin))
+printf '%-46s %8d\n\n' "all: a $([ $quick = yes ] && echo quick || echo whole) run on $(nproc) cores" $((SECONDS - begin))
 printf '%d passed, %d failed\n' $passed $failed
 [ $failed -eq 0 ]

@@ -168,7 +168,7 @@ bool swallow_refusal(const Call& call, PyObject* key) {
 
 bool swallow_unreadable(const Call& call, PyObject* key) {
   if (PyErr_ExceptionMatches(errors().unreadable) == 0) return false;
-  say_instead("cannot be read back and is computed anew", call, key);
+  say_instead("cannot be read back and is computed again", call, key);
   return true;
 }
 
@@ -232,7 +232,8 @@ bool say_refusal(const Computation& computation, const Call& call, NamedKey key,
   return swallow_refusal(call, key.object);
 }
 
-// For who has the old value, and need not wait for the next. Nothing, with no exception set, if it cannot be read.
+// For a caller that has the old value, and need not wait for the next. Nothing, with no exception set, if it cannot be
+// read.
 PyObject* renew_later(Computation& computation, Look& look, const Call& call, PyObject* cache, NamedKey key,
                       const Wanted& wanted) {
   Reference old(look.old());
@@ -275,8 +276,8 @@ bool may_be_greenlet() {
                                 PyDict_GetItemString(modules, "eventlet.hubs") != nullptr);
 }
 
-// Whether who computes the key cannot go on while this thread waits for it (forklore/waiting.py): 1, 0, or -1 with an
-// exception set.
+// Whether the caller that computes the key cannot go on while this thread waits for it (forklore/waiting.py): 1, 0, or
+// -1 with an exception set.
 int holds_up(const Call& call, NamedKey key) {
   PyObject* modules = PyImport_GetModuleDict();
   if (modules == nullptr || PyDict_GetItemString(modules, "forklore.waiting") == nullptr) return 0;

@@ -1,4 +1,5 @@
-// The methods that look without touching: what is known of an entry, and who holds which lock. And break_lock().
+// The methods that look without touching: what is known of an entry, and which process holds which lock. And
+// break_lock().
 #include <forklore/lock.hpp>
 #include <string>
 #include <vector>
@@ -12,7 +13,7 @@
 namespace forklore::python {
 namespace {
 
-// How a user calls a format: the type that it gives back, or who wrote it; another program's by its number.
+// How a user calls a format: the type that it gives back, or what wrote it; another program's by its number.
 std::string name_of_format(std::uint16_t format) {
   switch (format) {
     case kBytes:

@@ -36,7 +36,7 @@ const CompressionCalls* functions_of(const Compression& compression) {
   return &calls;
 }
 
-// Whether a value of so many bytes may lie in the segment. The bound changes only as the segment is replaced by
+// Whether a value of this size may lie in the segment. The bound changes only when the segment is replaced by
 // another, so it is asked for again only where it would say no.
 bool is_possible(std::size_t size, const Codec& codec) {
   if (size > codec.most) {
@@ -111,7 +111,7 @@ bool parse_compression(PyObject* name, PyObject* above, Codec& codec) {
 
 bool compress(Encoded& value, const Codec& codec) {
   const std::string_view plain = value.view();
-  // What is too large is so without compression too: else who reads it could not bound what it takes.
+  // What is too large is so without compression too: else a reader could not bound what it takes.
   if (is_number(value.format()) || !is_possible(plain.size(), codec)) return true;
   const CompressionCalls* calls = functions_of(*codec.compression);
   // Of its own, as an error's traceback may keep what was passed.

@@ -24,7 +24,7 @@ struct Compression {
 };
 
 inline constexpr std::size_t kCompressions = 3;
-/// Values of up to so many bytes are never compressed.
+/// Values of up to this many bytes are never compressed.
 inline constexpr std::size_t kSmall = 64;
 
 /// The two callables of a compression in one interpreter. Set with its first use.

@@ -1,5 +1,5 @@
-// computation_type.cpp - _core.Computation: forklore::Computation for those who wait elsewhere, in an executor or a
-// hub's pool, and compute in a coroutine. Python code drives it (forklore/compute.py).
+// computation_type.cpp - _core.Computation: forklore::Computation for callers that wait elsewhere, in an executor or a
+// hub's pool, or compute in a coroutine. Python code drives it (forklore/compute.py).
 #include <memory>
 #include <optional>
 #include <utility>
@@ -54,7 +54,8 @@ Reference said_of(Turn turn, State& state) {
   return Reference(Py_NewRef(Py_None));
 }
 
-// begin(patience): (turn, what there is to say of it), where it waits for another's value for so many seconds at most.
+// begin(patience): (turn, what there is to say of it), where it waits for another's value for that many seconds at
+// most.
 PyObject* begin_patiently(PyObject* self, PyObject* patience) {
   double seconds = 0;
   if (!parse_seconds("patience is seconds", patience, seconds)) return nullptr;

@@ -21,7 +21,7 @@ bool store_computed(Computation& computation, const Call& call, PyObject* key, P
 /// Of TooLarge, Full or Busy: says in the log that what was computed is not stored, and true. False with any other
 /// exception left set.
 bool swallow_refusal(const Call& call, PyObject* key);
-/// Of Unreadable: says in the log that the value is computed anew, and true. False with any other exception left set.
+/// Of Unreadable: says in the log that the value is computed again, and true. False with any other exception left set.
 bool swallow_unreadable(const Call& call, PyObject* key);
 /// What a call wants computed, and how.
 struct Wanted {

@@ -1,7 +1,7 @@
 // formats.hpp - The registry of value formats: one row for each way in which a Python value lies in an entry.
 //
 // Writing, reading, the names in errors, `_core._formats()` and the table of docs/python.md follow from the rows, which
-// are in formats.cpp. A format's number is kept beside the value and never changes its meaning.
+// are in formats.cpp. A format's number is kept with the value and never changes its meaning.
 //
 //   numbers     what they are
 //    0 to  15   values of exactly one type, without a serializer. 0 and 1 are the library's own: C++ shares them.

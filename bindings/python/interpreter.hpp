@@ -77,7 +77,7 @@ static_assert(sizeof(Interpreter) ==
 Interpreter& interpreter();
 
 /// Gives module, which was just created, to its interpreter. False with an exception set.
-/// again: the interpreter has one already, since that was taken out of sys.modules and imported anew. Then module has
+/// again: the interpreter has one already, since that was taken out of sys.modules and imported again. Then module has
 /// the names of that one, and nothing is to be made.
 bool enter_interpreter(PyObject* module, bool& again);
 

@@ -239,7 +239,7 @@ def test_incr_of_an_absent_key(cache: Any) -> None:
     assert cache.ttl("timed") == 20
     with pytest.raises(TypeError, match="ttl or timeout, which are the same, not both"):
         cache.incr("n", initial=0, ttl=20, timeout=20)
-    with pytest.raises(TypeError, match="an initial beside it"):
+    with pytest.raises(TypeError, match="needs an initial too"):
         cache.incr("n", ttl=20)
     with pytest.raises(OverflowError):
         cache.incr("large", initial=2**63)

@@ -126,7 +126,7 @@ def test_the_log_says_so(name: str, reader: forklore.Cache, caplog: pytest.LogCa
         reader.get_or_compute(key, lambda: 1)
     said = [record.getMessage() for record in caplog.records if record.name == "forklore"]
     assert len(said) == 1  # a minute
-    assert "cannot be read back and is computed anew: 'first'" in said[0]
+    assert "cannot be read back and is computed again: 'first'" in said[0]
     assert "is a pickle" in said[0]
 
 

@@ -155,7 +155,7 @@ class Cache:
         mode: of a new segment. One that is there is refused if it gives others more than mode does.
         owner: whose segment it is, a user id or name; None: your own.
         serializer: for values of other types. A pickle is loaded by pickle handles alone: whoever may write the
-            segment may run code in those who load pickles from it. "none" raises SerializerError.
+            segment may run code in processes that load pickles from it. "none" raises SerializerError.
         compress_above: values of more bytes are compressed, as they are after serializing. None: none are. What does
             not shrink is stored plain; so are numbers, and values of up to 64 bytes.
         compression: how: "zlib" (unless given), "zstd" (package zstandard) or "lz4" (package lz4). Every handle reads
@@ -272,8 +272,8 @@ class Cache:
         """The value, or what fn() returns, which is then stored with ttl. Of all callers in all processes one computes;
         the others wait for its value. A stored None is a value.
 
-        stale_for: for so many seconds after the ttl (49 days at most) all but the one who computes the next value get
-            the old one at once. To every other method it has expired.
+        stale_for: seconds after the ttl (49 days at most) for which all callers get the old value at once, but the one
+            that computes the next. To every other method it has expired.
         early: begins the next computation before the value expires, at random and the likelier the closer that is and
             the longer it took; 1 is about as early as it takes to compute, 2 twice that. Then a key that is asked for
             all the time need not expire. (XFetch.)
@@ -281,18 +281,18 @@ class Cache:
 
         stale_if_error: where fn raises and there is an old value, that is answered, and the log has the traceback
             once a minute. True unless given. The next caller tries again, unless there is an error_ttl.
-        error_ttl: for so many seconds nobody in any process computes what has failed: they get the old value at once,
-            or ComputeFailed, which says what the first error was, if there is none. A write to the key ends it.
-        compute_timeout: after so many seconds another caller may compute, though this process lives. Then what this one
+        error_ttl: seconds for which no process computes what has failed. Callers get the old value at once. If there is
+            none, they get ComputeFailed, which says what the first error was. A write to the key ends it.
+        compute_timeout: seconds after which another caller may compute, even if this process lives. Then what this one
             computes goes to its caller and is not stored.
-        refresh: "background": who is to renew an old value gets it at once as well, and a thread renews it, of a few
-            that this process has for that; for aget_or_compute a task of the event loop. Contextvars are copied.
+        refresh: "background": the caller that is to renew an old value gets it at once too. One of a few threads of
+            this process renews it; for aget_or_compute a task of the event loop does. Contextvars are copied.
 
-        An exception of fn reaches this caller alone; the next one computes. What is written to the key or deleted while
+        Only this caller gets an exception of fn; the next one computes. What is written to the key or deleted while
         fn runs wins: the value goes to its caller and not into the cache. A process that dies computing is found out
         within 25 ms. fn may return a Kept, which brings its own ttl. A value that is too large, or finds no room, is
         returned and said to the log; one that cannot be serialized raises SerializerError. A stored value that cannot
-        be read back (Unreadable) is no value here: it is computed anew and replaced, and the log says so once a minute.
+        be read back (Unreadable) is no value here: it is computed again and replaced. The log says so once a minute.
         RuntimeError if fn asks for the same key. A hit costs what get() costs. Waiting gives up the GIL; under gevent
         it is done in the hub's thread pool, so that other greenlets run."""
 
@@ -333,7 +333,7 @@ class Cache:
         ttl: seconds after which others may have it though its holder lives; None: never. Then there may be two, the
             first of which does not know it: give what the lock protects the `token`, to refuse a smaller one.
         wait: seconds that entering waits before it raises Busy; None: as long as it takes, 0: not at all.
-        reentrant: who is inside (a thread, asyncio task or greenlet) may enter again.
+        reentrant: the holder (a thread, asyncio task or greenlet) may enter again.
         limit: how many may be inside at once: a semaphore. All that use a name say the same.
         thread_local: False: the object is the holder, and whatever thread, task or greenlet has it may release."""
 
@@ -349,12 +349,12 @@ class Cache:
         """Takes one, or cost, of limit in period seconds; false if that is not allowed now. Exact over all processes.
         The generic cell rate algorithm: after a pause burst (limit unless given) may come at once, then one each
         period/limit seconds. cost=0 looks and takes nothing. The key is this call's own, an entry that says nothing any
-        more expires by itself; delete() begins anew. Raises TypeError if something else lies there, Busy, Full."""
+        more expires by itself; delete() resets it. Raises TypeError if something else lies there, Busy, Full."""
 
     def count_in_window(self, key: _Key, window: _Seconds, add: SupportsIndex = 1) -> WindowCount:
-        """Adds to the count of the window of so many seconds that runs, for all processes, and tells the counts of it
-        and of the one before. Windows follow each other from the segment's birth. add=0 looks and adds nothing. The key
-        is this call's own. Raises as rate_limit does."""
+        """Adds to the count of the window that runs now, for all processes. Answers the counts of it and of the one
+        before. window: its seconds. Windows follow each other from the segment's birth. add=0 looks and adds nothing.
+        The key is this call's own. Raises as rate_limit does."""
 
     def get_many(self, keys: Iterable[_K]) -> dict[_K, Any]:
         """The values of those keys that are there, under the keys given. Memory accesses overlap, so it is faster
@@ -377,7 +377,7 @@ class Cache:
         one that comes and goes, perhaps. Raises Busy.
 
         pattern: for the whole key, as Redis has it: * is any bytes or none, ? one byte, [abc] one of these, [a-c] one
-            of a range, [^abc] one that is none of them; a backslash before any of these takes its meaning."""
+            of a range, [^abc] any other byte; a backslash before any of these takes its meaning."""
 
     def scan(self, cursor: SupportsIndex = 0, prefix: _Key = "", count: SupportsIndex = 1000) -> tuple[int, list[str]]:
         """One step of keys(): (cursor for the next step, about count keys). Begin with 0; a cursor of 0 is the end.

@@ -7,5 +7,5 @@ import time
 
 
 def now() -> float:
-    """Seconds, of use beside each other alone."""
+    """Seconds of a clock that starts anywhere: only differences mean something."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -28,7 +28,7 @@ from .waiting import computes_here, holds_up, hub, in_executor, in_loop, in_pool
 
 PATIENCE = 1.0  # seconds of one wait elsewhere: what ends the process does not wait longer
 WAIT_SECONDS = 10.0
-LOOK_AGAIN, MOST_LOOKS = 0.002, 50  # seconds; of who is to renew a value in the background
+LOOK_AGAIN, MOST_LOOKS = 0.002, 50  # seconds; for a thread that renews a value
 
 
 class How(NamedTuple):

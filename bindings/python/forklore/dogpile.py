@@ -62,7 +62,7 @@ class ForkloreBackend(BytesBackend):
 
     distributed_lock: the mutex is of all processes (the default), so that one of them creates a value; False: each
         process has its own.
-    mutex_ttl: seconds after which others may create though the one who does still lives; None: never.
+    mutex_ttl: seconds after which others may create although the creator still lives; None: never.
 
     Values are bytes, which the region makes: pickles, unless it is given another serializer."""
 

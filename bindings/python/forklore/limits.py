@@ -4,7 +4,7 @@
     Limiter(..., storage_uri="forklore://mysite?capacity=16MB")
 
 Each hit is one step for all processes: none is lost or counted twice. A full segment may evict a count, which then
-begins anew; ?when_full=reject keeps all. Importing this module needs the package: pip install forklore[limits].
+starts from zero; ?when_full=reject keeps all. Importing this module needs the package: pip install forklore[limits].
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""refresh="background": who finds an old value takes it, and it is renewed elsewhere.
+"""refresh="background": a caller that finds an old value takes it, and another thread renews it.
 
-A few threads of this process do that, one value after the other, and end when there is none. They hold up no end of the
-process, and a forked child has its own. Where gevent or eventlet has patched threading, they are greenlets. In an event
-loop it is a task (forklore/compute.py).
+This process has a few such threads. They renew one value after the other, and end when there is none left. The process
+may end while they work, and a forked child has its own. Where gevent or eventlet has patched threading, they
+are greenlets. In an event loop it is a task (forklore/compute.py).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def later(cache: Cache, key: bytes, fn: Callable[[], Any], ttl: Any, stale_for: 
 
 
 def apart() -> contextvars.Context:
-    """A copy of this context for what goes on beside it: it computes nothing yet, and belongs to no request's end."""
+    """A copy of this context for work in the background: it computes nothing yet, and belongs to no request's end."""
     context = contextvars.copy_context()
     context.run(_computing.set, None)
     sync = sys.modules.get("asgiref.sync")

@@ -62,7 +62,7 @@ def target_of(cache: Cache | str | Mapping[str, Any], ttl: Any, **given: Any) ->
     if isinstance(cache, Mapping):
         return SharedTarget(cache, ttl, how)
     if isinstance(cache, str):
-        from .django.targets import AliasTarget  # Django is imported by who uses it alone
+        from .django.targets import AliasTarget  # only programs that use Django import it
 
         return AliasTarget(cache, ttl, how)
     raise TypeError(

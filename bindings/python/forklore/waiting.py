@@ -1,10 +1,10 @@
 """Where a caller waits: its thread, under gevent and eventlet a thread of the hub's pool, under asyncio one of an
 executor.
 
-A wait is a native call that gives up the GIL. What must not stand still meanwhile (an event loop, a hub) hands it to
-another thread, one for each thing that is waited for, however many wait for it there. What a coroutine of the same
-loop computes is awaited, without a thread. Who waits in a thread that what it waits for needs, such as the one of an
-event loop, is told so and does not wait.
+A wait is a native call that gives up the GIL. An event loop or a hub must not stand still, so it hands the wait to
+another thread. There is one such thread for each value that is waited for, however many callers wait for it. What a
+coroutine of the same loop computes is awaited, without a thread. A caller may be in a thread that the awaited value
+needs, such as that of an event loop. Such a caller is told so and does not wait.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ _PARTS: dict[type, Parts] = {
     types.GenericAlias: lambda _, v: (v.__origin__, v.__args__),
     types.UnionType: lambda _, v: v.__args__,
 }
-# Named, so that their modules are imported by who uses them.
+# By name, so that only programs that use these modules import them.
 _PARTS_BY_NAME: dict[str, Parts] = {
     "decimal.Decimal": lambda kind, v: (kind.__str__(v).upper(),),  # 1.0 and 1.00 are two; upper: whatever the context
     "fractions.Fraction": lambda _, v: (v.numerator, v.denominator),

@@ -137,7 +137,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         return KeyHeads(prefix, head) if head.isascii() and head.isprintable() and " " not in head else None
 
     def __getstate__(self) -> dict[str, Any]:
-        """The settings: a copy, here or in another process, opens its cache and asks anew."""
+        """The settings: a copy, here or in another process, opens its cache and asks again."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_shared", "handle")}
 
     def _ttl(self, timeout: Any) -> Any:
@@ -350,7 +350,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         return default if added else self.get_or_set(key, lambda: default, timeout, version)
 
     def _get_readable(self, key: Any, default: Any, version: int | None = None) -> Any:
-        """get() where what cannot be read will be made anew: it misses whatever ON_UNREADABLE says."""
+        """get() where what cannot be read will be computed again: it misses whatever ON_UNREADABLE says."""
         try:
             return self.get(key, default, version=version)
         except forklore.Unreadable as error:

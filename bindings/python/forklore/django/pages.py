@@ -35,8 +35,8 @@ def cache_page(
     key_prefix: str | None = None,
     stale_for: Any = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Django's cache_page, and one worker alone calls the view when the page is absent or has expired; the others wait
-    for its answer. With stale_for, for so many seconds after the timeout, all but that one get the old page at once.
+    """Django's cache_page, but only one worker calls the view when the page is absent or has expired. The others wait
+    for its answer. stale_for: seconds after the timeout for which all but that worker get the old page at once.
 
     What is cached, for how long and by which headers is decided by Django's own middleware: GET and HEAD, status 200,
     Vary, Cache-Control, cookies, languages. A page that it does not cache, or a view that raises, is let through for

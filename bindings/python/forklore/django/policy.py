@@ -43,7 +43,7 @@ class Policy:
         seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else float(ttl)
         if seconds <= 0:
             return ttl
-        # The module's generator is seeded by the system, and anew in each child of fork.
+        # The module's generator is seeded by the system, and again in each child of fork.
         return seconds * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
@@ -56,7 +56,7 @@ CHOICES = {
 """Those that are one of a few words; the first is the default."""
 
 SECONDS = ("STALE_FOR", "ERROR_TTL", "COMPUTE_TIMEOUT")
-"""Those that are a time, which is none unless given."""
+"""Those that are a time. None unless given."""
 
 NAMES = ("TTL_JITTER", "STALE_IF_ERROR", *SECONDS, *CHOICES)
 

@@ -25,7 +25,7 @@ _BATCH = 1000  # keys of one step of aiter_keys
 
 
 class RedisWords:
-    """What a backend has beside Django's own calls. A class of its own, so that each half can be read by itself."""
+    """What a backend has besides Django's own calls. A class of its own, so that each half can be read by itself."""
 
     # What the backend is, too.
     handle: Any
@@ -106,7 +106,7 @@ class RedisWords:
 
     def iter_keys(self, search: str = "*", itersize: int | None = None, version: int | None = None) -> Iterator[str]:
         """The keys that match, fetched in batches. One that is present throughout comes at least once. A KEY_FUNCTION
-        needs its REVERSE_KEY_FUNCTION beside it, from (key of the cache) to what the program calls it."""
+        needs a REVERSE_KEY_FUNCTION too, from (key of the cache) to what the program calls it."""
         reverse = self._reverse(version)
 
         def found() -> Iterator[str]:
@@ -135,7 +135,7 @@ class RedisWords:
         if named is not None:
             return named if callable(named) else import_string(named)
         if self.key_func is not default_key_func:
-            raise InvalidCacheBackendError("keys() and iter_keys() need a REVERSE_KEY_FUNCTION beside KEY_FUNCTION")
+            raise InvalidCacheBackendError("keys() and iter_keys() need a REVERSE_KEY_FUNCTION with a KEY_FUNCTION")
         head = len(default_key_func("", self.key_prefix, self.version if version is None else version))
         return lambda key: key[head:]
 
@@ -174,7 +174,7 @@ class RedisWords:
         if ignore_key_check and initial is None:
             initial, ttl = 0, None if ttl is DEFAULT_TIMEOUT else ttl
         if initial is None:
-            raise TypeError("incr() takes a ttl for a key that is absent, and so an initial beside it")
+            raise TypeError("incr() takes a ttl for a key that is absent, and so needs an initial too")
         name = self.make_and_validate_key(key, version)
         try:
             return self.handle.incr(name, delta, initial=initial, ttl=self._ttl(ttl))
