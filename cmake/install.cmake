@@ -3,6 +3,9 @@ include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 install(TARGETS forklore EXPORT forkloreTargets)
+if(FORKLORE_CLI)
+  install(TARGETS forklore_cli)
+endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/forklore DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT forkloreTargets NAMESPACE forklore:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/forklore)
 

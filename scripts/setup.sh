@@ -112,10 +112,11 @@ need() {
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || exit 1
 }
 
-# What the library and its tests are built from.
+# What the library, the program and their tests are built from.
 need_cpp() {
   need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp \
-    libxxhash-dev=xxhash.h doctest-dev=doctest/doctest.h xz-utils=xz
+    libxxhash-dev=xxhash.h doctest-dev=doctest/doctest.h xz-utils=xz \
+    libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp
 }
 
 # clang with its sanitizers and libFuzzer.
