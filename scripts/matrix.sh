@@ -28,8 +28,8 @@ if [[ $compiler =~ ^(g|clang)\+\+-[0-9]+$ ]]; then
   need "${compiler/clang++/clang}=$compiler"
   build=build/matrix/$compiler
   cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$compiler" -DFORKLORE_WERROR=ON \
-    -DFORKLORE_TESTS=ON -DFORKLORE_BENCH=OFF
-  cmake --build "$build" --target unit_tests
+    -DFORKLORE_CLI=ON -DFORKLORE_TESTS=ON -DFORKLORE_BENCH=OFF
+  cmake --build "$build" --target unit_tests forklore_cli
   ctest --test-dir "$build" -L '^unit$' --no-tests=error --output-on-failure -j2
 elif [[ $version =~ ^3\.1[0-3]$ ]]; then
   need_cpp

@@ -104,6 +104,7 @@ consumer_installed() {
   cmake -S tests/consumer -B "$ROOT/build/consumer-installed" -G Ninja -DCMAKE_PREFIX_PATH="$ROOT/build/prefix"
   cmake --build "$ROOT/build/consumer-installed"
   run_consumer "$ROOT/build/consumer-installed"
+  "$ROOT/build/prefix/bin/forklore" --version
 }
 
 # By pkg-config, which need not know how the library was built.

@@ -2,7 +2,7 @@
 # usage: scripts/wheels.sh [VERSION...]
 #
 # Builds wheels of the Python package for these versions of Python, 3.10 to 3.13 unless given, so that whoever installs one
-# needs no compiler. The library is compiled once; each wheel adds the binding for its Python. auditwheel gives each the
+# needs no compiler. The library and the program are compiled once; each wheel adds the binding for its Python. auditwheel gives each the
 # tag of the oldest glibc that it runs with: built here, that is no older than this machine's compiler allows. Each wheel is
 # then tried in an environment of its own that has no compiler on its PATH: import, set and get, and a get of Django's.
 #
@@ -27,7 +27,8 @@ versions=("$@")
 
 MADE=$ROOT/build/wheels HOUSE=$ROOT/build/wheelhouse
 mkdir -p "$LOGS" "$MADE" "$HOUSE"
-need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp libxxhash-dev=xxhash.h
+need g++=g++ cmake=cmake ninja-build=ninja libboost-dev=boost/interprocess/mapped_region.hpp libxxhash-dev=xxhash.h \
+  libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp
 
 tools() {
   local python
@@ -37,7 +38,8 @@ tools() {
 
 # The part that is the same for every Python.
 library() {
-  quietly wheels-configure cmake -S "$ROOT" -B "$MADE/library" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=ON &&
+  quietly wheels-configure cmake -S "$ROOT" -B "$MADE/library" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=ON \
+    -DFORKLORE_CLI=ON &&
     quietly wheels-library cmake --build "$MADE/library"
 }
 
@@ -63,7 +65,8 @@ one() {
   made=
   make_venv "$MADE/build-$1" "$2" || return 1
   quietly "wheel-$1-build" build_wheel "$MADE/build-$1/bin/python" "$MADE/$1" \
-    --config-settings=cmake.define.FORKLORE_LIBRARY="$MADE/library/libforklore.a" || return 1
+    --config-settings=cmake.define.FORKLORE_LIBRARY="$MADE/library/libforklore.a" \
+    --config-settings=cmake.define.FORKLORE_PROGRAM="$MADE/library/src/cli/forklore" || return 1
   repaired "$1" "$MADE/$1" || return 1
   made=$(cd "$HOUSE" && ls forklore-*-"cp${1/./}"-*.whl) || return 1
   tried "$1" "$2" "$HOUSE/$made"

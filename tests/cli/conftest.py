@@ -1,4 +1,5 @@
-"""The program as a user has it: a process with words, an answer and an exit code. FORKLORE_PROGRAM says which is tested."""
+"""The program as a user has it: a process with words, an answer and an exit code. FORKLORE_PROGRAM says
+which is tested."""
 
 from __future__ import annotations
 

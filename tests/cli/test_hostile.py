@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import unicodedata
 
 import pytest
@@ -72,13 +73,25 @@ def test_all_characters(cache: forklore.Cache, name: str) -> None:
 
 
 def test_wrong_bytes_of_a_format(cache: forklore.Cache, name: str) -> None:
-    """An integer of three bytes, say: it is named, and not shown."""
-    for number, row in enumerate(forklore._core._formats()):
-        cache.set(f"k{number}", b"\xff\x1b[31m")
-    path = segment_file(name)
-    assert path.exists()
-    for number, _ in enumerate(forklore._core._formats()):
-        assert done("get", name, f"k{number}").text == "\\xff\\x1b[31m\n"
+    """A float of three bytes, say: it is named and not shown. Entries of integers are laid out in a way of their own."""
+    numbers = [number for number, *_ in forklore._core._formats() if number != 1] + [300]
+    for number in numbers:
+        cache.set(f"key {number:03}", b"\xff\x1b[")
+    with segment_file(name).open("r+b") as file:
+        whole = file.read()
+        for number in numbers:
+            at = whole.index(f"key {number:03}".encode()) - 16  # the entry's head, whose lowest 16 bits are its format
+            file.seek(at)
+            file.write(number.to_bytes(2, sys.byteorder))
+    for number in numbers:
+        answer = call("get", name, f"key {number:03}")
+        [shown] = objects("get", name, f"key {number:03}")
+        assert (answer.exit, "value" in shown) in ((0, True), (1, False))
+        assert_harmless(answer.text)
+        assert_harmless(answer.error)
+        assert shown["bytes"] == 3
+    assert call("get", name, "key 004").exit == call("get", name, "key 010").exit == 1
+    assert objects("get", name, "key 300")[0]["format"] == "format 300"
 
 
 def test_a_damaged_header(cache: forklore.Cache, name: str) -> None:
@@ -93,7 +106,8 @@ def test_a_damaged_header(cache: forklore.Cache, name: str) -> None:
             assert_harmless(answer.error)
         [one] = [one for one in objects("list") if one["name"] == name]
         assert "error" in one and "entries" not in one
-        assert [line for line in done("list").lines if line.startswith(f"{name} ")][0].split()[4:7] == ["-", "-", "-"]
+        line = next(line for line in done("list").lines if line.startswith(f"{name} "))
+        assert line.split()[4:7] == ["-", "-", "-"]
     finally:
         with path.open("r+b") as file:
             file.write(whole)
@@ -109,7 +123,7 @@ def test_damage_is_found_and_harms_nothing(name: str) -> None:
                 cache.set(f"k{i}", "x" * 40)
         path = segment_file(name)
         with path.open("r+b") as file:
-            for _ in range(300):
+            for _ in range(1000):
                 file.seek(chance.randrange(4096, path.stat().st_size))
                 file.write(chance.randbytes(8))
         for words in (["stats", name], ["stats", "--json", name], ["keys", name], ["keys", "--json", name]):

@@ -29,7 +29,8 @@ def test_help() -> None:
 @pytest.mark.parametrize(
     "words",
     [[], ["bogus"], ["--bogus"], ["\x1b[31m"], ["stats"], ["stats", "a", "b"], ["get", "a"], ["set", "a", "b"],
-     ["set", "a", "b", "c", "d"], ["delete", "a"], ["delete", "a", "b", "--bogus"], ["stats", "a b"], ["stats", ""], ["stats", "--bogus", "a"],
+     ["set", "a", "b", "c", "d"], ["delete", "a"],
+     ["delete", "a", "b", "--bogus"], ["stats", "a b"], ["stats", ""], ["stats", "--bogus", "a"],
      ["keys", "a", "--limit", "-1"], ["keys", "a", "--limit", "x"], ["get", "a", ""], ["get", "a", "k" * 1025],
      ["list", "--owner", "nobody of this host"], ["stats", "a", "--mode", "99"], ["stats", "a", "--mode", "7777"],
      ["get", "a", "k", "--raw", "--json"], ["stats", "--path", ""]],
@@ -71,6 +72,15 @@ def test_a_mode_is_accepted_by_word_alone(name: str) -> None:
         assert "--mode 0660" in one["error"]
         [one] = [one for one in objects("list", "--mode", "660") if one["name"] == name]
         assert one["entries"] == 1
+
+
+def test_from_the_package() -> None:
+    """python -m forklore becomes the program if the package has it, and else says how to get it."""
+    has = (Path(forklore.__file__).parent / "bin/forklore").exists()
+    for command in ([sys.executable, "-m", "forklore"], [Path(sys.executable).parent / "forklore"]):
+        run = subprocess.run([*command, "bogus"], capture_output=True, text=True, timeout=30, check=False)
+        assert (run.returncode, run.stdout) == (2 if has else 1, "")
+        assert ("there is no command bogus" if has else "FORKLORE_CLI=ON") in run.stderr
 
 
 def as_user(uid: int, work: str) -> None:

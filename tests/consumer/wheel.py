@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def main() -> None:
         assert cache.incr("count", initial=0) == 1
         with cache.lock("lock", wait=0):
             pass
+        for command in ([sys.executable, "-m", "forklore"], [Path(sys.executable).parent / "forklore"]):
+            shown = subprocess.run([*command, "get", NAME, "count"], capture_output=True, timeout=30, check=True)
+            assert shown.stdout == b"1\n"
     settings.configure(CACHES={"default": {"BACKEND": "forklore.django.ForkloreCache", "LOCATION": NAME}})
     django.setup()
     from django.core.cache import caches
