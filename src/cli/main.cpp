@@ -21,6 +21,25 @@ int complain(const std::string& why, Exit exit) {
   return static_cast<int>(exit);
 }
 
+int run(const Program& program) {
+  Output out;
+  const auto complain_after = [&out](const std::string& why, Exit exit) {
+    out.end();
+    return complain(why, exit);
+  };
+  try {
+    const Exit exit = program.run(out);
+    out.flush();
+    return static_cast<int>(exit);
+  } catch (const Failure& failure) {
+    return complain_after(failure.what(), failure.exit);
+  } catch (const OpenError& error) {
+    return complain_after(said(error), Exit::refused);
+  } catch (const std::exception& error) {
+    return complain_after(escaped(error.what()), Exit::refused);
+  }
+}
+
 bool knows(const CLI::App& app, const std::string& word) {
   for (const CLI::App* command : app.get_subcommands({})) {
     if (command->get_name() == word) return true;
@@ -47,18 +66,7 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help or --version was asked for
     return complain(escaped(error.what()) + "; --help says more", Exit::wrong_words);
   }
-  try {
-    Output out;
-    const Exit exit = program.run(out);
-    out.flush();
-    return static_cast<int>(exit);
-  } catch (const Failure& failure) {
-    return complain(failure.what(), failure.exit);
-  } catch (const OpenError& error) {
-    return complain(said(error), Exit::refused);
-  } catch (const std::exception& error) {
-    return complain(escaped(error.what()), Exit::refused);
-  }
+  return run(program);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <system_error>
 
 #include "cli/failure.hpp"
@@ -10,7 +11,7 @@
 namespace forklore::cli {
 
 void Output::raw(std::string_view bytes) {
-  constexpr std::size_t kPiece = 32 * 1024;
+  constexpr std::size_t kPiece = std::size_t{32} * 1024;
   waiting_ += bytes;
   if (waiting_.size() >= kPiece) flush();
 }
@@ -33,6 +34,14 @@ void Output::flush() {
     left.remove_prefix(static_cast<std::size_t>(written));
   }
   waiting_.clear();
+}
+
+void Output::end() noexcept {
+  try {
+    flush();
+  } catch (const std::exception&) {
+    waiting_.clear();
+  }
 }
 
 bool is_terminal() noexcept { return ::isatty(STDOUT_FILENO) == 1; }

@@ -19,6 +19,8 @@ class Output {
   void raw(std::string_view bytes);
   /// Throws Failure if it cannot be written, as all of these do.
   void flush();
+  /// What was said before something failed. It does nothing if it cannot be written.
+  void end() noexcept;
 
  private:
   std::string waiting_;

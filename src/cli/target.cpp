@@ -107,6 +107,7 @@ std::string user_name(::uid_t user) {
 std::string said(const OpenError& error) {
   return escaped(error.message().said([](Option option, const std::string& value) {
     if (option == Option::place) return std::string("--path");
+    if (option == Option::read_only) return std::string("looking");
     const std::string word = option == Option::owner || option == Option::mode || option == Option::path ? "--" : "";
     return word + std::string(option.word) + (value.empty() ? "" : " ") + value;
   }));

@@ -14,6 +14,7 @@ import forklore
 from .conftest import PROGRAM, call, done, objects
 
 SHM = Path("/dev/shm")
+STRANGE = ["[a,b]", "{}", "%%", "-5", "a b", "ż", "[]", '"', "--", "-", "/x", "@file", "a=b", "--json", "''"]
 
 
 def segment_file(name: str) -> Path:
@@ -30,6 +31,10 @@ def test_set(cache: forklore.Cache, name: str) -> None:
     done("set", name, "e", "")
     assert cache.get_many(["k", "t", "-k", "e"]) == {"k": "hello", "t": "żółć", "-k": "--json", "e": ""}
     assert (cache.get("b"), cache.incr("n")) == (b"\xff\xfe", 42)
+    for strange in STRANGE:
+        done("set", "--", name, strange, strange)
+        assert cache.get(strange) == strange
+        assert done("get", "--", name, strange).text == strange + "\n"
     assert cache.ttl("k") is None
     [shown] = objects("set", name, "k", "żółć", "--ttl", "1.5h")
     assert shown == {"key": "k", "format": "text", "bytes": 8, "ttl": 5400}
@@ -81,14 +86,13 @@ def test_set_never_creates(name: str) -> None:
 
 
 def test_delete(cache: forklore.Cache, name: str) -> None:
-    strange = ["[a,b]", "{}", "%%", "-5", "a b", "ż", "[]", '"']  # none of which has a meaning of its own
-    for key in ["a", "b", *strange]:
+    for key in ["a", "b", *STRANGE]:
         cache.set(key, "v")
     assert done("delete", name, "a").out == b""
     answer = call("delete", name, "a", "b")
     assert (answer.exit, answer.text, answer.error) == (1, "not there: key a\n", "")
     assert objects("delete", name, "a", "b", exit=1) == [{"deleted": 0, "absent": ["a", "b"]}]
-    done("delete", "--", name, *strange)
+    done("delete", "--", name, *STRANGE)
     assert list(cache.keys()) == []
 
 

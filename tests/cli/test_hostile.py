@@ -73,7 +73,7 @@ def test_all_characters(cache: forklore.Cache, name: str) -> None:
 
 
 def test_wrong_bytes_of_a_format(cache: forklore.Cache, name: str) -> None:
-    """A float of three bytes, say: it is named and not shown. Entries of integers are laid out in a way of their own."""
+    """A float of three bytes, say: it is named and not shown. Entries of integers are laid out otherwise."""
     numbers = [number for number, *_ in forklore._core._formats() if number != 1] + [300]
     for number in numbers:
         cache.set(f"key {number:03}", b"\xff\x1b[")
