@@ -39,6 +39,15 @@ std::string name_of_format(std::uint16_t format) {
       return "json";
     case kMsgpack:
       return "msgpack";
+    case kSafe + kAscii:
+    case kSafe + kLatin:
+    case kSafe + kWide:
+    case kSafe + kText:
+      return "SafeString";
+    case kZlib:
+    case kZstd:
+    case kLz4:
+      return format_of(format)->name;
     default:
       return std::to_string(format);
   }

@@ -22,6 +22,7 @@ PyObject* decode_key(const std::string& key) {
 struct Selection {
   std::string prefix;
   std::optional<Pattern> pattern;
+  bool stale = false;  // also keys of stale values and of failures
 
   void only(std::string_view given) {
     pattern.emplace(given);
@@ -35,7 +36,7 @@ bool scan(const Call& call, Cursor& cursor, std::size_t limit, const Selection& 
   const std::optional<Code> code = guarded(
       [&]() -> std::optional<Code> {
         const Unlocked unlocked;
-        const Code answer = call.cache().scan(cursor, limit, selection.prefix, keys);
+        const Code answer = call.cache().scan(cursor, limit, selection.prefix, keys, selection.stale);
         if (selection.pattern) std::erase_if(keys, [&](const auto& key) { return !selection.pattern->matches(key); });
         return answer;
       },
@@ -181,6 +182,7 @@ PyObject* cache_delete_pattern(PyObject* self, PyObject* const* given, Py_ssize_
   Selection selection;
   if (!kParameters.bind(given, count, keywords, values) || !parse_selection(nullptr, values[0], selection))
     return nullptr;
+  selection.stale = true;  // or a stale value would be served after this
   const Call call(self);
   if (!call) return nullptr;
   if (!can_write(call)) return nullptr;

@@ -104,6 +104,12 @@ bool parse_compression(PyObject* name, PyObject* above, Codec& codec) {
   }
   std::size_t size = 0;
   if (!parse_size(kCompressAbove, above, size)) return false;
+  if (size == 0 || size > kMaxCapacityBytes) {
+    set_option_error({.option = kCompressAbove,
+                      .given = shown(above),
+                      .bound = "a number of bytes from 1 to " + std::to_string(kMaxCapacityBytes)});
+    return false;
+  }
   codec.compression = compression;
   codec.compress_above = std::max(size, kSmall);
   return functions_of(*compression) != nullptr;

@@ -102,7 +102,7 @@ class FORKLORE_EXPORT Cache {
                                      Ttl ttl = kDefaultTtl, std::uint16_t format = kBytes) noexcept;
   /// Removes the entry. Also answers not_found.
   Code erase(std::string_view key) noexcept;
-  /// Gives the entry a new time to live. Zero or less removes it. Also answers not_found.
+  /// Gives the entry a new time to live. Zero or less removes it, also one that is stale. Also answers not_found.
   Code touch(std::string_view key, Ttl ttl) noexcept;
   /// Adds delta to a kInteger entry and keeps its time to live. now is the sum. For an absent key it stores
   /// *initial + delta with ttl; without an initial it answers not_found. Also answers overflow, not_a_number, full.
@@ -126,7 +126,9 @@ class FORKLORE_EXPORT Cache {
 
   /// Appends up to limit keys that begin with prefix, and moves the cursor. A key that stays during the scan appears at
   /// least once. One that comes or goes may appear or not. Takes no lock. Returns ok.
-  [[nodiscard]] Code scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys);
+  /// stale: also keys whose value is stale, or that only have a failure or a computation. Erase those to invalidate.
+  [[nodiscard]] Code scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys,
+                          bool stale = false);
   [[nodiscard]] Stats stats() const;
   /// Checks every invariant of the stored structures, one stripe at a time, with its lock held. Returns what is wrong;
   /// nothing if the segment is sound.
@@ -147,12 +149,11 @@ class FORKLORE_EXPORT Cache {
 };
 
 /// Removes the segment of this name, of every format of the library that has one. Attached processes move to a new
-/// segment within a second of their next call. The memory goes when the last one has moved. A read-only handle, or one
-/// of another user, cannot make a new segment. It reads misses and answers Code::read_only until somebody has made one;
-/// the log says why.
-/// owner: the user who owns the segment; by default the effective user. For Place::file, name is the path, and the file
-/// must belong to owner if one is given. Returns false if there was no segment. Throws OpenError (permission_denied) if
-/// another user owns it and the caller is not root.
+/// segment within a second of their next call, this process at its next call. The memory goes when the last one has
+/// moved. A read-only handle, or one of another user, cannot make a new segment. It reads misses and answers
+/// Code::read_only until somebody has made one; the log says why. owner: the user who owns the segment; by default the
+/// effective user. For Place::file, name is the path, and the file must belong to owner if one is given. Returns false
+/// if there was no segment. Throws OpenError (permission_denied) if another user owns it and the caller is not root.
 FORKLORE_EXPORT bool remove_segment(std::string_view name, Place place = Place::shm, std::optional<::uid_t> owner = {});
 
 /// Lists the segments in this host's shared memory that the caller may read, by name and of every format of the

@@ -254,8 +254,9 @@ Code Cache::touch(std::string_view key, Ttl ttl) noexcept {
   const Call call(*attachment_);
   const std::uint64_t expiry = call.expiry(ttl, default_ttl_);
   return call.write(key, lock_timeout_, [&](const Present& present) {
-    if (!present.found) return answer(Code::not_found);
-    if (expiry == 0) return Decision{.action = Action::erase};
+    const Code code = present.found ? Code::ok : Code::not_found;
+    if (expiry == 0) return Decision{.action = Action::erase, .code = code};  // also of a stale value
+    if (!present.found) return answer(code);
     return Decision{.action = Action::change_expiry, .expiry = present.timing.expiry_of(expiry)};
   });
 }
@@ -307,14 +308,16 @@ Code Cache::clear() noexcept {
   return Code::ok;
 }
 
-Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys) {
+Code Cache::scan(Cursor& cursor, std::size_t limit, std::string_view prefix, std::vector<std::string>& keys,
+                 bool stale) {
   const Call call(*attachment_);
+  const store::Age age = stale ? store::Age::stale : store::Age::fresh;
   const std::size_t enough = keys.size() + std::min(limit, keys.max_size() - keys.size());
   while (!cursor.finished() && keys.size() < enough) {
     const auto number = static_cast<std::uint32_t>(cursor.position >> kStripeShift) % call.segment().stripes();
     const store::Stripe& stripe = call.segment().stripe(number);
     store::ScanPosition place = scan_place(cursor.position, stripe.sequence_end());
-    stripe.scan(place, call.now(), prefix, enough, keys);
+    stripe.scan(place, call.now(), prefix, enough, keys, age);
     if (place.log) {
       cursor.position = scan_position(number, place);
     } else if (number + 1 < call.segment().stripes()) {

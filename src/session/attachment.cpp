@@ -103,6 +103,13 @@ std::shared_ptr<Attachment> Attachment::obtain(const Options& options, bool must
   return attachment;
 }
 
+void Attachment::look_again() {
+  const RegistryLock lock;
+  for (const auto& [key, known] : Registry::get().attachments) {
+    if (const auto attachment = known.lock()) attachment->checked_.store(0, std::memory_order_relaxed);
+  }
+}
+
 Attachment::Attachment(const Options& options, bool must_exist)
     : options_(asking_nothing(options)), opened_by_(::geteuid()) {
   if (options.place == Place::anonymous) {

@@ -1,7 +1,8 @@
 // attachment.hpp - This process's hold on the segment under a name, shared by all its handles.
 //
 // The file under the name is the truth. Every 400 ms one call checks that the mapped file is still the one under the
-// name. If it was removed or replaced by a successor, the attachment moves:
+// name; so does the first call after a removal by this process. If it was removed or replaced by a successor, the
+// attachment moves:
 //   1. It maps the file that is there now, or makes it again.
 //   2. It puts zero pages in place of the old mapping. A thread that is still in a call there reads a miss, and its
 //      writes go nowhere.
@@ -43,6 +44,9 @@ class Attachment {
   /// Returns the attachment for these options: the one that the process has, or a new one. Throws OpenError.
   static std::shared_ptr<Attachment> obtain(const Options& options, bool must_exist)
       FORKLORE_EXCLUDES(session::registry_mutex);
+
+  /// Has the next call of every handle of this process check its name: this process has just removed a segment.
+  static void look_again() FORKLORE_EXCLUDES(session::registry_mutex);
 
   /// No call may be in flight. The last process that leaves a file marks it clean.
   ~Attachment();

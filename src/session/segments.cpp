@@ -7,6 +7,7 @@
 
 #include "base/mapping.hpp"
 #include "forklore/cache.hpp"
+#include "session/attachment.hpp"
 #include "session/header.hpp"
 #include "session/naming.hpp"
 #include "session/refusal.hpp"
@@ -118,7 +119,7 @@ bool look_at(const Named& file, SegmentInfo& info) {
 
 }  // namespace
 
-bool remove_segment(std::string_view name, Place place, std::optional<::uid_t> owner) {
+static bool remove_as_named(std::string_view name, Place place, std::optional<::uid_t> owner) {
   Options options;
   options.place = place;
   options.owner = owner;
@@ -136,6 +137,12 @@ bool remove_segment(std::string_view name, Place place, std::optional<::uid_t> o
       removed = remove_file(file.where, owner, false) || removed;
     }
   }
+  return removed;
+}
+
+bool remove_segment(std::string_view name, Place place, std::optional<::uid_t> owner) {
+  const bool removed = remove_as_named(name, place, owner);
+  if (removed) Attachment::look_again();
   return removed;
 }
 

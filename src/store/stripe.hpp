@@ -82,9 +82,9 @@ class alignas(kCacheLine) Stripe {
   [[nodiscard]] std::uint64_t sequence_end() const noexcept;
   /// Appends keys that begin with prefix, and moves the place on. Ends when there are enough keys, or the stripe is at
   /// its end. Any place may be given. A key that is there throughout comes at least once: entries move only to the end
-  /// of their log, or to main, which comes later.
+  /// of their log, or to main, which comes later. Age::stale also finds failures and placeholders.
   void scan(ScanPosition& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
-            std::vector<std::string>& keys) const;
+            std::vector<std::string>& keys, Age age = Age::fresh) const;
   [[nodiscard]] StripeTotals totals() const noexcept;
   [[nodiscard]] const StripeHeader& header() const noexcept { return *header_; }
 
@@ -205,7 +205,7 @@ class alignas(kCacheLine) Stripe {
   bool prefetch_from(const Bucket& bucket, std::uint64_t fingerprint) const noexcept;
   [[nodiscard]] std::uint32_t scan_from(ScanPosition& place) const noexcept;
   [[nodiscard]] bool scan_chunk(std::uint32_t chunk, ScanPosition& place, std::uint64_t now, std::string_view prefix,
-                                std::size_t enough, std::vector<std::string>& keys) const;
+                                std::size_t enough, std::vector<std::string>& keys, Age age) const;
   void raise_frequency(Word& slot, std::uint64_t word) const noexcept;
   [[nodiscard]] std::uint64_t version_of(std::uint64_t word, std::int64_t integer) const noexcept;
   [[nodiscard]] std::int64_t integer_at(Location place) const noexcept;

@@ -34,13 +34,13 @@ void Stripe::prefetch_entries(std::uint64_t hash) const noexcept {
 }
 
 void Stripe::scan(ScanPosition& place, std::uint64_t now, std::string_view prefix, std::size_t enough,
-                  std::vector<std::string>& keys) const {
+                  std::vector<std::string>& keys, Age age) const {
   while (place.log && keys.size() < enough) {
     const std::uint32_t next = scan_from(place);
     if (next == kNoChunk) {
       const auto* const log = std::ranges::find(kScanned, place.log);
       place = {log >= kScanned.end() - 1 ? std::nullopt : std::optional(*(log + 1))};
-    } else if (scan_chunk(next, place, now, prefix, enough, keys)) {
+    } else if (scan_chunk(next, place, now, prefix, enough, keys, age)) {
       place = {place.log, place.sequence + 1};
     }
   }
@@ -76,7 +76,7 @@ std::uint32_t Stripe::scan_from(ScanPosition& place) const noexcept {
 /// Scans one chunk from the place on. False if it ended before the chunk's end: there are enough keys, or the chunk is
 /// no longer the one that was chosen.
 bool Stripe::scan_chunk(std::uint32_t chunk, ScanPosition& place, std::uint64_t now, std::string_view prefix,
-                        std::size_t enough, std::vector<std::string>& keys) const {
+                        std::size_t enough, std::vector<std::string>& keys, Age age) const {
   const std::uint64_t state = pack_state(*place.log, place.sequence);
   if (log_.state(chunk) != state) return false;
   std::string key;
@@ -88,13 +88,13 @@ bool Stripe::scan_chunk(std::uint32_t chunk, ScanPosition& place, std::uint64_t 
     base::racy_copy(key.data(), log_.at(at) + head.key_at(), head.key_size);
     const std::uint64_t hash = base::hash(key);
     const std::uint64_t word = log_.slot_word(Index::fingerprint(hash), at);
-    const std::uint64_t fresh_until = log_.fresh_until(at, head);
+    const std::uint64_t there_until = age == Age::stale ? head.expiry : log_.fresh_until(at, head);
     // Partner: the release fences in Log::forget, free_chunk, take and append. If the state is the same, the bytes were
     // of this use of the chunk. A scan that sees an entry marked dead sees where it is now.
     std::atomic_thread_fence(std::memory_order_acquire);
     if (log_.state(chunk) != state) return false;
 
-    if (fresh_until > now && std::string_view(key).starts_with(prefix)) {
+    if (there_until > now && std::string_view(key).starts_with(prefix)) {
       for (bool settled = false; !settled;) {
         const Index::Snapshot index = index_.snapshot();
         const bool found = index.find_word(hash, word) != nullptr;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
+#include "forklore/compute.hpp"
 #include "unique_name.hpp"
 
 using namespace forklore;
@@ -68,6 +70,26 @@ TEST_CASE("a scan appends, and leaves out what has expired") {
   REQUIRE(cache.scan(cursor, 100, "", keys) == Code::ok);
   CHECK(cursor.finished());
   CHECK(keys == std::vector<std::string>{"before", "stays"});
+}
+
+TEST_CASE("a scan also finds what is stale and what only failed, if asked; a touch of no time erases that") {
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
+  const ComputeOptions options{.stale_for = std::chrono::hours(1), .error_ttl = std::chrono::hours(1)};
+  const auto fail = []() -> std::string { throw std::runtime_error("down"); };
+  REQUIRE(get_or_compute(
+              cache, "stale", Ttl(1), [] { return std::string("old"); }, options) == "old");
+  CHECK_THROWS(get_or_compute(cache, "failed", Ttl(1), fail, options));
+  while (cache.contains("stale") == Code::ok) std::this_thread::yield();
+  CHECK(scan(cache, 100, "").empty());
+  std::vector<std::string> keys;
+  for (Cursor cursor; !cursor.finished();) REQUIRE(cache.scan(cursor, 100, "", keys, true) == Code::ok);
+  std::ranges::sort(keys);
+  CHECK(keys == std::vector<std::string>{"failed", "stale"});
+  for (const std::string& key : keys) CHECK(cache.touch(key, Ttl(0)) == Code::not_found);
+  keys.clear();
+  for (Cursor cursor; !cursor.finished();) REQUIRE(cache.scan(cursor, 100, "", keys, true) == Code::ok);
+  CHECK(keys.empty());
 }
 
 TEST_CASE("a scan without a limit ends, whatever keys are there before") {

@@ -112,3 +112,8 @@ def test_importing_forklore_imports_none_of_the_packages() -> None:
     script = "import sys, forklore; print([m for m in ('dogpile', 'cachelib', 'limits', 'flask') if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
+
+
+def test_a_name_is_wanted() -> None:
+    with pytest.raises(TypeError, match='CACHE_ARGS = \\["mysite"\\]'):
+        ForkloreCache()

@@ -114,7 +114,7 @@ def test_it_is_off_unless_asked_for(cache: forklore.Cache) -> None:
 
 
 def test_small_values_never(name: str) -> None:
-    with forklore.Cache(name, "1MB", compress_above=0) as cache:
+    with forklore.Cache(name, "1MB", compress_above=1) as cache:
         cache.set("k", "x" * 64)
         assert lies_there(cache, b"x" * 64)
         cache.set("k", "y" * 65)
@@ -153,6 +153,8 @@ def test_copies_and_children_compress_too(packing: forklore.Cache) -> None:
         ({"compress_above": 100, "compression": "gzip"}, 'compression must be "zlib", "zstd" or "lz4"'),
         ({"compress_above": 100, "compression": 5}, "compression must be"),
         ({"compress_above": "many"}, "compress_above"),
+        ({"compress_above": 0}, "compress_above must be a number of bytes from 1 to 17179869184, not 0"),
+        ({"compress_above": "100GB"}, "compress_above must be a number of bytes from 1 to 17179869184"),
         ({"compression": "zstd"}, "compress_above is not given"),
     ],
 )

@@ -197,3 +197,16 @@ assert made == [1], made
 def test_greenlets_that_wait_let_others_run(name: str) -> None:
     pytest.importorskip("gevent")
     subprocess.run([sys.executable, "-c", GREENLETS, name], check=True, timeout=60)
+
+
+def test_what_another_program_stored_is_no_value(name: str) -> None:
+    backend = make_region().configure("forklore", arguments={"name": name, "capacity": "1MB"}).backend
+    with forklore.Cache(name) as other:
+        other.set_many({"int": 5, "pickle": [1], "str": "text"})
+    backend.set_serialized("mine", b"bytes")
+    assert [backend.get_serialized(key) for key in ("int", "pickle", "str")] == [NO_VALUE] * 3
+    assert backend.get_serialized_multi(["int", "mine", "pickle"]) == [NO_VALUE, b"bytes", NO_VALUE]
+    assert backend.get_serialized_multi(["int", "mine"]) == [NO_VALUE, b"bytes"]
+    region = make_region().configure("forklore", arguments={"name": name})
+    assert region.get_or_create("int", lambda: "created") == "created"
+    assert region.get("int") == "created"

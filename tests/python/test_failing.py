@@ -407,7 +407,7 @@ def ask_in_thread(backend: Any) -> Any:
     ("option", "value", "words"),
     [
         ("STALE_IF_ERROR", 1, "must be True or False, not 1"),
-        ("ERROR_TTL", 0, "must be seconds, more than 0 and up to 49 days, or None, not 0"),
+        ("ERROR_TTL", -1, "must be seconds, from 0 to 49 days, or None, not -1"),
         ("ERROR_TTL", "5", "must be seconds"),
         ("COMPUTE_TIMEOUT", True, "must be seconds"),
         ("COMPUTE_TIMEOUT", 50 * 86400, "must be seconds"),
@@ -418,3 +418,31 @@ def ask_in_thread(backend: Any) -> Any:
 def test_wrong_settings_are_refused(name: str, option: str, value: Any, words: str) -> None:
     with configured(name, {option: value}), pytest.raises(InvalidCacheBackendError, match=words):
         caches["default"].get("k")
+
+
+def test_what_is_invalidated_is_not_served_stale(cache: forklore.Cache) -> None:
+    def boom() -> str:
+        raise ValueError("down")
+
+    ended = {
+        "pattern": lambda key: cache.delete_pattern(key[:-1] + "?"),
+        "touch": lambda key: cache.touch(key, 0),
+    }
+    for word, end in ended.items():
+        key = f"price:{word}"
+        cache.get_or_compute(key, lambda: "old", 0.001, stale_for=600)
+        while key in cache:
+            pass
+        end(key)
+        with pytest.raises(ValueError, match="down"):
+            cache.get_or_compute(key, boom, 60, stale_for=600)
+
+
+def test_a_pattern_ends_a_remembered_failure(cache: forklore.Cache) -> None:
+    def boom() -> str:
+        raise ValueError("down")
+
+    with pytest.raises(ValueError, match="down"):
+        cache.get_or_compute("price:1", boom, 60, error_ttl=600)
+    assert cache.delete_pattern("price:*") == 0
+    assert cache.get_or_compute("price:1", lambda: "up", 60, error_ttl=600) == "up"

@@ -129,3 +129,14 @@ def test_wrong_arguments_are_said_each_time(name: str) -> None:
             forklore.shared_cache(name, "1MB", place="nowhere")
     with pytest.raises(TypeError):
         forklore.shared_cache(name, "1MB", unknown=1)
+
+
+def test_a_removed_segment_is_left_at_the_next_call(name: str) -> None:
+    mine = forklore.shared_cache(name, "1MB")
+    mine.set("k", "old")
+    assert forklore.remove(name)
+    mine = forklore.shared_cache(name, "1MB")
+    assert mine.get("k") is None
+    mine.set("k", "new")
+    with forklore.Cache(name) as other:
+        assert other.get("k") == "new"

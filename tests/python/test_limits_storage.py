@@ -168,3 +168,14 @@ def test_flask_limiter_takes_it_by_its_uri(name: str, strategy: str) -> None:
     asked = [app.test_client().get("/") for _ in range(3)]
     assert [answer.status_code for answer in asked] == [200, 200, 429]
     assert asked[1].headers["X-RateLimit-Remaining"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [("lock_timeout=abc", "lock_timeout must be a number of seconds, not 'abc'"),
+     ("stripes=x", "stripes must be a whole number, not 'x'"),
+     ("mode=rw", "mode must be an octal number, not 'rw'")],
+)  # fmt: skip
+def test_a_wrong_option_is_named(name: str, option: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        storage_from_string(f"forklore://{name}?{option}")

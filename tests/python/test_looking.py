@@ -131,3 +131,13 @@ def test_how_full(cache: forklore.Cache) -> None:
     assert 0.7 < cache.stats().full <= 1.0
     cache.clear()
     assert cache.stats().full == 0.0
+
+
+def test_formats_of_django_and_of_compression_have_names(name: str) -> None:
+    from django.utils.safestring import SafeString
+
+    import forklore.django
+
+    with forklore.Cache(name, "1MB", compress_above=100) as cache:
+        cache.set_many({"safe": SafeString("<b>"), "long": "a" * 1000})
+        assert [cache.info(key).format for key in ("safe", "long")] == ["SafeString", "zlib"]

@@ -175,3 +175,13 @@ TEST_CASE("a list that could not be made is no empty list") {
   });
   CHECK(child.join() == 0);
 }
+
+TEST_CASE("a handle of the process that removes the segment moves at its next call") {
+  UniqueName name;
+  Cache cache = Cache::open({.name = name, .capacity_bytes = 1 * MiB});
+  REQUIRE(cache.set("key", "old") == Code::ok);
+  REQUIRE(remove_segment(name.str()));
+  CHECK_FALSE(cache.get("key"));
+  REQUIRE(cache.set("key", "new") == Code::ok);
+  CHECK(Cache::open({.name = name}).get("key") == "new");
+}

@@ -1,7 +1,8 @@
 """The native module behind `forklore`.
 
 Values of *exactly* these types are stored as they are, without the serializer: bytes, str, int (of any size), float,
-bool and None. Anything else, a subclass such as SafeString or IntEnum among it, goes through the handle's serializer.
+bool and None. So is Django's SafeString once forklore.django is loaded. Anything else, a subclass such as IntEnum among
+it, goes through the handle's serializer.
 Bytes and ints of 64 bits are those of the C++ library, so both sides share them.
 """
 
@@ -368,8 +369,8 @@ class Cache:
         """Removes each entry; how many there were."""
 
     def delete_pattern(self, pattern: _Key) -> int:
-        """Removes each entry whose key matches the pattern, as keys() has it; how many there were. What is stored
-        meanwhile may stay or go. Raises Busy and ReadOnly; some may be gone then."""
+        """Removes each entry whose key matches the pattern, as keys() has it; how many there were. Values that are
+        stale and remembered failures go too, uncounted. What is stored meanwhile may stay or go. Raises Busy and ReadOnly; some may be gone then."""
 
     def keys(self, prefix: _Key = "", *, pattern: _Key | None = None) -> Iterator[str]:
         """All keys that begin with prefix, fetched in batches; bytes that are no UTF-8 come as lone surrogates
@@ -441,9 +442,7 @@ class DjangoCalls:
     get_or_set of what is not callable; make_and_validate_key."""
 
     def _get(self, key: Any, default: Any, version: int | None, /) -> Any: ...
-    def _set(
-        self, key: Any, value: Any, timeout: Any, version: int | None, nx: bool, xx: bool, /
-    ) -> bool | None: ...
+    def _set(self, key: Any, value: Any, timeout: Any, version: int | None, nx: bool, xx: bool, /) -> bool | None: ...
     def _add(self, key: Any, value: Any, timeout: Any, version: int | None, /) -> bool: ...
     def _get_or_set(
         self,
@@ -495,7 +494,8 @@ def _register_type(name: str, type: type[str], /) -> None:
 
 def remove(name: str, *, place: _Place = "shm", owner: int | str | None = None) -> bool:
     """Takes the name away, for every format of the library; False if there was no such segment. Processes that are
-    attached move to a new segment within a second of their next call; the memory goes when the last has moved. For
+    attached move to a new segment within a second of their next call, this one at its next call; the memory goes when
+    the last has moved. For
     place="file", name is the path. owner: whose segment it is, a user id or name; None: the caller's own.
     Raises OpenError if it is another user's and the caller is not root."""
 

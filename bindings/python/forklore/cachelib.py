@@ -62,12 +62,14 @@ class ForkloreCache(BaseCache):
 
     def __init__(
         self,
-        name: str,
+        name: str = "",
         default_timeout: int | timedelta = 300,
         key_prefix: str | None = None,
         ignore_delete_many_errors: bool = True,
         **options: Any,
     ) -> None:
+        if not name:
+            raise TypeError('the cache wants the name of a segment; in Flask-Caching CACHE_ARGS = ["mysite"]')
         super().__init__(default_timeout)  # type: ignore[arg-type]  # a timedelta since cachelib 0.17
         self.ignore_delete_many_errors = ignore_delete_many_errors  # which it has itself since 0.16
         self.key_prefix = key_prefix or ""

@@ -16,7 +16,7 @@ from typing import Any
 from dogpile.cache.api import NO_VALUE, BytesBackend, CacheMutex
 from dogpile.cache.util import sha1_mangle_key
 
-from ._core import DEFAULT, Cache, _Lease
+from ._core import DEFAULT, Cache, SerializerError, _Lease
 from .adapters import OPTIONS, handle
 from .locks import PATIENCE, NotHeld, _acquire_here
 from .waiting import hub, in_pool
@@ -88,12 +88,20 @@ class ForkloreBackend(BytesBackend):
         return Mutex(self.cache, key, self._mutex_ttl) if self._shared else None
 
     def get_serialized(self, key: str) -> Any:
-        return self.cache.get(key, NO_VALUE)
+        try:
+            value = self.cache.get(key, NO_VALUE)
+        except SerializerError:
+            return NO_VALUE
+        return value if isinstance(value, bytes) else NO_VALUE  # another program's: created anew
 
     def get_serialized_multi(self, keys: Iterable[str]) -> Sequence[Any]:
         wanted = list(keys)
-        found = self.cache.get_many(wanted)
-        return [found.get(key, NO_VALUE) for key in wanted]
+        try:
+            found = self.cache.get_many(wanted)
+        except SerializerError:  # of one of them
+            return [self.get_serialized(key) for key in wanted]
+        values = (found.get(key) for key in wanted)
+        return [value if isinstance(value, bytes) else NO_VALUE for value in values]
 
     def set_serialized(self, key: str, value: bytes) -> None:
         self.cache.set(key, value, DEFAULT)

@@ -158,12 +158,16 @@ def _typed(name: str, value: Any) -> Any:
     """An option of a URI as Cache() takes it."""
     if not isinstance(value, str):
         return value
-    if name == "mode":
-        return int(value, 8)
-    if name == "stripes":
-        return int(value)
-    if name in ("default_ttl", "lock_timeout"):
-        return float(value)
+    try:
+        if name == "mode":
+            return int(value, 8)
+        if name == "stripes":
+            return int(value)
+        if name in ("default_ttl", "lock_timeout"):
+            return float(value)
+    except ValueError:
+        wanted = {"mode": "an octal number", "stripes": "a whole number"}.get(name, "a number of seconds")
+        raise ValueError(f"{name} must be {wanted}, not {value!r}") from None
     return value.lower() in ("1", "true", "yes", "on") if name == "read_only" else value
 
 

@@ -56,7 +56,7 @@ CHOICES = {
 """Those that are one of a few words; the first is the default."""
 
 SECONDS = ("STALE_FOR", "ERROR_TTL", "COMPUTE_TIMEOUT")
-"""Those that are a time. None unless given."""
+"""Those that are a time. None unless given; 0 is none too."""
 
 NAMES = ("TTL_JITTER", "STALE_IF_ERROR", *SECONDS, *CHOICES)
 
@@ -80,12 +80,11 @@ def policy_of(location: str, params: dict[str, Any]) -> Policy:
 
 def _time(location: str, name: str, given: Any) -> float | None:
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
-    if seconds is not None and (not _is_number(seconds) or not 0 < seconds <= MOST_SECONDS):
+    if seconds is not None and (not _is_number(seconds) or not 0 <= seconds <= MOST_SECONDS):
         raise InvalidCacheBackendError(
-            f"CACHES, LOCATION {location!r}: {name} must be seconds, more than 0 and up to 49 days, or None, not "
-            f"{given!r}"
+            f"CACHES, LOCATION {location!r}: {name} must be seconds, from 0 to 49 days, or None, not {given!r}"
         )
-    return seconds  # type: ignore[no-any-return]
+    return seconds or None  # type: ignore[no-any-return]
 
 
 def _choice(location: str, name: str, options: dict[str, Any]) -> str:
