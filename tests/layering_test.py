@@ -19,7 +19,7 @@ STORE = {"layout": 0, "decision": 1, "reading": 1, "geometry": 1, "known": 1, "i
          "leases": 2, "counters": 2, "policy": 3, "stripe": 4, "segment": 5}  # fmt: skip
 # Those of the session and of the cache.
 SESSION = {"header": 0, "log": 0, "refusal": 0, "thread": 0, "view": 0, "hooks": 1, "naming": 1, "need": 2,
-           "permission": 2, "segments": 2, "opening": 3, "attachment": 4}  # fmt: skip
+           "permission": 2, "opening": 3, "attachment": 4, "segments": 5}  # fmt: skip
 CACHE = {"call": 0, "code": 0, "gcra": 0, "pattern": 0, "cache": 1, "lease": 1, "compute": 2, "lock": 2, "rate": 2}
 # That of the program, which is a client: of the library it sees the public headers alone.
 CLI = {"failure": 0, "text": 1, "counts": 2, "output": 2, "target": 2, "value": 2, "commands": 3, "entry": 4, "keys": 5,

@@ -157,8 +157,8 @@ class Cache:
         owner: whose segment it is, a user id or name; None: your own.
         serializer: for values of other types. A pickle is loaded by pickle handles alone: whoever may write the
             segment may run code in processes that load pickles from it. "none" raises SerializerError.
-        compress_above: values of more bytes are compressed, as they are after serializing. None: none are. What does
-            not shrink is stored plain; so are numbers, and values of up to 64 bytes.
+        compress_above: values of more bytes are compressed, as they are after serializing; 1 to 16 GiB. None: none.
+            What does not shrink is stored plain; so are numbers, and values of up to 64 bytes.
         compression: how: "zlib" (unless given), "zstd" (package zstandard) or "lz4" (package lz4). Every handle reads
             what any of them wrote, if the package is there.
         read_only: maps without write access.
@@ -370,7 +370,8 @@ class Cache:
 
     def delete_pattern(self, pattern: _Key) -> int:
         """Removes each entry whose key matches the pattern, as keys() has it; how many there were. Values that are
-        stale and remembered failures go too, uncounted. What is stored meanwhile may stay or go. Raises Busy and ReadOnly; some may be gone then."""
+        stale and remembered failures go too, uncounted. What is stored meanwhile may stay or go. Raises Busy and
+        ReadOnly; some may be gone then."""
 
     def keys(self, prefix: _Key = "", *, pattern: _Key | None = None) -> Iterator[str]:
         """All keys that begin with prefix, fetched in batches; bytes that are no UTF-8 come as lone surrogates

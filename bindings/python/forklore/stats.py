@@ -155,9 +155,9 @@ class EntryInfo:
     ttl: float | None
     """Seconds that it has left; None if it never expires."""
     format: str
-    """How it is stored: the type that it comes back as ("bytes", "int", "str", "float", "bool", "None",
-    "SafeString"), the serializer that wrote it ("pickle", "json", "msgpack"), how it is compressed ("zlib", "zstd",
-    "lz4"), or the number of another program's format."""
+    """The type that it comes back as ("bytes", "int", "str", "float", "bool", "None", "SafeString"), or the serializer
+    that wrote it ("pickle", "json", "msgpack"). A compressed value: "zlib", "zstd" or "lz4". Another program's format
+    is its number."""
     frequency: int
     """How often it was read, as far as the cache counts to tell what is worth keeping: 0 to 3."""
 
