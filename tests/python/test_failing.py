@@ -305,6 +305,29 @@ def test_another_takes_over_and_the_late_one_stores_nothing(cache: forklore.Cach
     assert cache.stats().leases_overdue == 1
 
 
+def test_a_task_of_the_same_loop_takes_over_in_time(cache: forklore.Cache) -> None:
+    """It looks again when the other's time is over, and not after whole seconds."""
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def hang() -> None:
+            begun.set()
+            await asyncio.sleep(60)
+
+        async def other() -> str:
+            return "value"
+
+        late = asyncio.create_task(cache.aget_or_compute("k", hang, 60, compute_timeout=0.05))
+        await begun.wait()
+        # A wait of a whole second would end here: then this one computes alone, and stores nothing.
+        assert await cache.aget_or_compute("k", other, 60, wait=0.9) == "value"
+        assert cache.get("k") == "value"
+        late.cancel()
+
+    asyncio.run(main())
+
+
 def test_in_time_it_is_stored(cache: forklore.Cache, ask: Ask) -> None:
     assert ask(cache, lambda: "value", compute_timeout=30) == "value"
     assert ask(cache, never) == "value"

@@ -246,6 +246,23 @@ def test_a_tasks_error_is_logged(cache: forklore.Cache, caplog: pytest.LogCaptur
     asyncio.run(main())
 
 
+def test_a_loop_of_one_call(cache: forklore.Cache) -> None:
+    """The loop of async_to_sync() ends with its call: a thread renews the value."""
+    from asgiref.sync import async_to_sync
+
+    aged(cache)
+
+    async def renew() -> str:
+        await asyncio.sleep(0.01)
+        return "new"
+
+    async def page() -> str:
+        return str(await cache.aget_or_compute("k", renew, 60, **HOW))
+
+    assert async_to_sync(page)() == "old"
+    eventually(lambda: cache.get("k") == "new")
+
+
 # Django
 
 

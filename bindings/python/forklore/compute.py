@@ -24,7 +24,7 @@ from ._core import DEFAULT, Cache, Unreadable, _Computation, _computing
 from .clock import now
 from .failing import raise_failed, say_not_refreshed, say_not_stored, say_served_stale, words_of
 from .kept import Kept
-from .waiting import computes_here, holds_up, hub, in_executor, in_loop, in_pool
+from .waiting import computes_here, ends_with_its_call, holds_up, hub, in_executor, in_loop, in_pool
 
 PATIENCE = 1.0  # seconds of one wait elsewhere: what ends the process does not wait longer
 WAIT_SECONDS = 10.0
@@ -112,6 +112,10 @@ def _leave(entered: tuple[contextvars.Token[Any], list[int]]) -> None:
     token, still = entered
     still[0] = 0
     _computing.reset(token)
+
+
+def _seconds(time: Any) -> float | None:
+    return time.total_seconds() if isinstance(time, timedelta) else time
 
 
 def _plain(value: Any) -> Any:
@@ -215,7 +219,7 @@ async def acompute(
     if turn == ALONE:
         flight.say_refusal(value, tell)
         return _plain(await _call(fn))
-    with computes_here(flight.what):
+    with computes_here(flight.what, _seconds(how.compute_timeout)):
         try:
             if turn == REFRESH and how.refresh == "background":
                 readable, value = flight.old()
@@ -244,8 +248,12 @@ _tasks: dict[tuple[Any, ...], asyncio.Task[Any]] = {}  # which would be collecte
 def _refresh_in_task(
     cache: Cache, key: Any, fn: Callable[[], Any], ttl: Any, how: How, what: tuple[str, bytes]
 ) -> None:
-    """refresh="background" in an event loop: the value is renewed by a task of it, unless one is at it."""
+    """refresh="background" in an event loop: the value is renewed by a task of it, unless one is at it.
+    Where the loop is async_to_sync()'s, a thread with a loop of its own renews it."""
     loop = asyncio.get_running_loop()
+    if ends_with_its_call(loop):  # and would cancel the task
+        refresher.later(cache, what[1], lambda: asyncio.run(_call(fn)), ttl, *how)
+        return
     if (loop, what) in _tasks:
         return
 

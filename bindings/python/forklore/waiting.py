@@ -17,12 +17,15 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .clock import now
+
 if TYPE_CHECKING:  # whose import costs more than all of forklore's
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
+LOOK_AGAIN = 0.01  # seconds; once another may take over
 MOST_THREADS = 64  # of the executor; further waits queue
 
 _executor: ThreadPoolExecutor | None = None
@@ -59,12 +62,19 @@ def running_loop() -> Any:
     return None if asyncio is None else asyncio._get_running_loop()
 
 
+def ends_with_its_call(loop: Any) -> bool:
+    """Whether the event loop is one that async_to_sync() has made for one call."""
+    sync = sys.modules.get("asgiref.sync")
+    return sync is not None and loop in getattr(sync.AsyncToSync, "loop_thread_executors", {})
+
+
 class _Computing:
     """By a coroutine: its loop, what sync_to_async() uses there, and the future that others of that loop await."""
 
-    __slots__ = ("loop", "over", "sensitive")
+    __slots__ = ("bound", "loop", "over", "sensitive")
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float | None) -> None:
+        self.bound = now() + timeout if timeout else None  # after it another may take over
         self.loop, self.sensitive = running_loop(), _sensitive()
         self.over: asyncio.Future[None] | None = None
 
@@ -75,9 +85,9 @@ class _Computing:
 
 
 @contextlib.contextmanager
-def computes_here(what: Hashable) -> Iterator[None]:
-    """While this coroutine computes what."""
-    mine = _by_coroutine[what] = _Computing()
+def computes_here(what: Hashable, timeout: float | None = None) -> Iterator[None]:
+    """While this coroutine computes what. After timeout another may take over."""
+    mine = _by_coroutine[what] = _Computing(timeout)
     try:
         yield
     finally:
@@ -96,6 +106,8 @@ async def in_loop(what: Hashable, seconds: float) -> bool:
         return False
     if computing.over is None:
         computing.over = loop.create_future()
+    if computing.bound is not None:
+        seconds = min(seconds, max(computing.bound - now(), LOOK_AGAIN))
     await asyncio.wait([computing.over], timeout=seconds)  # which leaves it to others, whatever becomes of this task
     return True
 
