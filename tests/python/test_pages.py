@@ -17,6 +17,7 @@ from django.test import AsyncRequestFactory, RequestFactory
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.cache import cache_page as django_cache_page
 
+import forklore
 from forklore.django import cache_page
 
 from .django_site import configured
@@ -235,3 +236,67 @@ def test_an_async_view() -> None:
 
     asyncio.run(main())
     assert view.calls == 1
+
+
+def boom(request: Any) -> Any:
+    raise ValueError("the source is down")
+
+
+FAILURES = {"raises": boom, "answers 503": lambda request: HttpResponse("down", status=503)}
+
+
+def stale_page(name: str, answer: Callable[[Any], Any], **how: Any) -> Any:
+    """A page that has been made once and has expired; the view fails from then on."""
+    view = View(lambda request: HttpResponse("page 1") if view.calls == 1 else answer(request))
+    page = cache_page(1, **how)(as_function(view))
+    page(factory.get("/a"))
+    time.sleep(1.2)
+    return page
+
+
+@pytest.mark.parametrize("answer", FAILURES.values(), ids=FAILURES)
+def test_a_view_that_fails_leaves_the_old_page_served(answer: Callable[[Any], Any], name: str) -> None:
+    page = stale_page(name, answer, stale_for=600)
+    assert [page(factory.get("/a")).content for _ in range(3)] == [b"page 1"] * 3
+
+
+def test_stale_for_of_the_settings_counts_for_pages(name: str) -> None:
+    with configured(name + "s", params={"BACKEND": "forklore.django.ForkloreCache", "LOCATION": name,
+                                        "OPTIONS": {"STALE_FOR": 600}}):  # fmt: skip
+        assert stale_page(name, boom)(factory.get("/a")).content == b"page 1"
+
+
+def test_the_old_page_is_not_served_unless_wanted(name: str) -> None:
+    page = stale_page(name, boom, stale_for=600, stale_if_error=False)
+    with pytest.raises(ValueError, match="down"):
+        page(factory.get("/a"))
+
+
+def test_a_404_is_no_failure(name: str) -> None:
+    page = stale_page(name, lambda request: (_ for _ in ()).throw(Http404("gone")), stale_for=600)
+    with pytest.raises(Http404):
+        page(factory.get("/a"))
+
+
+def test_a_failure_is_remembered() -> None:
+    view = View(boom)
+    page = cache_page(60, error_ttl=30)(as_function(view))
+    with pytest.raises(ValueError, match="down"):
+        page(factory.get("/a"))
+    with pytest.raises(forklore.ComputeFailed, match="down"):
+        page(factory.get("/a"))
+    assert view.calls == 1
+
+
+def test_an_async_view_that_fails_leaves_the_old_page_served() -> None:
+    view = AsyncView(lambda request: HttpResponse("page 1", status=200 if view.calls == 1 else 503))
+    page = cache_page(1, stale_for=600)(as_function(view))
+    requests = AsyncRequestFactory()
+
+    async def main() -> list[int]:
+        first = await page(requests.get("/a"))
+        await asyncio.sleep(1.2)
+        return [first.status_code, *[(await page(requests.get("/a"))).status_code for _ in range(3)]]
+
+    assert asyncio.run(main()) == [200] * 4
+    assert view.calls > 1

@@ -11,6 +11,9 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.middleware.cache import CacheMiddleware
 from django.utils.cache import get_cache_key
@@ -34,6 +37,9 @@ def cache_page(
     cache: str | None = None,
     key_prefix: str | None = None,
     stale_for: Any = None,
+    stale_if_error: bool | None = None,
+    error_ttl: Any = None,
+    compute_timeout: Any = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Django's cache_page, but only one worker calls the view when the page is absent or has expired. The others wait
     for its answer. stale_for: seconds after the timeout for which all but that worker get the old page at once.
@@ -41,16 +47,28 @@ def cache_page(
     What is cached, for how long and by which headers is decided by Django's own middleware: GET and HEAD, status 200,
     Vary, Cache-Control, cookies, languages. A page that it does not cache, or a view that raises, is let through for
     5 seconds: those that asked meanwhile call the view themselves, at once. A TemplateResponse is rendered here. Pages
-    do not mix with those of Django's cache_page. On a cache of another backend, and while no segment can be had, this
-    is Django's cache_page.
+    do not mix with those of Django's cache_page.
+
+    A view that raises or answers a status of 500 or more fails. Within stale_for the old page stays and is served, and
+    the log says why, unless stale_if_error is False. Http404 and what else Django answers below 500 is no failure.
+    stale_for, stale_if_error, error_ttl, compute_timeout: as of get_or_set; what is not given is as the settings say.
+    There is no refresh="background": a request does not outlive its answer.
+
+    On a cache of another backend, and while no segment can be had, this is Django's cache_page.
     """
     alias = DEFAULT_CACHE_ALIAS if cache is None else cache
     prefix = f"{key_prefix or ''}.forklore"
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         plain = django_cache_page(timeout, cache=cache, key_prefix=key_prefix)(view)
+        given = {
+            "stale_for": stale_for,
+            "stale_if_error": stale_if_error,
+            "error_ttl": error_ttl,
+            "compute_timeout": compute_timeout,
+        }
         new_visit = functools.partial(
-            _Visit, view, page_timeout=timeout, cache_alias=alias, key_prefix=prefix, stale_for=stale_for
+            _Visit, view, page_timeout=timeout, cache_alias=alias, key_prefix=prefix, given=given
         )
 
         def ours(request: Any) -> bool:
@@ -90,6 +108,18 @@ def _seconds(stale_for: Any) -> float:
     return stale_for.total_seconds() if isinstance(stale_for, timedelta) else stale_for
 
 
+_NO_FAILURES = (Http404, PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
+"""What a view raises for Django to answer with a status below 500."""
+
+
+class ServerErrorAnswer(Exception):
+    """The view answered a status of 500 or more. For the log."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(f"the view answered {response.status_code}")
+        self.response = response
+
+
 class _AgainError(Exception):
     """The page's key has become known meanwhile."""
 
@@ -123,12 +153,22 @@ class _Visit(CacheMiddleware):
     cache: Any = None  # an _Aside
 
     def __init__(
-        self, view: Any, *, request: Any, arguments: tuple[Any, ...], named: dict[str, Any], stale_for: Any, **how: Any
+        self,
+        view: Any,
+        *,
+        request: Any,
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        given: dict[str, Any],
+        **how: Any,
     ) -> None:
         super().__init__(view, **how)
-        self.request, self.stale_for = request, stale_for
+        self.request = request
         self.call = functools.partial(view, request, *arguments, **named)
         self.backend: ForkloreCache = caches[self.cache_alias]
+        usual = self.backend._policy
+        self.how = {name: getattr(usual, name) if value is None else value for name, value in given.items()}
+        self.failure: Exception | None = None  # for which the old page may be served
         self.response: Any = None
         self.error: Exception | None = None
 
@@ -136,11 +176,11 @@ class _Visit(CacheMiddleware):
         while True:
             key = self.key()
             try:
-                value = self.backend.handle.get_or_compute(
-                    self.place(key), lambda key=key: self.make(key), stale_for=self.stale_for
-                )
+                value = self.backend.handle.get_or_compute(self.place(key), lambda key=key: self.make(key), **self.how)
             except _AgainError:
                 continue
+            except Exception as error:
+                return self.without_old_page(key, error)
             if self.response is None and self.error is None and value == PASS:
                 self.keep(self.call(), None)
             return self.outcome(value)
@@ -153,9 +193,11 @@ class _Visit(CacheMiddleware):
                 return await self.amake(key)
 
             try:
-                value = await self.backend.handle.aget_or_compute(self.place(key), make, stale_for=self.stale_for)
+                value = await self.backend.handle.aget_or_compute(self.place(key), make, **self.how)
             except _AgainError:
                 continue
+            except Exception as error:
+                return self.without_old_page(key, error)
             if self.response is None and self.error is None and value == PASS:
                 self.keep(await self.call(), None)
             return self.outcome(value)
@@ -185,24 +227,46 @@ class _Visit(CacheMiddleware):
     def make(self, key: str | None) -> Kept:
         self.again(key)
         try:
-            return self.keep(self.call(), key)
+            kept = self.keep(self.call(), key)
         except Exception as error:
             return self.failed(error)
+        return self.unless_server_error(kept)
 
     async def amake(self, key: str | None) -> Kept:
         self.again(key)
         try:
-            return self.keep(await self.call(), key)
+            kept = self.keep(await self.call(), key)
         except Exception as error:
             return self.failed(error)
+        return self.unless_server_error(kept)
 
     def again(self, key: str | None) -> None:
         if key is None and self.key() is not None:
             raise _AgainError
 
     def failed(self, error: Exception) -> Kept:
-        self.error = error
-        return Kept(PASS, PASS_SECONDS)
+        if isinstance(error, _NO_FAILURES):
+            self.error = error
+            return Kept(PASS, PASS_SECONDS)
+        self.failure = error
+        raise error
+
+    def unless_server_error(self, kept: Kept) -> Kept:
+        if self.response.status_code < 500:
+            return kept
+        self.failure, self.response = ServerErrorAnswer(self.response), None
+        raise self.failure
+
+    def without_old_page(self, key: str | None, error: Exception) -> Any:
+        """The view failed, and no old page is served: the others are let through, unless the failure is remembered."""
+        if error is not self.failure:
+            raise error
+        if not self.how["error_ttl"]:
+            with contextlib.suppress(forklore.Error):
+                self.backend.handle.add(self.place(key), PASS, PASS_SECONDS)
+        if isinstance(error, ServerErrorAnswer):
+            return error.response
+        raise error
 
     def keep(self, response: Any, key: str | None) -> Kept:
         """Has the middleware decide on a response; what is to be stored under key. What belongs under another key is
@@ -210,7 +274,7 @@ class _Visit(CacheMiddleware):
         if hasattr(response, "render") and callable(response.render) and not response.is_rendered:
             response = response.render()
         self.request._cache_update_cache = True
-        self.cache = aside = _Aside(self.backend, stale_seconds=_seconds(self.stale_for))
+        self.cache = aside = _Aside(self.backend, stale_seconds=_seconds(self.how["stale_for"]))
         self.response = self.process_response(self.request, response)
         if aside.key is None:
             return Kept(PASS, PASS_SECONDS)
@@ -221,7 +285,7 @@ class _Visit(CacheMiddleware):
         with contextlib.suppress(forklore.ReadOnly, forklore.Busy, forklore.Unreadable):  # then the page is not kept
             if isinstance(handle.get(other), str):
                 handle.delete(other)
-        handle.get_or_compute(other, lambda: kept, stale_for=self.stale_for)
+        handle.get_or_compute(other, lambda: kept, stale_for=self.how["stale_for"])
         return Kept(PASS, 0)
 
     def hit(self, page: Any) -> Any:
