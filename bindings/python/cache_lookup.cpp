@@ -39,6 +39,16 @@ int is_there(const Call& call, NamedKey key) {
   return -1;
 }
 
+// On the Unreadable that is set: what cas() takes to replace just that value.
+static void note_version(Version version) {
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  PyErr_NormalizeException(&type, &error, &traceback);
+  const Reference word(PyLong_FromUnsignedLongLong(version.word));
+  if (!word || PyObject_SetAttrString(error, "_version", word.get()) != 0) PyErr_Clear();
+  PyErr_Restore(type, error, traceback);
+}
+
 PyObject* cache_get(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
   static constexpr Parameters<2> kParameters{"get", 1, 2, {"key", "default"}};
   std::array<PyObject*, 2> values{nullptr, Py_None};
@@ -62,7 +72,10 @@ PyObject* cache_gets(PyObject* self, PyObject* const* given, Py_ssize_t count, P
   if (answer < 0) return nullptr;
   if (answer == 0) return PyTuple_Pack(2, values[1], Py_None);
   Reference value(decoded.decode(call.codec()));
-  if (!value) name_unreadable(values[0]);
+  if (!value) {
+    name_unreadable(values[0]);
+    note_version(found.version);
+  }
   Reference version(value ? PyLong_FromUnsignedLongLong(found.version.word) : nullptr);
   return version ? PyTuple_Pack(2, value.get(), version.get()) : nullptr;
 }

@@ -168,6 +168,7 @@ WRITES: dict[str, tuple[Call, Any]] = {
     "touch": (lambda cache: cache.touch("there"), False),
     "atouch": (lambda cache: asyncio.run(cache.atouch("there")), False),
     "expire": (lambda cache: cache.expire("there", 5), False),
+    "persist": (lambda cache: cache.persist("there"), False),
 }
 
 
@@ -186,7 +187,9 @@ def test_writes_are_dropped_or_raised(
         return
     for _ in range(2):
         assert call(cache) == answer
-    assert cache.failed_sets == before + {"set_many": 4, "touch": 0, "expire": 0}.get(write.removeprefix("a"), 2)
+    assert cache.failed_sets == before + {"set_many": 4, "touch": 0, "expire": 0, "persist": 0}.get(
+        write.removeprefix("a"), 2
+    )
     assert cache.failed_calls >= 2
     [line] = lines(caplog)
     assert "Reads miss and writes are not stored meanwhile" in line
@@ -259,6 +262,20 @@ def test_what_follows_a_miss_is_answered(cache: ForkloreCache, call: str, caplog
     assert cache.failed_calls >= 1
 
 
+def test_a_subclass_and_a_wrapper_are_seen_through(
+    name: str, tmp_path: Path, on_error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ForkloreCache.set
+    monkeypatch.setattr(ForkloreCache, "set", lambda self, *given, **named: usual(self, *given, **named))
+    place = {"PLACE": "file", "PATH": str(tmp_path / "not there" / "cache")}
+    with configured(name, {**place, "ON_ERROR": on_error}):
+        assert fragment(caches["default"]) == "computed"
+        assert page_of(django_cache_page)(caches["default"]) == "computed"
+        if on_error == "raise":
+            with pytest.raises(forklore.OpenError):
+                caches["default"].set("k", 1)
+
+
 # delete, delete_many, clear; add, incr, cas, lock: raised
 
 
@@ -283,6 +300,11 @@ RELIED_ON: dict[str, Call] = {
 def test_what_others_rely_on_is_raised(cache: ForkloreCache, call: str) -> None:
     with pytest.raises(ERRORS):
         RELIED_ON[call](cache)
+
+
+def test_a_busy_lock_that_nobody_holds_says_why(busy: ForkloreCache) -> None:
+    with pytest.raises(forklore.Busy, match="LOCK_TIMEOUT"):
+        busy.lock("l", wait=0).__enter__()
 
 
 # Throttles: allow, or deny

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
+from django.template import Context, Template
 from django.test import RequestFactory
+from django.views.decorators.cache import cache_page as django_cache_page
 
 import forklore
 from forklore.django import ForkloreCache, cache_page
@@ -69,6 +71,19 @@ def test_a_get(cache: ForkloreCache, on_unreadable: str, get: Any, caplog: pytes
     assert "k" in cache
 
 
+def test_cas_replaces_it(cache: ForkloreCache, on_unreadable: str) -> None:
+    spoil(cache, ":1:k")
+    if on_unreadable == "raise":
+        with pytest.raises(forklore.Unreadable):
+            cache.get_with_version("k")
+        return
+    value, stamp = cache.get_with_version("k", 0)
+    assert value == 0
+    assert stamp is not None
+    assert cache.cas("k", 1, stamp) is True
+    assert cache.get("k") == 1
+
+
 def test_get_many_leaves_it_out(cache: ForkloreCache, caplog: pytest.LogCaptureFixture) -> None:
     for key in "kl":
         spoil(cache, f":1:{key}")
@@ -86,6 +101,18 @@ def page(cache: ForkloreCache, key: str) -> Any:
     return view(RequestFactory().get("/a")).content.decode()
 
 
+def django_page(cache: ForkloreCache, key: str) -> Any:
+    @django_cache_page(60)
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("made")
+
+    return view(RequestFactory().get("/a")).content.decode()
+
+
+def fragment(cache: ForkloreCache, key: str) -> Any:
+    return Template("{% load cache %}{% cache 60 part %}made{% endcache %}").render(Context())
+
+
 def memoized(cache: ForkloreCache, key: str) -> Any:
     return forklore.memoize(60, name="memoized")(lambda: "made")()
 
@@ -100,6 +127,8 @@ COMPUTED: dict[str, Ask] = {
     "aget_or_set": lambda cache, key: asyncio.run(cache.aget_or_set(key, made)),
     "aget_or_set of a value": lambda cache, key: asyncio.run(cache.aget_or_set(key, "made")),
     "cache_page": page,
+    "Django's cache_page": django_page,
+    "fragment": fragment,
     "memoize": memoized,
 }
 
@@ -107,7 +136,7 @@ COMPUTED: dict[str, Ask] = {
 @pytest.mark.parametrize("ask", COMPUTED)
 def test_what_is_computed_is_computed_anew_and_replaced(cache: ForkloreCache, ask: str) -> None:
     """Whatever ON_UNREADABLE says."""
-    if ask in ("cache_page", "memoize"):
+    if ask in ("cache_page", "Django's cache_page", "fragment", "memoize"):
         assert COMPUTED[ask](cache, "k") == "made"
         keys = list(cache.handle.keys())
     else:

@@ -142,6 +142,62 @@ def test_persist(cache: Any) -> None:
     assert cache.persist("absent") is False
 
 
+def test_set_by_position_is_django_redis_order(cache: Any) -> None:
+    assert cache.set("k", 1, 60, None, None, True) is True
+    assert cache.set("k", 2, 60, None, None, True) is False
+    assert cache.set("k", 2, 60, None, None, False, True) is True
+    for shifted in (True, False):
+        with pytest.raises(TypeError, match="nx and xx by name"):
+            cache.set("k", 3, 60, None, shifted)
+    assert cache.get("k") == 2
+
+
+def test_a_wrong_type_is_named_by_the_program_s_key(cache: Any) -> None:
+    cache.set("text", "a")
+    said = []
+    for words in ({}, {"initial": 0}):
+        with pytest.raises(TypeError) as caught:
+            cache.incr("text", **words)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    cache.set("n", 1)
+    stamp = cache.get_with_version("n")[1]
+    assert stamp is not None
+    with pytest.raises(TypeError, match="get_with_version"):
+        cache.cas("n", 2, None)
+
+
+@pytest.mark.parametrize("pattern", [b"foo*", None, 5])
+def test_a_pattern_is_text(cache: Any, pattern: Any) -> None:
+    for call in (cache.delete_pattern, cache.keys):
+        with pytest.raises(TypeError, match="a pattern is a str"):
+            call(pattern)
+
+
+def test_bytes_are_one_key_of_mget(cache: Any) -> None:
+    assert cache.mget(b"ab") == [None]
+
+
+def _number(key: Any, prefix: str, version: int) -> str:
+    return "%s:%d:%s" % (prefix, version, key)  # noqa: UP031
+
+
+def test_a_key_function_gets_its_version_as_a_number(name: str) -> None:
+    with configured(name, params={"KEY_FUNCTION": _number}):
+        caches["default"].set("k", 1)
+        assert caches["default"].delete_pattern("k*") == 1
+
+
+def test_locks_are_seen_and_broken(backend: ForkloreCache) -> None:
+    lock = backend.lock("l")
+    assert lock.acquire()
+    assert len(backend.locks()) == len(asyncio.run(backend.alocks())) == 1
+    backend.break_lock("l")
+    with pytest.raises(forklore.NotHeld, match="broken"):
+        lock.release()
+    assert backend.locks() == []
+
+
 def test_keys_by_pattern(cache: Any) -> None:
     keys = ["foo-aa", "foo-ab", "foo-bb", "foo-bc", "ключ", "fo*", "a:b:c"]
     for key in keys:
@@ -241,8 +297,12 @@ def test_incr_of_an_absent_key(cache: Any) -> None:
         cache.incr("n", initial=0, ttl=20, timeout=20)
     with pytest.raises(TypeError, match="needs an initial too"):
         cache.incr("n", ttl=20)
-    with pytest.raises(OverflowError):
-        cache.incr("large", initial=2**63)
+    assert cache.incr("large", initial=2**63) == 2**63 + 1
+    assert cache.incr("large", 2**70, initial=0) == 2**70 + 2**63 + 1
+    assert cache.incr("larger", 2**70, initial=0, ttl=20) == 2**70
+    assert cache.ttl("larger") == 20
+    with pytest.raises(TypeError):
+        cache.incr("none", initial="5")
     cache.set("n", 2**63 - 1)
     assert cache.incr("n", initial=0) == 2**63
 

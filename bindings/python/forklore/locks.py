@@ -360,7 +360,12 @@ class Lock:
             return Busy(f"for all of wait ({self.wait} s) no line was left for the lock {self.name!r}: other locks "
                         "had all those of its stripe (see stats().lock_lines); a larger capacity has more")  # fmt: skip
         holders = self.holders()
-        who = f"; now {', '.join(map(str, holders))}" if holders else ""
+        who = (
+            f"; now {', '.join(map(str, holders))}"
+            if holders
+            else ". None is seen now: it was given back, or a process that is stopped or slow is inside its stripe, for "
+            "which each attempt waits lock_timeout (LOCK_TIMEOUT)"
+        )
         busy = Busy(f"others held the lock {self.name!r} for all of wait ({self.wait} s){who}")
         busy.holders = holders
         return busy
@@ -370,5 +375,5 @@ def _why_not(hold: _Hold) -> str:
     """Why a lock that was acquired is not held."""
     if hold.pid != os.getpid():
         return "it is of the process that forked this one"
-    segment = "its segment was replaced or removed"
-    return segment if hold.ttl is None else f"its ttl was over, or {segment}"
+    others = "it was broken (break_lock), or its segment was replaced or removed"
+    return others if hold.ttl is None else f"its ttl was over, {others}"

@@ -158,11 +158,14 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         value: Any,
         timeout: Any = DEFAULT_TIMEOUT,
         version: int | None = None,
+        client: None = None,  # so that django-redis' order holds; by name alone would cost each call
         nx: bool = False,
         xx: bool = False,
     ) -> bool | None:
         """nx: only if there is no such entry, which is add(). xx: only if there is one. With either the answer is
-        whether it was stored, and what cannot be stored raises as of add()."""
+        whether it was stored, and what cannot be stored raises as of add(). client is None, as there is no other."""
+        if client is not None:
+            raise TypeError(f"set() knows no client, and so takes None there, not {client!r}; give nx and xx by name")
         try:
             return self._set(key, value, timeout, version, nx, xx)
         except REFUSED as error:
@@ -221,7 +224,7 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         """A read found no cache, or what it cannot read."""
         if not isinstance(error, forklore.Unreadable):
             self._shared.say_unavailable(error)
-        elif self._policy.on_unreadable == "raise":
+        elif self._policy.on_unreadable == "raise" and not follows_a_miss():
             raise error
         else:
             self._shared.say_unreadable(error)
@@ -412,10 +415,11 @@ class ForkloreCache(RedisWords, _core.DjangoCalls, BaseCache):
         value: Any,
         timeout: Any = DEFAULT_TIMEOUT,
         version: int | None = None,
+        client: None = None,
         nx: bool = False,
         xx: bool = False,
     ) -> bool | None:
-        return self.set(key, value, timeout, version, nx, xx)
+        return self.set(key, value, timeout, version, client, nx, xx)
 
     async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         return self.add(key, value, timeout, version=version)

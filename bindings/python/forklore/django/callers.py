@@ -1,4 +1,5 @@
-"""Who calls: what Django itself stores after a miss is not the program's set, whatever ON_ERROR says."""
+"""Which calls are Django's own: it has what it stores after a miss, and makes anew what it cannot read. Neither raises,
+whatever ON_ERROR and ON_UNREADABLE say."""
 
 from __future__ import annotations
 
@@ -15,13 +16,22 @@ AFTER_A_MISS = frozenset(
 )
 """Modules of Django that store what they have just made or read elsewhere, and have it in hand."""
 
+MOST_FRAMES = 50
+"""That are looked at. A subclass and the wrappers of a debug panel are a few."""
+
 
 def follows_a_miss() -> bool:
-    """Whether the set that is under way is one of theirs. Asked after an error alone."""
+    """Whether the call that is under way is one of theirs: the nearest frame of Django's says so. Asked after an error
+    alone."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _module(frame).startswith("forklore."):
+    for _ in range(MOST_FRAMES):
+        if frame is None:
+            return False
+        module = _module(frame)
+        if module.startswith("django.") and not module.startswith("django.core.cache"):
+            return module in AFTER_A_MISS
         frame = frame.f_back
-    return frame is not None and _module(frame) in AFTER_A_MISS
+    return False
 
 
 def _module(frame: FrameType) -> str:

@@ -78,7 +78,10 @@ class RedisWords:
 
     def persist(self, key: Any, version: int | None = None) -> bool:
         """Lets the entry never expire. False: there is none, or it did not expire anyhow."""
-        return self._left(key, version) not in (None, 0) and self._expire(key, None, version)
+        with contextlib.suppress(KeyError, *UNAVAILABLE):  # _expire() answers or raises for these
+            if self.handle.ttl(self.make_and_validate_key(key, version)) is None:
+                return False
+        return self._expire(key, None, version)
 
     def _left(self, key: Any, version: int | None) -> float | None:
         try:
@@ -126,9 +129,12 @@ class RedisWords:
         return self.handle.delete_pattern(self._pattern(pattern, version, prefix))
 
     def _pattern(self, pattern: Any, version: int | None, prefix: str | None = None) -> str:
+        if not isinstance(pattern, str):
+            raise TypeError(f"a pattern is a str, not {type(pattern).__name__}")
         prefix = self.key_prefix if prefix is None else prefix
         version = self.version if version is None else version
-        return self.key_func(pattern, _literal(prefix), _literal(version))
+        # A number has nothing that a pattern would take otherwise, and a KEY_FUNCTION may format it as one.
+        return self.key_func(pattern, _literal(prefix), version if isinstance(version, int) else _literal(version))
 
     def _reverse(self, version: int | None) -> Callable[[str], str]:
         named = self._params.get("REVERSE_KEY_FUNCTION")
@@ -175,11 +181,17 @@ class RedisWords:
             initial, ttl = 0, None if ttl is DEFAULT_TIMEOUT else ttl
         if initial is None:
             raise TypeError("incr() takes a ttl for a key that is absent, and so needs an initial too")
-        name = self.make_and_validate_key(key, version)
-        try:
-            return self.handle.incr(name, delta, initial=initial, ttl=self._ttl(ttl))
-        except (OverflowError, TypeError) as error:
-            return self._add_any(key, delta, version, error, error)
+        initial = operator.index(initial)
+        while True:
+            try:
+                return self._incr(key, delta, version)
+            except KeyError:
+                pass
+            except (OverflowError, TypeError) as error:
+                with contextlib.suppress(KeyError):
+                    return self._add_any(key, delta, version, error, KeyError(key))
+            if self.add(key, initial + operator.index(delta), ttl, version):
+                return initial + operator.index(delta)
 
     def _add_any(self, key: Any, delta: Any, version: int | None, refused: Exception, absent: Exception) -> int:
         """To an int that has more than 64 bits, or is to have. Raises refused for what is no int."""
@@ -201,18 +213,21 @@ class RedisWords:
                     return value + delta
 
     def get_with_version(self, key: Any, default: Any = None, version: int | None = None) -> tuple[Any, int | None]:
-        """(value, stamp), the stamp for cas(); (default, None) if there is none."""
+        """(value, stamp), the stamp for cas(); (default, None) if there is none. Of a value that cannot be read
+        (ON_UNREADABLE="miss") it is (default, stamp), so that cas() replaces it."""
         try:
             return self.handle.gets(self.make_and_validate_key(key, version), default)
         except (*UNAVAILABLE, forklore.Unreadable) as error:
             self._miss(error)
-            return default, None
+            return default, getattr(error, "_version", None)
 
     def cas(
         self, key: Any, value: Any, stamp: int, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool | None:
         """Stores value if the entry is still the one that get_with_version() gave the stamp of. True: stored. False: it
         has changed, or was moved: get it again. None: there is none. Raises as add() does."""
+        if not isinstance(stamp, int):
+            raise TypeError(f"stamp is the int that get_with_version() gave, not {stamp!r}")
         try:
             return self.handle.cas(self.make_and_validate_key(key, version), value, stamp, self._ttl(timeout))
         except REFUSED as error:
@@ -220,7 +235,11 @@ class RedisWords:
 
     def mget(self, keys: Any, *more: Any, version: int | None = None) -> list[Any]:
         """The values in the order of the keys, None where there is none. Keys one by one, or in a list."""
-        names = list(keys) if not more and isinstance(keys, Iterable) and not isinstance(keys, str) else [keys, *more]
+        names = (
+            list(keys)
+            if not more and isinstance(keys, Iterable) and not isinstance(keys, (str, bytes))
+            else [keys, *more]
+        )
         found = self.get_many(names, version)
         return [found.get(name) for name in names]
 
@@ -239,6 +258,10 @@ class RedisWords:
     def break_lock(self, name: Any, version: int | None = None) -> int:
         """forklore.Cache.break_lock() by a key of this cache: takes the lock from a living holder, which goes on."""
         return self.handle.break_lock(self.make_and_validate_key(name, version))
+
+    def locks(self) -> list[forklore.LockHolder]:
+        """forklore.Cache.locks(): who holds which locks of the whole LOCATION."""
+        return self.handle.locks()
 
     def lock(
         self,
@@ -339,6 +362,9 @@ class RedisWords:
 
     async def abreak_lock(self, name: Any, version: int | None = None) -> int:
         return self.break_lock(name, version)
+
+    async def alocks(self) -> list[forklore.LockHolder]:
+        return self.locks()
 
     async def amget(self, keys: Any, *more: Any, version: int | None = None) -> list[Any]:
         return self.mget(keys, *more, version=version)
