@@ -363,8 +363,8 @@ class Lock:
         who = (
             f"; now {', '.join(map(str, holders))}"
             if holders
-            else ". None is seen now: it was given back, or a process that is stopped or slow is inside its stripe, for "
-            "which each attempt waits lock_timeout (LOCK_TIMEOUT)"
+            else ". None is seen now: it was given back, or a process that is stopped or slow is inside its stripe. "
+            "Each attempt waits lock_timeout (LOCK_TIMEOUT) for that one"
         )
         busy = Busy(f"others held the lock {self.name!r} for all of wait ({self.wait} s){who}")
         busy.holders = holders
