@@ -111,3 +111,10 @@ def test_wrong_values_are_refused(name: str, option: dict[str, Any]) -> None:
         with pytest.raises(InvalidCacheBackendError, match=f"{word} must be"):
             caches["default"].set("k", 1)
     assert forklore.remove(name) is False
+
+
+@pytest.mark.parametrize("option", ["STALE_FOR", "ERROR_TTL", "COMPUTE_TIMEOUT"])
+def test_a_time_of_zero_is_none(name: str, option: str) -> None:
+    with configured(name, {option: 0}):
+        assert run_checks(tags=["caches"]) == []
+        assert caches["default"].get_or_set("k", lambda: 1) == 1
