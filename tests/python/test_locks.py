@@ -118,7 +118,10 @@ def test_a_ttl_gives_it_to_the_next_and_the_first_is_told(cache: forklore.Cache)
         assert not first.held
         with pytest.raises(forklore.NotHeld):
             first.extend(5)
-    with pytest.raises(forklore.NotHeld, match=r"its ttl was over, it was broken \(break_lock\), or its segment was replaced or removed"):
+    with pytest.raises(
+        forklore.NotHeld,
+        match=r"its ttl was over, it was broken \(break_lock\), or its segment was replaced or removed",
+    ):
         first.release()
     with pytest.raises(ZeroDivisionError), cache.lock("l", ttl=0.05):
         time.sleep(0.1)
@@ -150,7 +153,9 @@ def test_why_a_lock_is_no_longer_held(cache: forklore.Cache) -> None:
         cache.get("k")
         time.sleep(0.05)
     assert not lock.locked()
-    with pytest.raises(forklore.NotHeld, match=r"released: it was broken \(break_lock\), or its segment was replaced or removed"):
+    with pytest.raises(
+        forklore.NotHeld, match=r"released: it was broken \(break_lock\), or its segment was replaced or removed"
+    ):
         lock.release()
 
 
