@@ -8,8 +8,9 @@
 namespace forklore {
 
 /// What a call on a Cache came to. Unless it is `ok`, the call has stored nothing. A failed write may still have
-/// evicted other entries to make room, or voided a computation of its key. An erase that answers not_found has removed
-/// a value that was only served stale. Computation::store() gives the right back whatever it answers.
+/// evicted other entries to make room, or voided a computation of its key. An erase, or a touch with a ttl of 0, that
+/// answers not_found may have removed a value that was only served stale. Computation::store() gives the right back
+/// whatever it answers.
 enum class Code : std::uint8_t {
   ok,
   not_found,     ///< no entry under that key, or it has expired

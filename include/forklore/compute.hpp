@@ -37,11 +37,12 @@ struct ComputeOptions {
   double early = 0;
   /// How long a caller waits for another's value. After that it computes one for itself, and does not store it.
   std::chrono::milliseconds wait{10'000};
-  /// How long a failure is remembered. Nobody computes in that time. Callers take an older value if there is one; the
-  /// others are told of the failure. 0: it is not remembered, and the next caller computes.
+  /// How long a failure is remembered. Callers take an older value if there is one; the others are told of the failure.
+  /// Nobody computes in that time, unless the older value ends, or a computation finds no other line.
+  /// 0: it is not remembered, and the next caller computes.
   std::chrono::milliseconds error_ttl{0};
-  /// The caller's own bound on its computing. After it another may compute, though this process lives. Then this one's
-  /// value is not stored. 0: no bound.
+  /// The caller's own bound on its computing. Once it is over, another caller may begin to compute, although this
+  /// process lives. If one has begun, this caller's value is not stored. 0: no bound.
   std::chrono::milliseconds compute_timeout{0};
 };
 
@@ -93,7 +94,8 @@ class FORKLORE_EXPORT Computation {
   void fail(std::string_view what) noexcept;
   /// After Turn::failed: the message that fail() got, in any process. Valid until the next call.
   [[nodiscard]] std::string_view failure() const noexcept { return failure_; }
-  /// After Turn::alone: why there is no right to store: busy, full, read_only or invalid_key; ok if the wait is over.
+  /// After Turn::alone: what refused the right to store: busy, full, read_only or invalid_key. ok: nothing did, the
+  /// wait is over.
   [[nodiscard]] Code refusal() const noexcept { return refusal_; }
   /// Gives the right back and stores nothing. The next caller computes. May sleep for the stripe lock, to remove a
   /// placeholder.
@@ -101,7 +103,7 @@ class FORKLORE_EXPORT Computation {
     if (lease_.word != 0) give_back();
     lease_ = {};
   }
-  /// Whether the right to store is still this caller's.
+  /// Whether the right to store is still this caller's, and compute_timeout is not over.
   [[nodiscard]] bool held() const noexcept;
 
  private:

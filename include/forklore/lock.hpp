@@ -9,8 +9,9 @@
 //    token() to what the lock protects. It should refuse a token smaller than one it has seen. For one name, a later
 //    holder has a larger token.
 //  * Locks are not entries. They are not evicted. A key of the same name, clear() and erase() do not touch them.
-//  * Locks go with their segment. After it is replaced or removed, held() answers false and release() does nothing. For
-//    up to a second, until both have moved, two processes may hold one name.
+//  * Locks go with their segment. Once it was replaced or removed and this process has moved, held() answers false and
+//    release() does nothing. A process moves at a call of its Cache, an acquire() or an extend(). For up to a second,
+//    until both have moved, two processes may hold one name.
 //  * Waiting callers get a lock in no order. A thread that waits for a name it holds waits for itself, unless the lock
 //    is reentrant.
 //  * Each stripe has 16 to 64 lines for locks, about one for every 64 KiB. When they are used up, acquire() waits as if
@@ -63,7 +64,7 @@ class FORKLORE_EXPORT Lock {
   /// Acquires the lock, and waits for it up to wait. Calls the wait hooks while it sleeps. Returns:
   ///   ok
   ///   busy               others held it all the time, or this object holds it and is not reentrant
-  ///   no_line            there was no line for it
+  ///   no_line            all lines of its stripe were in use until the wait was over
   ///   no_memory          it is reentrant, and this process has no memory to remember it
   ///   invalid_argument   the ttl is zero or less, or the limit is 0
   ///   invalid_key, read_only
@@ -78,11 +79,11 @@ class FORKLORE_EXPORT Lock {
   /// Gives the lock a new ttl, which begins now. Returns ok, not_held, invalid_argument (zero or less), busy or
   /// read_only.
   [[nodiscard]] Code extend(Ttl ttl) noexcept;
-  /// Forgets the lock without giving it back. It stays held until its ttl, or until this process ends. A thread stays
-  /// inside a reentrant one. The object may acquire again.
+  /// Forgets the lock without giving it back. It stays held until its ttl, or until this process ends. The thread
+  /// still counts as the holder of a reentrant one. The object may acquire again.
   void detach() noexcept;
-  /// Whether one more caller would have to wait because `limit` living holders have the name. Acquires nothing. The
-  /// answer may be out of date at once.
+  /// Whether `limit` living holders have the name, so that one more caller would wait. Acquires nothing. The answer may
+  /// be out of date at once.
   [[nodiscard]] bool locked() const noexcept;
   /// Returns the holders of the name, in all processes. A semaphore may have more than one. Acquires nothing. The
   /// answer may be out of date at once. May throw std::bad_alloc.

@@ -12,10 +12,10 @@ namespace forklore {
 
 /// Why there is no segment. Parts that do not apply are empty.
 struct FORKLORE_EXPORT Reason {
-  Option option = {};               ///< that is wrong, or that could be given otherwise
+  Option option = {};               ///< that is wrong, or of which another value would help
   std::filesystem::path path = {};  ///< of the segment, or of what is in its way
   Message fault = {};               ///< what is wrong; empty if given says it
-  std::string given = {};           ///< what the option is, where it is out of its bound
+  std::string given = {};           ///< the value that was given, if it is out of its bound
   std::string bound = {};           ///< what is allowed or can be had: "128 KiB to 16 GiB"
   Message remedy = {};              ///< what to do
 
@@ -29,7 +29,7 @@ class FORKLORE_EXPORT OpenError : public std::system_error {
  public:
   OpenError(std::error_code code, Reason reason);
   [[nodiscard]] const Reason& reason() const noexcept { return said_->reason; }
-  /// The whole reason, with the system's own words where it names no bound and no remedy.
+  /// The whole reason, and the system's own words after it if it has neither a bound nor a remedy.
   [[nodiscard]] Message message() const;
   [[nodiscard]] const char* what() const noexcept override { return said_->what.c_str(); }
 

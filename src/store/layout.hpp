@@ -288,7 +288,7 @@ inline constexpr unsigned kMinLocks = 16, kMaxLocks = 64;
 // what a write reads or changes lies on the two lines beside it, and no third one.
 //
 // GUARDED marks fields of this header that are used only with the stripe's lock held. The other fields say what else
-// uses them. Outside the header no field is marked, but each function that needs the lock is: FORKLORE_LOCKED.
+// uses them. Outside the header hardly any field is marked, but each function that needs the lock is: FORKLORE_LOCKED.
 // A hint may have any value: it is clamped where it is used.
 
 /// A stripe's lock, as clang's thread-safety analysis knows it. One name stands for the locks of all stripes, because

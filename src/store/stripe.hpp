@@ -9,8 +9,9 @@
 //
 // The holder of the stripe's lock may touch this stripe's memory and this object's private notes, and nothing else. It
 // takes no second lock, calls no code of a user and never waits. It allocates nothing; only verify() does. What needs
-// the lock is marked FORKLORE_LOCKED, what may wait FORKLORE_UNLOCKED, what runs before anybody else has the stripe
-// FORKLORE_ALONE. Clang checks the first two. If the last owner died, Guard calls recover() before anything else.
+// the lock is marked FORKLORE_LOCKED, what takes it or waits FORKLORE_UNLOCKED, what runs before anybody else has the
+// stripe FORKLORE_ALONE. Clang checks the first two. If the last owner died, Guard calls recover() before anything
+// else.
 //
 // An expired entry is treated as absent. Every comparison with the time goes through EntryHead::expired() or
 // fresh_until(). docs/architecture.md lists the functions that ask them, and tests/docs_test.py holds the list.
@@ -68,7 +69,7 @@ class alignas(kCacheLine) Stripe {
   /// Reads an entry: ok, not_found or buffer_too_small.
   ///
   /// Once the size is known, memory(found) gives memory for the value, or nullptr to give up. It is called with no lock
-  /// held, perhaps more than once, and may throw. It is copied. NoValue{} in its place reads all but the value.
+  /// held, perhaps more than once, and may throw. memory itself is copied. NoValue{} reads all but the value.
   /// rereads grows by the rounds that had to begin again. After some of these the lock is taken. If it stays held for
   /// all of timeout, the answer is not_found.
   template <Age age = Age::fresh, class Memory>
@@ -104,9 +105,9 @@ class alignas(kCacheLine) Stripe {
 
   // Leases.
 
-  /// Asks for a lease. No flight is given while the key has a fresh value, unless the value is of this version. No
-  /// placeholder is given while the key has an older value, whose place it would take. failure: set with the
-  /// grant failed, which is given where failure is asked for.
+  /// Asks for a lease. If the key has a fresh value of another version, somebody has stored it since the caller looked:
+  /// the answer is Grant::present. No placeholder is given while the key has an older value, whose place it would take.
+  /// If failure is not null, a remembered failure is put there, and answered as Grant::failed.
   Grant acquire(const HashedKey& key, const LeaseWish& wish, std::uint64_t version, std::uint64_t now,
                 std::chrono::milliseconds timeout, LeaseId& lease, Holders& holders,
                 Failure* failure = nullptr) noexcept FORKLORE_UNLOCKED;
